@@ -1,0 +1,2 @@
+//! The `thingstead` binary: dispatches to server, command line and load generator; no logic.
+fn main() {}
