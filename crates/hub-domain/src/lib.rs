@@ -1,1 +1,26 @@
-//! Words and rules of the hub, pure.
+//! Words and rules of the hub: ids, identities, tokens, twins, messages, access, facts and limits.
+//!
+//! Everything here is a value or a pure function: no runtime, no I/O, no clock, no randomness. The
+//! present moment and random bytes are arguments. A value that exists is valid: constructors parse.
+
+pub mod access;
+pub mod codes;
+pub mod fact;
+pub mod hub;
+pub mod identity;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod partition;
+pub mod sas;
+pub mod timestamp;
+pub mod twin;
+
+pub use access::{Permission, Permissions, Policy};
+pub use codes::ErrorCode;
+pub use fact::{Fact, FactKind, TwinChange};
+pub use hub::Hub;
+pub use identity::{Authentication, Identity, Status};
+pub use ids::{DeviceId, Etag, GenerationId, HostName, HubName, HubNo, IdentityId, ModuleId};
+pub use sas::SymmetricKey;
+pub use timestamp::Timestamp;

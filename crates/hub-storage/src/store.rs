@@ -1,0 +1,319 @@
+//! The port for everything but messages: hubs, identities, twins, cloud-to-device queues, facts.
+
+use hub_domain::identity::Activity;
+use hub_domain::message::CloudToDeviceMessage;
+use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
+use hub_domain::{DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Timestamp};
+use tokio::sync::watch;
+
+use crate::{Backlog, Pending, Reading, StoreError};
+
+/// The durable store of an installation.
+///
+/// Writes are units: submitted without waiting, committed in the order of submission, grouped with
+/// others into one transaction, complete when durable. A unit may therefore be decided on the state
+/// that an earlier, still pending unit will leave (a chained decision): when the earlier one fails, the
+/// later one's precondition fails too.
+pub trait Store: Send + Sync + 'static {
+    /// Queues `unit` for commit and returns at once. Never blocks; the bound is [`Store::backlog`].
+    fn submit(&self, unit: Unit) -> Pending<Committed>;
+
+    /// Bytes that wait for the committer.
+    fn backlog(&self) -> &Backlog;
+
+    /// All hubs, by number.
+    fn hubs(&self) -> Reading<'_, Vec<Hub>>;
+
+    /// One identity with its queue and session state; `None` when it does not exist.
+    fn identity(&self, hub: HubNo, id: &IdentityId) -> Reading<'_, Option<StoredIdentity>>;
+
+    /// One identity and its twin, read in one snapshot.
+    fn twin(&self, hub: HubNo, id: &IdentityId) -> Reading<'_, Option<(StoredIdentity, Twin)>>;
+
+    /// Devices in the byte order of their ids, after `after`, at most `max`.
+    fn devices(&self, hub: HubNo, after: Option<&DeviceId>, max: usize) -> Reading<'_, Vec<StoredIdentity>>;
+
+    /// The modules of a device in the byte order of their ids. Empty also when the device does not exist.
+    fn modules(&self, hub: HubNo, device: &DeviceId) -> Reading<'_, Vec<StoredIdentity>>;
+
+    /// Queued messages of an identity with a number above `after`, oldest first, at most `max`.
+    fn messages(&self, identity: Ordinal, after: MessageNo, max: usize) -> Reading<'_, Vec<StoredMessage>>;
+
+    /// Queued messages that expired at or before `now`, of any hub, at most `max`.
+    fn expired_messages(&self, now: Timestamp, max: usize) -> Reading<'_, Vec<(Ordinal, MessageNo)>>;
+
+    /// Device counts of a hub, from counters kept in the commits.
+    fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics>;
+
+    /// Facts after `after` in commit order, at most `max`. Facts older than the retention are gone;
+    /// the first one returned then has a higher number than `after + 1`.
+    fn changes(&self, after: FactNo, max: usize) -> Reading<'_, Vec<(FactNo, Fact)>>;
+
+    /// The number of the newest committed fact; changes after each commit that had facts.
+    fn fact_head(&self) -> watch::Receiver<FactNo>;
+
+    /// Deletes facts decided before `before`.
+    fn trim_facts(&self, before: Timestamp) -> Pending<Committed>;
+
+    /// Whether writes are accepted.
+    fn health(&self) -> Health;
+}
+
+/// What a backend says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Reads and writes work.
+    Good,
+    /// Writes are refused because the disk is full; reads work.
+    DiskFull,
+}
+
+/// A change that is kept whole or not at all.
+#[derive(Clone, Default)]
+pub struct Unit {
+    /// A caller's own id of this unit. Submitting the same id again returns the first result and changes nothing.
+    pub op_id: Option<OpId>,
+    /// The writes, in order. All preconditions are checked before the first write.
+    pub ops: Vec<Op>,
+    /// What happened, to be numbered and kept with the writes.
+    pub facts: Vec<Fact>,
+}
+
+impl Unit {
+    /// A unit of one write and its facts.
+    pub fn new(op: Op, facts: Vec<Fact>) -> Self {
+        Self { op_id: None, ops: vec![op], facts }
+    }
+
+    /// The approximate size in bytes, for the backlog.
+    pub fn size(&self) -> usize {
+        256 + self.ops.iter().map(Op::size).sum::<usize>() + 128 * self.facts.len()
+    }
+}
+
+/// Names a unit across retries: random, chosen by the caller. Remembered for at least an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OpId(pub [u8; 16]);
+
+/// The number of an identity within the installation. Never used again after deletion, so that a write
+/// decided on a deleted identity cannot touch its successor of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ordinal(pub u64);
+
+/// The number of a cloud-to-device message within the installation, growing in commit order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageNo(pub u64);
+
+/// The number of a fact, from 1, without gaps, in commit order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FactNo(pub u64);
+
+/// One write with its precondition.
+#[derive(Clone)]
+pub enum Op {
+    /// Creates a hub. Conflict: the number or name is taken.
+    CreateHub(Hub),
+    /// Creates an identity and its twin. Conflict: it exists; a module's device does not exist
+    /// ([`crate::Conflict::NotFound`]); the device has its modules full.
+    CreateIdentity {
+        /// In which hub.
+        hub: HubNo,
+        /// The registry part.
+        identity: Box<Identity>,
+        /// The twin.
+        twin: Box<Twin>,
+    },
+    /// Replaces the registry part. Conflict: gone, or another etag.
+    ReplaceIdentity {
+        /// Which.
+        identity: Ordinal,
+        /// The new registry part; its id is the stored one.
+        next: Box<Identity>,
+        /// The etag the change was built on.
+        expected: Etag,
+    },
+    /// Deletes an identity, its twin, queue and session state; a device's modules too. Conflict: gone, or another etag.
+    DeleteIdentity {
+        /// Which.
+        identity: Ordinal,
+        /// The etag the change was built on; `None` for whatever is there.
+        expected: Option<Etag>,
+    },
+    /// Replaces the tags and desired properties. Conflict: gone, or another counter.
+    ReplaceBackEnd {
+        /// Which.
+        identity: Ordinal,
+        /// The new part.
+        next: Box<BackEnd>,
+        /// The counter the change was built on.
+        expected: TwinEtag,
+    },
+    /// Replaces the reported properties. Conflict: gone, or another version.
+    ReplaceReported {
+        /// Which.
+        identity: Ordinal,
+        /// The new section.
+        next: Box<Section>,
+        /// The version the change was built on.
+        expected: u64,
+    },
+    /// Notes the model id a device announced. Conflict: gone.
+    SetModelId {
+        /// Which.
+        identity: Ordinal,
+        /// The DTMI.
+        model_id: String,
+    },
+    /// Appends a cloud-to-device message. Conflict: gone; the queue has `depth_max` messages or `bytes_max` bytes.
+    EnqueueMessage {
+        /// For whom.
+        identity: Ordinal,
+        /// What.
+        message: Box<CloudToDeviceMessage>,
+        /// The most messages the queue may hold.
+        depth_max: u64,
+        /// The most body bytes the queue may hold.
+        bytes_max: u64,
+    },
+    /// Removes a message from the queue: completed, rejected, expired or dead. Conflict: it is gone.
+    SettleMessage {
+        /// Whose.
+        identity: Ordinal,
+        /// Which.
+        message: MessageNo,
+        /// Why it goes; feedback is made from it.
+        outcome: Outcome,
+    },
+    /// Puts a message back for another try and raises its delivery count. Conflict: it is gone.
+    AbandonMessage {
+        /// Whose.
+        identity: Ordinal,
+        /// Which.
+        message: MessageNo,
+    },
+    /// Removes all messages of the queue. Conflict: the identity is gone.
+    PurgeMessages {
+        /// Whose.
+        identity: Ordinal,
+    },
+    /// Keeps the subscriptions of an identity's persistent MQTT session. Conflict: the identity is gone.
+    ReplaceSubscriptions {
+        /// Whose.
+        identity: Ordinal,
+        /// The new set.
+        next: Subscriptions,
+    },
+    /// Flushes what is known of connections. Identities that are gone are skipped.
+    FlushActivity(Vec<(Ordinal, Activity)>),
+}
+
+impl Op {
+    fn size(&self) -> usize {
+        match self {
+            Self::CreateHub(_) | Self::CreateIdentity { .. } | Self::ReplaceIdentity { .. } => 1_024,
+            Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
+            Self::EnqueueMessage { message, .. } => 512 + message.body.len(),
+            Self::FlushActivity(entries) => 32 * entries.len(),
+            Self::DeleteIdentity { .. }
+            | Self::SetModelId { .. }
+            | Self::SettleMessage { .. }
+            | Self::AbandonMessage { .. }
+            | Self::PurgeMessages { .. }
+            | Self::ReplaceSubscriptions { .. } => 64,
+        }
+    }
+}
+
+/// Why a message left the queue (feedback `statusCode`, C2D documentation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The device took it.
+    Completed,
+    /// The device refused it.
+    Rejected,
+    /// Its time ran out.
+    Expired,
+    /// It was delivered too often.
+    DeliveryCountExceeded,
+}
+
+/// A persistent MQTT session's subscriptions: one bit pair per known filter, meaning given by the engine.
+/// Zero means none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subscriptions(pub u32);
+
+/// An identity as stored.
+#[derive(Clone)]
+pub struct StoredIdentity {
+    /// Its number.
+    pub ordinal: Ordinal,
+    /// The registry part.
+    pub identity: Identity,
+    /// Connection state as last flushed.
+    pub activity: Activity,
+    /// Queued cloud-to-device messages.
+    pub message_count: u64,
+    /// The persistent session's subscriptions.
+    pub subscriptions: Subscriptions,
+}
+
+/// A queued cloud-to-device message.
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
+    /// Its number.
+    pub no: MessageNo,
+    /// How often it was abandoned.
+    pub delivery_count: u32,
+    /// The message.
+    pub message: CloudToDeviceMessage,
+}
+
+/// Device counts of a hub; modules are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// All devices.
+    pub devices: u64,
+    /// Devices whose status is enabled.
+    pub enabled: u64,
+}
+
+/// The result of a committed unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// One per op, in order.
+    pub results: Vec<OpResult>,
+    /// The number of the unit's last fact; zero when it had none.
+    pub last_fact: FactNo,
+}
+
+/// What a write gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpResult {
+    /// It was done.
+    Done,
+    /// The created identity's number.
+    Created(Ordinal),
+    /// The queued message's number.
+    Enqueued(MessageNo),
+    /// How many messages were purged.
+    Purged(u64),
+}
+
+
+/// Reads one page after another until a page is short. For tools and tests; servers page by request.
+///
+/// # Errors
+/// Whatever a read gives.
+pub async fn all_devices(store: &dyn Store, hub: HubNo) -> Result<Vec<StoredIdentity>, StoreError> {
+    const PAGE: usize = 1_000;
+    let mut all: Vec<StoredIdentity> = Vec::new();
+    loop {
+        let after = all.last().map(|stored| stored.identity.id.device.clone());
+        let page = store.devices(hub, after.as_ref(), PAGE).await?;
+        let last = page.len() < PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
