@@ -1,0 +1,140 @@
+//! Every limit in one table: what the protocol documentation sets, and what protects this process.
+//!
+//! Protocol limits are always checked, by the documented way of counting. Process bounds are the
+//! defaults of configuration keys. Limits of a single id stand beside the id ([`crate::ids`],
+//! [`crate::identity`]).
+
+use std::time::Duration;
+
+// ---- Telemetry (IoT Hub documentation, "Create and read IoT Hub messages", "Quotas and throttling") ----
+
+/// Largest telemetry message in bytes: body, system property values, application property names and values.
+pub const TELEMETRY_BYTES_MAX: usize = 256 * 1024;
+/// Most telemetry partitions of a hub ("Scaling": 2 to 128 in the paid tiers).
+pub const PARTITIONS_MAX: u16 = 128;
+/// Fewest telemetry partitions of a hub.
+pub const PARTITIONS_MIN: u16 = 2;
+/// Partitions of a hub that names no number.
+pub const PARTITIONS_DEFAULT: u16 = 4;
+/// Longest time that telemetry is kept ("Built-in endpoint": 1 to 7 days).
+pub const TELEMETRY_RETENTION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Shortest time that telemetry is kept, and the default.
+pub const TELEMETRY_RETENTION_MIN: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of telemetry that a hub keeps before the oldest bucket goes. Ours: a disk has an end.
+pub const TELEMETRY_RETENTION_BYTES_DEFAULT: u64 = 10_000_000_000;
+
+// ---- Messages in both directions ("Create and read IoT Hub messages", system properties) ----
+
+/// Longest message id in characters.
+pub const MESSAGE_ID_CHARS_MAX: usize = 128;
+
+// ---- Cloud-to-device messages ("Send cloud-to-device messages", "Quotas and throttling") ----
+
+/// Largest cloud-to-device message in bytes, counted like telemetry.
+pub const CLOUD_TO_DEVICE_BYTES_MAX: usize = 64 * 1024;
+/// Time to live of a message that names no expiry.
+pub const CLOUD_TO_DEVICE_TTL_DEFAULT: Duration = Duration::from_secs(3600);
+/// Shortest time to live that a hub may be set to.
+pub const CLOUD_TO_DEVICE_TTL_MIN: Duration = Duration::from_secs(60);
+/// Longest time to live that a hub may be set to.
+pub const CLOUD_TO_DEVICE_TTL_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
+/// Deliveries before a message counts as dead, unless the hub is set otherwise.
+pub const DELIVERY_COUNT_DEFAULT: u32 = 10;
+/// Fewest and most deliveries that a hub may be set to.
+pub const DELIVERY_COUNT_RANGE: std::ops::RangeInclusive<u32> = 1..=100;
+/// How long a message fetched over HTTPS stays locked.
+pub const CLOUD_TO_DEVICE_LOCK: Duration = Duration::from_secs(60);
+/// Messages waiting for one device under a vendor quota profile (403004 beyond).
+pub const CLOUD_TO_DEVICE_PENDING_PROFILE_MAX: u32 = 50;
+
+// ---- Direct methods ("Understand and invoke direct methods", "Quotas and throttling") ----
+
+/// Largest method request payload in bytes.
+pub const METHOD_REQUEST_BYTES_MAX: usize = 128 * 1024;
+/// Largest method response payload in bytes.
+pub const METHOD_RESPONSE_BYTES_MAX: usize = 128 * 1024;
+/// Shortest time that a caller may give a device to answer.
+pub const METHOD_RESPONSE_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+/// Longest time that a caller may give a device to answer.
+pub const METHOD_RESPONSE_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+/// Time to answer when the caller names none.
+pub const METHOD_RESPONSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest time that a caller may wait for a device to connect; the default is not to wait.
+pub const METHOD_CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
+// ---- Twins ("Understand and use device twins", "Tags and properties format", "Device twin size") ----
+
+/// Largest `tags` section in bytes, counted as documented.
+pub const TWIN_TAGS_BYTES_MAX: usize = 8 * 1024;
+/// Largest `desired` section in bytes, counted as documented.
+pub const TWIN_DESIRED_BYTES_MAX: usize = 32 * 1024;
+/// Largest `reported` section in bytes, counted as documented.
+pub const TWIN_REPORTED_BYTES_MAX: usize = 32 * 1024;
+/// Deepest nesting of objects below a section.
+pub const TWIN_DEPTH_MAX: usize = 10;
+/// Longest key in bytes of UTF-8.
+pub const TWIN_KEY_BYTES_MAX: usize = 1024;
+/// Longest string value in bytes of UTF-8.
+pub const TWIN_STRING_BYTES_MAX: usize = 4 * 1024;
+/// Smallest integer value.
+pub const TWIN_INTEGER_MIN: i64 = -4_503_599_627_370_496;
+/// Largest integer value.
+pub const TWIN_INTEGER_MAX: i64 = 4_503_599_627_370_495;
+
+// ---- Tokens and keys ----
+
+/// Smallest shared access key in decoded bytes. Seen with the vendor, not documented.
+pub const SYMMETRIC_KEY_BYTES_MIN: usize = 16;
+/// Largest shared access key in decoded bytes: the block of SHA-256.
+pub const SYMMETRIC_KEY_BYTES_MAX: usize = 64;
+/// How far a device's clock may be off before its token counts as expired. Ours.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+// ---- MQTT ("Communicate with an IoT hub using MQTT") ----
+
+/// A silent connection ends after this many times half its keep-alive: 3 means 1.5 times (MQTT 3.1.1, 3.1.2.10).
+pub const KEEP_ALIVE_HALVES: u32 = 3;
+/// The longest silence that is allowed whatever the keep-alive says.
+pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(1767);
+
+// ---- Registry and queries ("Quotas and throttling", "Identity registry") ----
+
+/// Most identities in one bulk call.
+pub const BULK_IDENTITIES_MAX: usize = 100;
+/// Most identities or rows of one page.
+pub const PAGE_MAX: usize = 1000;
+/// Rows of a page when the caller names no number.
+pub const PAGE_DEFAULT: usize = 100;
+
+// ---- Bounds that protect this process. Ours, configurable. ----
+
+/// Bytes waiting for one committer before sockets are no longer read.
+pub const COMMITTER_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Unacknowledged inbound messages of one connection before it is no longer read.
+pub const CONNECTION_INBOUND_MESSAGES_MAX: usize = 256;
+/// Unacknowledged inbound bytes of one connection before it is no longer read.
+pub const CONNECTION_INBOUND_BYTES_MAX: usize = 1024 * 1024;
+/// Connections that have not proved who they are.
+pub const UNAUTHENTICATED_CONNECTIONS_MAX: usize = 1_000;
+/// How long a connection may take to prove who it is.
+pub const UNAUTHENTICATED_TIME_MAX: Duration = Duration::from_secs(10);
+/// Unauthenticated connections from one source address.
+pub const UNAUTHENTICATED_PER_ADDRESS_MAX: usize = 100;
+/// Cloud-to-device messages waiting for one device where no quota profile sets fewer.
+pub const CLOUD_TO_DEVICE_PENDING_MAX: u32 = 10_000;
+/// Bytes of cloud-to-device messages waiting for one device.
+pub const CLOUD_TO_DEVICE_PENDING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of parsed twins kept in memory.
+pub const TWIN_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the newest messages kept in memory for live readers.
+pub const LOG_TAIL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Method calls waiting for one device (403800 beyond).
+pub const METHODS_IN_FLIGHT_MAX: usize = 64;
+/// Facts waiting for one session; when full, desired patches collapse into "read the twin".
+pub const SESSION_QUEUE_FACTS_MAX: usize = 32;
+/// Free disk space at which writes stop.
+pub const DISK_FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
+/// How often activity and connection state are written down.
+pub const ACTIVITY_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
+/// Most identities of one hub under a vendor quota profile ("Quotas and throttling").
+pub const IDENTITIES_PROFILE_MAX: u64 = 1_000_000;
