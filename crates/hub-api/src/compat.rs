@@ -1,0 +1,1 @@
+//! The vendor-compatible types: what the service SDKs send and read.

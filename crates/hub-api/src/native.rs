@@ -1,0 +1,1 @@
+//! The types of `/api/v1`.
