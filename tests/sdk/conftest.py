@@ -1,0 +1,74 @@
+"""Fixtures and reporting for the parts that run under pytest."""
+
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import results  # noqa: E402
+from harness.events import Events  # noqa: E402
+from harness.hub import Hub  # noqa: E402
+
+# No behaviour takes this long; a hanging one must not hold up the run.
+BEHAVIOUR_WITHIN = 120
+
+
+@pytest.fixture(scope="session")
+def shared_hub():
+    """One hub for the whole run: starting it costs more than most behaviours."""
+    hub = Hub(pathlib.Path(os.environ["THINGSTEAD_SCRATCH"]) / "hub").start()
+    # For azure-iot-hub, which has no option of its own.
+    os.environ["REQUESTS_CA_BUNDLE"] = hub.authority
+    yield hub
+    if os.environ.get("THINGSTEAD_SHOW_LOG"):
+        print(hub.log_tail(200))
+    hub.close()
+
+
+@pytest.fixture
+def hub(shared_hub):
+    """The hub, running, whatever the behaviour before did to it."""
+    if shared_hub.process.poll() is not None:
+        shared_hub.start()
+    return shared_hub
+
+
+@pytest.fixture(scope="session")
+def shared_events(shared_hub):
+    events = Events(shared_hub)
+    yield events
+    events.close()
+
+
+@pytest.fixture
+def events(hub, shared_events):
+    """What the hub's message log holds, read while it grows."""
+    return shared_events
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    def too_long(_signal, _frame):
+        raise TimeoutError(f"the behaviour took more than {BEHAVIOUR_WITHIN} s")
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(BEHAVIOUR_WITHIN)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    name = item.originalname.removeprefix("test_")
+    if report.when == "call":
+        results.record(name, passed=report.passed, seconds=report.duration, text=report.longreprtext)
+    elif report.failed:
+        results.record(name, passed=False, seconds=report.duration, text=report.longreprtext)
+    return report

@@ -1,0 +1,74 @@
+"""The back end's view: committed events, read through `thingstead events watch` while they come."""
+
+import json
+import subprocess
+import threading
+
+from .hub import die_with_parent
+from .wait import WITHIN, until
+
+
+class Events:
+    """Follows the log from its start and keeps what it has seen."""
+
+    def __init__(self, hub, source=None):
+        self.hub = hub
+        self.source = source
+        self.seen = []
+        self.process = None
+        self.reader = None
+
+    def of(self, device, module=None):
+        """The events of one device or module so far, in order."""
+        self.follow()
+        return [event for event in self.seen if event["device"] == device and event["module"] == module]
+
+    def wait_for(self, device, count=1, module=None, within=WITHIN):
+        """At least `count` events of a device."""
+
+        def enough():
+            found = self.of(device, module)
+            return found if len(found) >= count else None
+
+        return until(enough, lambda: f"{count} events of {device}, {len(self.of(device, module))} came", within)
+
+    def follow(self):
+        """Starts reading, again where the hub was restarted: then from the start, for the log is kept."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        if self.reader is not None:
+            self.reader.join()
+        self.seen = []
+        arguments = ["events", "watch", "--from-start", "-o", "json"]
+        arguments += ["--source", self.source] if self.source else []
+        self.process = subprocess.Popen(
+            self.hub.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        self.reader = threading.Thread(target=self.read, args=(self.process, self.seen), daemon=True)
+        self.reader.start()
+
+    @staticmethod
+    def read(process, seen):
+        for line in process.stdout:
+            seen.append(event_of(json.loads(line)))
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def event_of(line):
+    """The one place that knows how the stream spells an event."""
+    return {
+        "device": line.get("deviceId"),
+        "module": line.get("moduleId"),
+        "body": line.get("body"),
+        "system": line.get("systemProperties", {}),
+        "application": line.get("properties", {}),
+        "raw": line,
+    }
