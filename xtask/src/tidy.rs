@@ -124,7 +124,9 @@ impl File {
     /// Whether the whole file is test code.
     fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        let in_tests_folder = self.path.contains("/tests/") || self.path.contains("/benches/");
+        let in_tests_folder = ["/tests/", "/benches/", "/examples/"]
+            .iter()
+            .any(|part| self.path.contains(part));
         in_tests_folder || name == "tests.rs" || name.ends_with("_tests.rs")
     }
 }

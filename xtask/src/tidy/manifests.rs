@@ -4,6 +4,11 @@ use super::{File, Files, Finding};
 
 /// Every member's manifest, and the lock files of the SDKs.
 pub(super) fn check(files: &Files) -> Vec<Finding> {
+    let root = files
+        .0
+        .iter()
+        .find(|file| file.path == "Cargo.toml")
+        .map_or("", |file| file.text.as_str());
     let manifests = files
         .ending_in("/Cargo.toml")
         .filter(|file| !file.path.starts_with("fuzz/"));
@@ -16,8 +21,9 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
         .collect()
 }
 
-/// Lints, edition and versions come from the root manifest, where each dependency gives its reason.
-pub(super) fn check_manifest(file: &File) -> Vec<Finding> {
+/// Lints and edition come from the root manifest, and each dependency stands there with its reason. A member may still
+/// write its own line, to ask for fewer features than the workspace does.
+pub(super) fn check_manifest(file: &File, root: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut section = "";
     let mut inherits_lints = false;
@@ -30,9 +36,13 @@ pub(super) fn check_manifest(file: &File) -> Vec<Finding> {
         } else if section.ends_with("dependencies")
             && is_entry(line)
             && !line.contains("workspace = true")
+            && !stands_in(root, line)
         {
             let place = format!("{}:{}", file.path, number + 1);
-            findings.push(Finding::new(place, "write the version and its reason in the root manifest, and `.workspace = true` here"));
+            findings.push(Finding::new(
+                place,
+                "name it in the root manifest, with its reason, and write `.workspace = true` here",
+            ));
         }
     }
     if !inherits_lints {
@@ -74,6 +84,15 @@ pub(super) fn check_lock(file: &File) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+/// Whether the root manifest has an entry of the same name.
+fn stands_in(root: &str, entry: &str) -> bool {
+    let name = entry.split([' ', '=', '.']).next().unwrap_or_default();
+    root.lines().any(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
+    })
 }
 
 fn is_entry(line: &str) -> bool {

@@ -114,7 +114,10 @@ bytes.workspace = true
 
 #[test]
 fn a_manifest_inherits_lints_and_versions() {
-    let check = |text: &str| manifests::check_manifest(&file("crates/hub-x/Cargo.toml", text));
+    let check = |text: &str| {
+        let root = "[workspace.dependencies]\ntokio = \"1\"\n";
+        manifests::check_manifest(&file("crates/hub-x/Cargo.toml", text), root)
+    };
     holds(&check(MANIFEST));
     breaks(
         &check(&MANIFEST.replace("[lints]\nworkspace = true\n", "")),
