@@ -16,7 +16,7 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
         .ending_in("package-lock.json")
         .chain(files.ending_in("requirements.txt"));
     manifests
-        .flat_map(check_manifest)
+        .flat_map(|file| check_manifest(file, root))
         .chain(locks.flat_map(check_lock))
         .collect()
 }
