@@ -189,7 +189,10 @@ impl ErrorCode {
 
     /// The code of that number.
     pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.number() == number)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.number() == number)
     }
 }
 
@@ -212,16 +215,35 @@ mod tests {
     #[test]
     fn the_status_is_the_number_without_its_detail() {
         let printed = |code: ErrorCode| format!("{} {code} {}", code.number(), code.http_status());
-        assert_eq!(printed(ErrorCode::DeviceNotFound), "404001 DeviceNotFound 404");
-        assert_eq!(printed(ErrorCode::DeviceNotOnline), "404103 DeviceNotOnline 404");
-        assert_eq!(printed(ErrorCode::PreconditionFailed), "412001 PreconditionFailed 412");
-        assert_eq!(printed(ErrorCode::GatewayTimeout), "504101 GatewayTimeout 504");
-        assert!(ErrorCode::ALL.iter().all(|code| (400..=504).contains(&code.http_status())));
+        assert_eq!(
+            printed(ErrorCode::DeviceNotFound),
+            "404001 DeviceNotFound 404"
+        );
+        assert_eq!(
+            printed(ErrorCode::DeviceNotOnline),
+            "404103 DeviceNotOnline 404"
+        );
+        assert_eq!(
+            printed(ErrorCode::PreconditionFailed),
+            "412001 PreconditionFailed 412"
+        );
+        assert_eq!(
+            printed(ErrorCode::GatewayTimeout),
+            "504101 GatewayTimeout 504"
+        );
+        assert!(
+            ErrorCode::ALL
+                .iter()
+                .all(|code| (400..=504).contains(&code.http_status()))
+        );
     }
 
     #[test]
     fn codes_are_found_by_number() {
-        assert_eq!(ErrorCode::from_number(400_004), Some(ErrorCode::ArgumentInvalid));
+        assert_eq!(
+            ErrorCode::from_number(400_004),
+            Some(ErrorCode::ArgumentInvalid)
+        );
         assert_eq!(ErrorCode::from_number(400_999), None);
     }
 }

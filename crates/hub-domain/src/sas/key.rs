@@ -22,7 +22,9 @@ pub enum KeyError {
     #[error("the key is not base64")]
     NotBase64,
     /// Too short or too long.
-    #[error("the key has {bytes} bytes, not {SYMMETRIC_KEY_BYTES_MIN} to {SYMMETRIC_KEY_BYTES_MAX}")]
+    #[error(
+        "the key has {bytes} bytes, not {SYMMETRIC_KEY_BYTES_MIN} to {SYMMETRIC_KEY_BYTES_MAX}"
+    )]
     Size {
         /// Its size after decoding.
         bytes: usize,

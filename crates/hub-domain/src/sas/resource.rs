@@ -31,7 +31,9 @@ impl Resource {
     /// # Errors
     /// When the decoded bytes are not UTF-8 or name no host.
     pub fn parse(encoded: &str) -> Result<Self, ResourceError> {
-        let decoded = percent_decode_str(encoded).decode_utf8().map_err(|_| ResourceError::NotUtf8)?;
+        let decoded = percent_decode_str(encoded)
+            .decode_utf8()
+            .map_err(|_| ResourceError::NotUtf8)?;
         Self::from_decoded(&decoded)
     }
 
@@ -47,11 +49,18 @@ impl Resource {
             return Err(ResourceError::NoHost);
         }
         let path = path.trim_end_matches('/');
-        let mut segments: Vec<String> =
-            if path.is_empty() { Vec::new() } else { path.split('/').map(str::to_owned).collect() };
+        let mut segments: Vec<String> = if path.is_empty() {
+            Vec::new()
+        } else {
+            path.split('/').map(str::to_owned).collect()
+        };
         // Only after a whole identity: cutting the segment elsewhere would widen what a token covers.
         let follows_identity = matches!(segments.len(), 3 | 5);
-        if follows_identity && segments.last().is_some_and(|last| last.starts_with("api-version=")) {
+        if follows_identity
+            && segments
+                .last()
+                .is_some_and(|last| last.starts_with("api-version="))
+        {
             segments.pop();
         }
         Ok(Self { host, segments })
@@ -59,18 +68,26 @@ impl Resource {
 
     /// The whole hub.
     pub fn hub(host: &HostName) -> Self {
-        Self { host: host.as_str().to_owned(), segments: Vec::new() }
+        Self {
+            host: host.as_str().to_owned(),
+            segments: Vec::new(),
+        }
     }
 
     /// A device of a hub.
     pub fn device(host: &HostName, device: &DeviceId) -> Self {
-        Self { host: host.as_str().to_owned(), segments: vec!["devices".to_owned(), device.as_str().to_owned()] }
+        Self {
+            host: host.as_str().to_owned(),
+            segments: vec!["devices".to_owned(), device.as_str().to_owned()],
+        }
     }
 
     /// A module of a device.
     pub fn module(host: &HostName, device: &DeviceId, module: &ModuleId) -> Self {
         let mut resource = Self::device(host, device);
-        resource.segments.extend(["modules".to_owned(), module.as_str().to_owned()]);
+        resource
+            .segments
+            .extend(["modules".to_owned(), module.as_str().to_owned()]);
         resource
     }
 
@@ -106,12 +123,18 @@ impl Resource {
     /// more. The C# client encodes ids before it encodes the whole resource
     /// (`ClientConfiguration`/`IotHubConnectionString`: `WebUtility.UrlEncode(deviceId)`).
     pub(super) fn covers_path_encoded_twice(&self, other: &Self) -> bool {
-        self.covers_path_with(other, |mine, theirs| mine == theirs || percent_decode_str(mine).eq(theirs.bytes()))
+        self.covers_path_with(other, |mine, theirs| {
+            mine == theirs || percent_decode_str(mine).eq(theirs.bytes())
+        })
     }
 
     fn covers_path_with(&self, other: &Self, same: impl Fn(&str, &str) -> bool) -> bool {
         self.segments.len() <= other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|(mine, theirs)| same(mine, theirs))
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|(mine, theirs)| same(mine, theirs))
     }
 }
 

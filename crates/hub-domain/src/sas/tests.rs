@@ -17,13 +17,18 @@ fn device(id: &str) -> Resource {
 }
 
 fn module(id: &str, module: &str) -> Resource {
-    Resource::module(&host(), &DeviceId::parse(id).unwrap(), &ModuleId::parse(module).unwrap())
+    Resource::module(
+        &host(),
+        &DeviceId::parse(id).unwrap(),
+        &ModuleId::parse(module).unwrap(),
+    )
 }
 
 /// A token over `sr` and `se` exactly as given.
 fn token(sr: &str, se: &str, extra: &str) -> String {
     use base64::Engine as _;
-    let signature = base64::engine::general_purpose::STANDARD.encode(key().sign(format!("{sr}\n{se}").as_bytes()));
+    let signature = base64::engine::general_purpose::STANDARD
+        .encode(key().sign(format!("{sr}\n{se}").as_bytes()));
     let signature = percent_encoding::utf8_percent_encode(&signature, RESERVED);
     format!("SharedAccessSignature sr={sr}&sig={signature}&se={se}{extra}")
 }
@@ -45,15 +50,34 @@ mod keys {
     fn have_sixteen_to_sixty_four_bytes() {
         for (bytes, allowed) in [(15, false), (16, true), (64, true), (65, false)] {
             let result = SymmetricKey::from_bytes(&vec![7; bytes]).map(|key| key.as_bytes().len());
-            assert_eq!(result, if allowed { Ok(bytes) } else { Err(KeyError::Size { bytes }) });
+            assert_eq!(
+                result,
+                if allowed {
+                    Ok(bytes)
+                } else {
+                    Err(KeyError::Size { bytes })
+                }
+            );
         }
-        assert_eq!(SymmetricKey::parse("").err(), Some(KeyError::Size { bytes: 0 }));
+        assert_eq!(
+            SymmetricKey::parse("").err(),
+            Some(KeyError::Size { bytes: 0 })
+        );
     }
 
     #[test]
     fn refuse_what_is_not_canonical_base64() {
-        for text in ["no key!", "MDEyMzQ1Njc4OWFiY2RlZg", "MDEyMzQ1Njc4OWFiY2RlZh==", "MDEyMzQ1Njc4OWFiY2RlZ_=="] {
-            assert_eq!(SymmetricKey::parse(text).err(), Some(KeyError::NotBase64), "{text}");
+        for text in [
+            "no key!",
+            "MDEyMzQ1Njc4OWFiY2RlZg",
+            "MDEyMzQ1Njc4OWFiY2RlZh==",
+            "MDEyMzQ1Njc4OWFiY2RlZ_==",
+        ] {
+            assert_eq!(
+                SymmetricKey::parse(text).err(),
+                Some(KeyError::NotBase64),
+                "{text}"
+            );
         }
     }
 
@@ -61,15 +85,25 @@ mod keys {
     fn sign_with_hmac_sha_256() {
         // RFC 4231, test case 1.
         let key = SymmetricKey::from_bytes(&[0x0b; 20]).unwrap();
-        let printed: String = key.sign(b"Hi There").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(printed, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+        let printed: String = key
+            .sign(b"Hi There")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            printed,
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
     }
 
     #[test]
     fn are_equal_when_their_bytes_are() {
         assert!(key() == key().clone());
         assert!(key() != SymmetricKey::from_bytes(&[7; 32]).unwrap());
-        assert!(SymmetricKey::from_bytes(&[7; 16]).unwrap() != SymmetricKey::from_bytes(&[7; 17]).unwrap());
+        assert!(
+            SymmetricKey::from_bytes(&[7; 16]).unwrap()
+                != SymmetricKey::from_bytes(&[7; 17]).unwrap()
+        );
     }
 }
 
@@ -96,8 +130,14 @@ mod resources {
             ("hub.test/devices/a+b", "hub.test [devices|a+b]"),
             ("hub.test%2Fdevices%2Fa%2Bb", "hub.test [devices|a+b]"),
             ("hub.test/devices/a%2525b", "hub.test [devices|a%25b]"),
-            ("hub.test/devices/x/api-version=2016-11-14", "hub.test [devices|x]"),
-            ("hub.test/devices/x/modules/m/api-version=2016-11-14", "hub.test [devices|x|modules|m]"),
+            (
+                "hub.test/devices/x/api-version=2016-11-14",
+                "hub.test [devices|x]",
+            ),
+            (
+                "hub.test/devices/x/modules/m/api-version=2016-11-14",
+                "hub.test [devices|x|modules|m]",
+            ),
             ("", "the resource names no host"),
             ("/devices/d1", "the resource names no host"),
             ("hub%FF", "the resource is not UTF-8"),
@@ -108,7 +148,10 @@ mod resources {
 
     #[test]
     fn a_device_named_like_a_version_does_not_widen_to_all_devices() {
-        assert_eq!(parsed("hub.test/devices/api-version=1"), "hub.test [devices|api-version=1]");
+        assert_eq!(
+            parsed("hub.test/devices/api-version=1"),
+            "hub.test [devices|api-version=1]"
+        );
         assert_eq!(
             parsed("hub.test/devices/d/modules/api-version=1"),
             "hub.test [devices|d|modules|api-version=1]"
@@ -135,7 +178,12 @@ mod tokens {
 
     #[test]
     fn that_are_signed_here_are_believed() {
-        let text = sign_token("hub.test/devices/d 1", &key(), Timestamp::from_seconds(1_700_000_000), Some("a&b"));
+        let text = sign_token(
+            "hub.test/devices/d 1",
+            &key(),
+            Timestamp::from_seconds(1_700_000_000),
+            Some("a&b"),
+        );
         let token = SasToken::parse(&text).unwrap();
         assert!(token.verify(&key()));
         assert_eq!(token.expiry(), Timestamp::from_seconds(1_700_000_000));
@@ -147,14 +195,24 @@ mod tokens {
     #[test]
     fn match_one_computed_by_the_python_standard_library() {
         // hmac.new(b64decode(KEY), b"hub.test%2Fdevices%2Fd1\n1700000000", sha256), quoted with no safe characters.
-        let text = sign_token("hub.test/devices/d1", &key(), Timestamp::from_seconds(1_700_000_000), None);
+        let text = sign_token(
+            "hub.test/devices/d1",
+            &key(),
+            Timestamp::from_seconds(1_700_000_000),
+            None,
+        );
         assert_eq!(text, PYTHON_TOKEN);
         assert!(SasToken::parse(PYTHON_TOKEN).unwrap().verify(&key()));
     }
 
     #[test]
     fn are_verified_over_the_bytes_received() {
-        for sr in ["hub.test%2Fdevices%2Fd1", "hub.test%2fdevices%2fd1", "hub.test/devices/d1", "HUB.test%3A8883%2Fdevices%2Fd1"] {
+        for sr in [
+            "hub.test%2Fdevices%2Fd1",
+            "hub.test%2fdevices%2fd1",
+            "hub.test/devices/d1",
+            "HUB.test%3A8883%2Fdevices%2Fd1",
+        ] {
             let text = token(sr, "1700000000", "");
             let token = SasToken::parse(&text).unwrap();
             assert!(token.verify(&key()), "{sr}");
@@ -204,7 +262,10 @@ mod tokens {
         let good = token("hub.test", "1700000000", "");
         let without = |field: &str| {
             let (scheme, fields) = good.split_once(' ').unwrap();
-            let kept: Vec<&str> = fields.split('&').filter(|part| !part.starts_with(field)).collect();
+            let kept: Vec<&str> = fields
+                .split('&')
+                .filter(|part| !part.starts_with(field))
+                .collect();
             format!("{scheme} {}", kept.join("&"))
         };
         assert_eq!(error(""), SasError::Scheme);
@@ -215,10 +276,20 @@ mod tokens {
         assert_eq!(error(&without("sig=")), SasError::Missing("sig"));
         assert_eq!(error(&without("se=")), SasError::Missing("se"));
         assert_eq!(error(&format!("{good}&se=1")), SasError::Duplicate("se"));
-        assert_eq!(error(&format!("{good}&skn=a&skn=b")), SasError::Duplicate("skn"));
-        assert_eq!(error(&good.replace("sr=hub.test", "sr=")), SasError::Resource(ResourceError::NoHost));
+        assert_eq!(
+            error(&format!("{good}&skn=a&skn=b")),
+            SasError::Duplicate("skn")
+        );
+        assert_eq!(
+            error(&good.replace("sr=hub.test", "sr=")),
+            SasError::Resource(ResourceError::NoHost)
+        );
         for expiry in ["", "-1", "+1", "1.5", "soon"] {
-            assert_eq!(error(&token("hub.test", expiry, "")), SasError::Expiry, "{expiry}");
+            assert_eq!(
+                error(&token("hub.test", expiry, "")),
+                SasError::Expiry,
+                "{expiry}"
+            );
         }
         for signature in ["", "x", "AAAA", "%FF%FF"] {
             let text = format!("SharedAccessSignature sr=hub.test&sig={signature}&se=1");

@@ -96,7 +96,14 @@ impl<'a> SasToken<'a> {
     /// True when `key` signed this token: over the resource and expiry as received, because clients
     /// encode the same resource differently. Takes the same time either way.
     pub fn verify(&self, key: &SymmetricKey) -> bool {
-        key.verifies(&[self.resource_text.as_bytes(), b"\n", self.expiry_text.as_bytes()], &self.signature)
+        key.verifies(
+            &[
+                self.resource_text.as_bytes(),
+                b"\n",
+                self.expiry_text.as_bytes(),
+            ],
+            &self.signature,
+        )
     }
 
     /// True when the path of the token covers the path of `target`, by whole segments. Hosts are the
@@ -114,7 +121,12 @@ impl<'a> SasToken<'a> {
 
 /// Makes a token for `resource` (`host`, `host/devices/id`, …), not yet percent-encoded, that `key`
 /// signs and that ends at the whole second of `expiry`.
-pub fn sign_token(resource: &str, key: &SymmetricKey, expiry: Timestamp, policy: Option<&str>) -> String {
+pub fn sign_token(
+    resource: &str,
+    key: &SymmetricKey,
+    expiry: Timestamp,
+    policy: Option<&str>,
+) -> String {
     let resource = utf8_percent_encode(resource, RESERVED);
     let seconds = expiry.seconds();
     let signature = STANDARD.encode(key.sign(format!("{resource}\n{seconds}").as_bytes()));
@@ -169,12 +181,19 @@ fn parse_expiry(text: &str) -> Result<Timestamp, SasError> {
 
 fn parse_signature(text: &str) -> Result<[u8; 32], SasError> {
     let base64: Cow<'_, [u8]> = percent_decode_str(text).into();
-    STANDARD.decode(base64).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(SasError::Signature)
+    STANDARD
+        .decode(base64)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or(SasError::Signature)
 }
 
 fn parse_policy(text: Option<&str>) -> Result<Option<Cow<'_, str>>, SasError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    percent_decode_str(text).decode_utf8().map(Some).map_err(|_| SasError::Policy)
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(Some)
+        .map_err(|_| SasError::Policy)
 }
