@@ -1,0 +1,51 @@
+//! The stored form of hubs, identities, messages, twin sections, facts and unit results.
+//!
+//! Backends keep these bytes and know nothing of them; what they search by, they keep in columns
+//! beside. This is a disk format: the types here are its own, so that the words of the domain can
+//! change without it. Hubs and identities hold keys: records are never logged, and no error here
+//! repeats what it could not read.
+
+mod facts;
+mod hub;
+mod identity;
+mod message;
+mod results;
+mod section;
+
+#[cfg(test)]
+mod tests;
+
+pub use facts::{decode_facts, encode_facts};
+pub use hub::{decode_hub, encode_hub};
+pub use identity::{decode_identity, encode_identity};
+pub use message::{decode_message, encode_message};
+pub use results::{decode_committed, encode_committed};
+pub use section::{
+    SectionRecord, decode_document, decode_section, encode_document, encode_section,
+};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+
+fn to_json(record: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(record).expect("records have text keys and no failing serializers")
+}
+
+fn from_json<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+    // The parser's own message quotes what it read, which may be a key.
+    serde_json::from_slice(bytes).map_err(|error| unreadable_at(what, error.column()))
+}
+
+fn unreadable_at(what: &'static str, position: usize) -> StoreError {
+    StoreError::Internal {
+        text: format!("a stored {what} cannot be read (at byte {position})"),
+    }
+}
+
+fn unreadable(what: &'static str) -> StoreError {
+    StoreError::Internal {
+        text: format!("a stored {what} cannot be read"),
+    }
+}
