@@ -71,42 +71,88 @@ struct Measured {
 
 /// Measures one key (up to `=` or `&`) or value (up to `&`), decoded; returns what follows its end.
 fn measure<const KEY: bool>(encoded: &[u8]) -> Result<(Measured, &[u8]), PropertyBagError> {
-    let is_end = |byte: u8| byte == b'&' || KEY && byte == b'=';
     let mut bytes = 0;
-    let mut start = [0u8; 2];
     let mut text = Utf8::default();
     let mut at = 0;
     let mut end = None;
-    while let Some(&byte) = encoded.get(at) {
-        at += 1;
-        let decoded = if byte == b'%' {
-            let digits = encoded
-                .get(at..at + 2)
-                .ok_or(PropertyBagError::PercentSequence)?;
-            at += 2;
-            hexadecimal(digits[0], digits[1]).ok_or(PropertyBagError::PercentSequence)?
-        } else if is_end(byte) {
-            end = Some(byte);
+    loop {
+        let run = plain_run(&encoded[at..]);
+        if run > 0 {
+            text.finish()?;
+            bytes += run;
+            at += run;
+        }
+        let Some(&byte) = encoded.get(at) else {
             break;
-        } else {
-            byte
         };
-        text.push(decoded)?;
-        if KEY && bytes < 2 {
-            start[bytes] = decoded;
+        at += 1;
+        match byte {
+            b'%' => {
+                let digits = encoded
+                    .get(at..at + 2)
+                    .ok_or(PropertyBagError::PercentSequence)?;
+                at += 2;
+                text.push(
+                    hexadecimal(digits[0], digits[1]).ok_or(PropertyBagError::PercentSequence)?,
+                )?;
+            }
+            b'&' => {
+                end = Some(byte);
+                break;
+            }
+            b'=' if KEY => {
+                end = Some(byte);
+                break;
+            }
+            _ => text.push(byte)?,
         }
         bytes += 1;
     }
     text.finish()?;
-    let is_system = KEY && start == *SYSTEM_PREFIX.as_bytes();
     Ok((
         Measured {
             bytes,
-            is_system,
+            is_system: KEY && is_system_key(encoded),
             end,
         },
         &encoded[at..],
     ))
+}
+
+/// True when the encoded key decodes to what starts with `$.`.
+fn is_system_key(encoded: &[u8]) -> bool {
+    let after_dollar = encoded
+        .strip_prefix(b"$")
+        .or_else(|| encoded.strip_prefix(b"%24"));
+    after_dollar.is_some_and(|rest| {
+        rest.starts_with(b".") || rest.starts_with(b"%2e") || rest.starts_with(b"%2E")
+    })
+}
+
+/// How many bytes at the start are ASCII and neither `%` nor `&` nor `=`, eight at a time: a bag is
+/// read for every message.
+fn plain_run(bytes: &[u8]) -> usize {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // The lowest high bit set marks the first byte that is zero; higher ones may be wrong.
+    let zero_bytes = |word: u64| word.wrapping_sub(LOW) & !word;
+    let equal_bytes = |word: u64, byte: u8| zero_bytes(word ^ u64::from_le_bytes([byte; 8]));
+    let mut at = 0;
+    while let Some(chunk) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*chunk);
+        let ends =
+            (word | equal_bytes(word, b'%') | equal_bytes(word, b'&') | equal_bytes(word, b'='))
+                & HIGH;
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let is_end = |byte: &u8| matches!(byte, b'%' | b'&' | b'=' | 0x80..);
+    at + bytes[at..]
+        .iter()
+        .position(is_end)
+        .unwrap_or(bytes.len() - at)
 }
 
 /// Checks UTF-8 byte by byte (RFC 3629, section 4), because decoded bytes never stand in a row.

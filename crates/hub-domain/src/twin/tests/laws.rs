@@ -151,6 +151,16 @@ proptest! {
     }
 
     #[test]
+    fn numbers_survive_their_text(number in any::<f64>().prop_filter("finite", |n| n.is_finite()), integer in any::<i64>()) {
+        let section = sections(&[object(json!({"float": number}))]).pop().unwrap();
+        let text = device_view(&Twin { reported: section.clone(), ..Twin::new() });
+        let read: Value = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(&read["reported"]["float"], &section.properties["float"]);
+        let integer = Value::from(integer);
+        prop_assert_eq!(serde_json::from_str::<Value>(&integer.to_string()).unwrap(), integer);
+    }
+
+    #[test]
     fn damaged_metadata_is_an_error_or_mirrors(bytes in prop::collection::vec(any::<u8>(), 0..40), patch in members()) {
         let section = sections(&[patch]).pop().unwrap();
         if let Ok(metadata) = Metadata::decode(&bytes, &section.properties) {
