@@ -108,6 +108,31 @@ impl<T> ClientSession<T> {
         self.phase = Phase::Closed;
     }
 
+    /// Begins a new connection of the same session: what was published and not acknowledged is to be sent again, see
+    /// [`Self::publishes_again`]; a SUBSCRIBE or UNSUBSCRIBE that waits is forgotten.
+    pub fn reconnect(&mut self) {
+        self.phase = Phase::Opening;
+        self.in_flight
+            .keep_if(|request| matches!(request, Request::Publish(_)));
+    }
+
+    /// What waits since an earlier connection, in its order, as its PUBLISH must say it when it is sent again
+    /// ([MQTT-4.4.0-1], [MQTT-4.6.0-1]).
+    pub fn publishes_again(&self) -> impl Iterator<Item = (Delivery, &T)> {
+        self.in_flight
+            .iter()
+            .filter_map(|(id, request)| match request {
+                Request::Publish(tag) => Some((
+                    Delivery::AtLeastOnce {
+                        id,
+                        duplicate: true,
+                    },
+                    tag,
+                )),
+                Request::Subscribe | Request::Unsubscribe => None,
+            })
+    }
+
     /// Takes the next packet of the server.
     ///
     /// # Errors

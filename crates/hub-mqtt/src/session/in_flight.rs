@@ -102,15 +102,24 @@ impl<T> InFlight<T> {
             return None;
         }
         let (_, tag) = self.entries.remove(position)?;
-        if self.entries.is_empty() {
-            self.entries = VecDeque::new();
-        }
+        self.release_if_empty();
         Some(tag)
+    }
+
+    pub(crate) fn keep_if(&mut self, is_wanted: impl Fn(&T) -> bool) {
+        self.entries.retain(|(_, tag)| is_wanted(tag));
+        self.release_if_empty();
     }
 
     /// The deliveries that wait, the longest waiting first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (PacketId, &T)> {
         self.entries.iter().map(|(id, tag)| (*id, tag))
+    }
+
+    fn release_if_empty(&mut self) {
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
     }
 
     /// There is one: a full window is at most all identifiers, and the window is not full.
