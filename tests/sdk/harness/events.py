@@ -1,5 +1,6 @@
 """The back end's view: committed events, read through `thingstead events watch` while they come."""
 
+import base64
 import json
 import subprocess
 import threading
@@ -53,8 +54,10 @@ class Events:
 
     @staticmethod
     def read(process, seen):
-        for line in process.stdout:
-            seen.append(event_of(json.loads(line)))
+        for text in process.stdout:
+            line = json.loads(text) if text.strip() else {"notice": "alive"}
+            if "notice" not in line:
+                seen.append(event_of(line))
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
@@ -64,11 +67,15 @@ class Events:
 
 def event_of(line):
     """The one place that knows how the stream spells an event."""
+    if line["bodyEncoding"] == "json":
+        body = json.dumps(line["body"], separators=(",", ":"), ensure_ascii=False).encode()
+    else:
+        body = base64.b64decode(line["body"])
     return {
-        "device": line.get("deviceId"),
+        "device": line["deviceId"],
         "module": line.get("moduleId"),
-        "body": line.get("body"),
-        "system": line.get("systemProperties", {}),
-        "application": line.get("properties", {}),
+        "body": body,
+        "system": line["systemProperties"] | line["annotations"],
+        "application": line["properties"],
         "raw": line,
     }

@@ -194,7 +194,9 @@ async function events(identity, count) {
   const watch = spawn(process.env.THINGSTEAD_BINARY, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const found = [];
   readline.createInterface({ input: watch.stdout }).on('line', (line) => {
-    const event = eventOf(JSON.parse(line));
+    const parsed = line.trim() === '' ? { notice: 'alive' } : JSON.parse(line);
+    if ('notice' in parsed) return;
+    const event = eventOf(parsed);
     if (event.device === identity.device && event.module === (identity.module ?? null)) found.push(event);
   });
   try {
@@ -207,12 +209,13 @@ async function events(identity, count) {
 
 /** The one place that knows how the stream spells an event. */
 function eventOf(line) {
+  const body = line.bodyEncoding === 'json' ? Buffer.from(JSON.stringify(line.body)) : Buffer.from(line.body, 'base64');
   return {
     device: line.deviceId,
     module: line.moduleId ?? null,
-    body: Buffer.from(line.body, 'base64'),
-    system: line.systemProperties ?? {},
-    application: line.properties ?? {},
+    body,
+    system: { ...line.systemProperties, ...line.annotations },
+    application: line.properties,
   };
 }
 

@@ -5,8 +5,6 @@ import uuid
 import pytest
 from azure.iot.device import Message
 
-from bodies import body_of
-
 AWKWARD = {
     "plain": "value",
     "with space": "a b",
@@ -26,7 +24,7 @@ def test_telemetry_with_properties_arrives_intact(service, events):
     with device.connected() as client:
         client.send_message(message)
     [event] = events.wait_for(device.device)
-    assert body_of(event) == b'{"temperature":21.5}'
+    assert event["body"] == b'{"temperature":21.5}'
     assert event["application"] == AWKWARD
     system = event["system"]
     assert system["message-id"] == message.message_id
@@ -35,7 +33,7 @@ def test_telemetry_with_properties_arrives_intact(service, events):
     assert system["content-type"] == "application/json"
     assert system["content-encoding"] == "utf-8"
     assert system["iothub-connection-device-id"] == device.device
-    assert "iothub-enqueuedtime" in system
+    assert event["raw"]["enqueuedTime"].endswith("Z")
 
 
 def test_telemetry_of_any_bytes_arrives_intact(service, events):
@@ -44,7 +42,7 @@ def test_telemetry_of_any_bytes_arrives_intact(service, events):
     with device.connected() as client:
         client.send_message(body)
     [event] = events.wait_for(device.device)
-    assert body_of(event) == body
+    assert event["body"] == body
 
 
 def test_telemetry_of_the_largest_size_arrives(service, events):
@@ -57,8 +55,8 @@ def test_telemetry_of_the_largest_size_arrives(service, events):
             client.send_message(b"x" * (256 * 1024 + 1))
         client.send_message(b"after")
     first, second = events.wait_for(device.device, 2)
-    assert len(body_of(first)) == 256 * 1024 - 8
-    assert body_of(second) == b"after"
+    assert len(first["body"]) == 256 * 1024 - 8
+    assert second["body"] == b"after"
 
 
 def test_telemetry_keeps_its_order(service, events):
@@ -67,7 +65,7 @@ def test_telemetry_keeps_its_order(service, events):
     with device.connected() as client:
         for body in sent:
             client.send_message(body)
-    assert [body_of(event) for event in events.wait_for(device.device, len(sent))] == sent
+    assert [event["body"] for event in events.wait_for(device.device, len(sent))] == sent
 
 
 def test_telemetry_of_a_module_names_it(service, events):
@@ -76,6 +74,6 @@ def test_telemetry_of_a_module_names_it(service, events):
         client.send_message_to_output("frame", "pictures")
         client.send_message("plain")
     first, second = events.wait_for(module.device, 2, module="camera")
-    assert body_of(first) == b"frame"
+    assert first["body"] == b"frame"
     assert first["system"]["iothub-connection-module-id"] == "camera"
-    assert body_of(second) == b"plain"
+    assert second["body"] == b"plain"
