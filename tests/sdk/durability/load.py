@@ -66,8 +66,8 @@ class Reported(Load):
     def __init__(self, identity):
         super().__init__(identity)
         self.sent = 0
-        self.acknowledged = 0
-        self.versions = {}
+        # The version that each was answered with.
+        self.acknowledged = {}
 
     def work(self, _epoch):
         client = self.connect(clean=True)
@@ -78,8 +78,7 @@ class Reported(Load):
             client.publish(f"$iothub/twin/PATCH/properties/reported/?$rid={self.sent}", patch)
             topic, _, _ = client.read_publish()
             assert topic.startswith("$iothub/twin/res/204/"), topic
-            self.versions[self.sent] = int(topic.rsplit("$version=", 1)[1])
-            self.acknowledged = self.sent
+            self.acknowledged[self.sent] = int(topic.rsplit("$version=", 1)[1])
 
 
 class Desired(Load):
@@ -88,7 +87,7 @@ class Desired(Load):
     def __init__(self, identity):
         super().__init__(identity)
         self.sent = 0
-        self.acknowledged = 0
+        self.acknowledged = []
 
     def work(self, _epoch):
         hub = self.identity.hub
@@ -99,7 +98,7 @@ class Desired(Load):
             path = f"/twins/{self.identity.device}?api-version=2021-04-12"
             headers = {"If-Match": '"*"', "Authorization": token(hub.host, key, policy="service")}
             request(hub, "PATCH", path, patch, headers)
-            self.acknowledged = self.sent
+            self.acknowledged.append(self.sent)
 
 
 class Messages(Load):
