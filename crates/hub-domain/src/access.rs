@@ -17,7 +17,12 @@ pub enum Permission {
 
 impl Permission {
     /// All four, in their documented order.
-    pub const ALL: [Self; 4] = [Self::RegistryRead, Self::RegistryWrite, Self::ServiceConnect, Self::DeviceConnect];
+    pub const ALL: [Self; 4] = [
+        Self::RegistryRead,
+        Self::RegistryWrite,
+        Self::ServiceConnect,
+        Self::DeviceConnect,
+    ];
 
     /// The vendor's spelling.
     pub const fn as_str(self) -> &'static str {
@@ -86,7 +91,10 @@ pub const DEFAULT_POLICIES: [(&str, &[Permission]); 5] = [
     ("service", &[Permission::ServiceConnect]),
     ("device", &[Permission::DeviceConnect]),
     ("registryRead", &[Permission::RegistryRead]),
-    ("registryReadWrite", &[Permission::RegistryRead, Permission::RegistryWrite]),
+    (
+        "registryReadWrite",
+        &[Permission::RegistryRead, Permission::RegistryWrite],
+    ),
 ];
 
 #[cfg(test)]
@@ -99,7 +107,11 @@ mod tests {
             .iter()
             .map(|(name, permissions)| {
                 let set = Permissions::of(permissions);
-                let names: Vec<_> = Permission::ALL.into_iter().filter(|p| set.allows(*p)).map(Permission::as_str).collect();
+                let names: Vec<_> = Permission::ALL
+                    .into_iter()
+                    .filter(|p| set.allows(*p))
+                    .map(Permission::as_str)
+                    .collect();
                 format!("{name}: {}", names.join(" "))
             })
             .collect();

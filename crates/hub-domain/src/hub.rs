@@ -35,6 +35,8 @@ impl Hub {
 
     /// The policy of that name; names compare without case.
     pub fn policy(&self, name: &str) -> Option<&Policy> {
-        self.policies.iter().find(|p| p.name.eq_ignore_ascii_case(name))
+        self.policies
+            .iter()
+            .find(|p| p.name.eq_ignore_ascii_case(name))
     }
 }

@@ -61,7 +61,9 @@ impl Status {
 
     /// Reads the wire spelling, without regard to case.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Enabled, Self::Disabled].into_iter().find(|s| s.as_str().eq_ignore_ascii_case(text))
+        [Self::Enabled, Self::Disabled]
+            .into_iter()
+            .find(|s| s.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -116,7 +118,8 @@ impl Thumbprint {
     /// Reads 40 or 64 hexadecimal digits in either case; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let right_length = matches!(text.len(), 40 | 64);
-        (right_length && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| Self(text.to_ascii_uppercase()))
+        (right_length && text.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| Self(text.to_ascii_uppercase()))
     }
 
     /// The digits in upper case.
@@ -138,8 +141,11 @@ pub struct Activity {
 
 impl Activity {
     /// Never connected.
-    pub const NONE: Self =
-        Self { connected: false, connection_updated: Timestamp::NEVER, last_activity: Timestamp::NEVER };
+    pub const NONE: Self = Self {
+        connected: false,
+        connection_updated: Timestamp::NEVER,
+        last_activity: Timestamp::NEVER,
+    };
 }
 
 #[cfg(test)]
@@ -148,7 +154,10 @@ mod tests {
 
     #[test]
     fn thumbprints_are_forty_or_sixty_four_hexadecimal_digits() {
-        assert_eq!(Thumbprint::parse(&"ab".repeat(20)).map(|t| t.as_str().to_owned()), Some("AB".repeat(20)));
+        assert_eq!(
+            Thumbprint::parse(&"ab".repeat(20)).map(|t| t.as_str().to_owned()),
+            Some("AB".repeat(20))
+        );
         assert!(Thumbprint::parse(&"0f".repeat(32)).is_some());
         for bad in ["", "zz", &"a".repeat(41), &"g".repeat(40)] {
             assert!(Thumbprint::parse(bad).is_none(), "{bad:?}");

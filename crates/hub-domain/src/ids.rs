@@ -39,15 +39,37 @@ pub const fn is_identity_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'-' | b':' | b'.' | b'+' | b'%' | b'_' | b'#' | b'*' | b'?' | b'!' | b'(' | b')' | b',' | b'=' | b'@' | b';' | b'$' | b'\''
+            b'-' | b':'
+                | b'.'
+                | b'+'
+                | b'%'
+                | b'_'
+                | b'#'
+                | b'*'
+                | b'?'
+                | b'!'
+                | b'('
+                | b')'
+                | b','
+                | b'='
+                | b'@'
+                | b';'
+                | b'$'
+                | b'\''
         )
 }
 
 fn check_identity_text(what: &'static str, text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.chars().count() > IDENTITY_ID_CHARS_MAX {
-        return Err(IdError::Length { what, max: IDENTITY_ID_CHARS_MAX });
+        return Err(IdError::Length {
+            what,
+            max: IDENTITY_ID_CHARS_MAX,
+        });
     }
-    match text.chars().find(|c| !c.is_ascii() || !is_identity_byte(*c as u8)) {
+    match text
+        .chars()
+        .find(|c| !c.is_ascii() || !is_identity_byte(*c as u8))
+    {
         Some(character) => Err(IdError::Character { what, character }),
         None => Ok(()),
     }
@@ -106,12 +128,18 @@ pub struct IdentityId {
 impl IdentityId {
     /// The identity of a device itself.
     pub const fn device(device: DeviceId) -> Self {
-        Self { device, module: None }
+        Self {
+            device,
+            module: None,
+        }
     }
 
     /// The identity of a module.
     pub const fn module(device: DeviceId, module: ModuleId) -> Self {
-        Self { device, module: Some(module) }
+        Self {
+            device,
+            module: Some(module),
+        }
     }
 
     /// Parses `device` or `device/module`, the MQTT client id form.
@@ -121,7 +149,10 @@ impl IdentityId {
     pub fn parse(text: &str) -> Result<Self, IdError> {
         match text.split_once('/') {
             None => Ok(Self::device(DeviceId::parse(text)?)),
-            Some((device, module)) => Ok(Self::module(DeviceId::parse(device)?, ModuleId::parse(module)?)),
+            Some((device, module)) => Ok(Self::module(
+                DeviceId::parse(device)?,
+                ModuleId::parse(module)?,
+            )),
         }
     }
 
@@ -161,10 +192,19 @@ impl HubName {
     /// When empty, too long, or with another character.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         if text.is_empty() || text.chars().count() > HUB_NAME_CHARS_MAX {
-            return Err(IdError::Length { what: "hub name", max: HUB_NAME_CHARS_MAX });
+            return Err(IdError::Length {
+                what: "hub name",
+                max: HUB_NAME_CHARS_MAX,
+            });
         }
-        match text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
-            Some(character) => Err(IdError::Character { what: "hub name", character }),
+        match text
+            .chars()
+            .find(|c| !c.is_ascii_alphanumeric() && *c != '-')
+        {
+            Some(character) => Err(IdError::Character {
+                what: "hub name",
+                character,
+            }),
             None => Ok(Self(Arc::from(text))),
         }
     }
@@ -192,16 +232,26 @@ impl HostName {
     /// When empty, too long, or with another character.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let host = match text.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') => host,
+            Some((host, port))
+                if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') =>
+            {
+                host
+            }
             _ => text,
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || host.len() > HOST_NAME_BYTES_MAX {
-            return Err(IdError::Length { what: "host name", max: HOST_NAME_BYTES_MAX });
+            return Err(IdError::Length {
+                what: "host name",
+                max: HOST_NAME_BYTES_MAX,
+            });
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
         match host.chars().find(|c| !allowed(*c)) {
-            Some(character) => Err(IdError::Character { what: "host name", character }),
+            Some(character) => Err(IdError::Character {
+                what: "host name",
+                character,
+            }),
             None => Ok(Self(Arc::from(host.to_ascii_lowercase()))),
         }
     }
@@ -254,7 +304,10 @@ mod tests {
     #[test]
     fn device_ids_hold_the_documented_characters() {
         for good in ["d", "A-z:0.+%_#*?!(),=@;$'", &"x".repeat(128)] {
-            assert_eq!(DeviceId::parse(good).map(|id| id.to_string()), Ok(good.to_owned()));
+            assert_eq!(
+                DeviceId::parse(good).map(|id| id.to_string()),
+                Ok(good.to_owned())
+            );
         }
         for bad in ["", "a/b", "a b", "ä", &"x".repeat(129), "a\n", "<"] {
             assert!(DeviceId::parse(bad).is_err(), "{bad:?}");
@@ -263,17 +316,32 @@ mod tests {
 
     #[test]
     fn host_names_compare_without_case_and_port() {
-        assert_eq!(HostName::parse("Hub.Test:8883"), HostName::parse("hub.test"));
-        assert_eq!(HostName::parse("[::1]:443").map(|h| h.to_string()), Ok("::1".into()));
-        assert_eq!(HostName::parse("::1").map(|h| h.to_string()), Ok("::1".into()));
+        assert_eq!(
+            HostName::parse("Hub.Test:8883"),
+            HostName::parse("hub.test")
+        );
+        assert_eq!(
+            HostName::parse("[::1]:443").map(|h| h.to_string()),
+            Ok("::1".into())
+        );
+        assert_eq!(
+            HostName::parse("::1").map(|h| h.to_string()),
+            Ok("::1".into())
+        );
         assert!(HostName::parse("a b").is_err());
         assert!(HostName::parse(":8883").is_err());
     }
 
     #[test]
     fn client_ids_name_devices_and_modules() {
-        assert_eq!(IdentityId::parse("d1").map(|i| i.to_string()), Ok("d1".into()));
-        assert_eq!(IdentityId::parse("d1/m1").map(|i| i.module_text().to_owned()), Ok("m1".into()));
+        assert_eq!(
+            IdentityId::parse("d1").map(|i| i.to_string()),
+            Ok("d1".into())
+        );
+        assert_eq!(
+            IdentityId::parse("d1/m1").map(|i| i.module_text().to_owned()),
+            Ok("m1".into())
+        );
         assert!(IdentityId::parse("d1/m1/x").is_err());
         assert!(IdentityId::parse("d1/").is_err());
     }

@@ -10,7 +10,8 @@ pub fn partition_of(device_id: &str, partition_count: u16) -> u16 {
         hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
     }
     let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
-    u16::try_from(folded % u64::from(partition_count.max(1))).expect("a remainder is below its divisor")
+    u16::try_from(folded % u64::from(partition_count.max(1)))
+        .expect("a remainder is below its divisor")
 }
 
 #[cfg(test)]
@@ -19,7 +20,10 @@ mod tests {
 
     #[test]
     fn vectors_of_the_disk_format() {
-        let partitions: Vec<u16> = ["", "d1", "device-1", "sensor-000042", "X"].iter().map(|d| partition_of(d, 32)).collect();
+        let partitions: Vec<u16> = ["", "d1", "device-1", "sensor-000042", "X"]
+            .iter()
+            .map(|d| partition_of(d, 32))
+            .collect();
         assert_eq!(partitions, [1, 1, 20, 13, 11]);
     }
 
@@ -29,6 +33,9 @@ mod tests {
         for n in 0..4_000 {
             counts[usize::from(partition_of(&format!("device-{n}"), 4))] += 1;
         }
-        assert!(counts.iter().all(|c| (800..1_200).contains(c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|c| (800..1_200).contains(c)),
+            "{counts:?}"
+        );
     }
 }

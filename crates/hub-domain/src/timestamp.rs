@@ -83,8 +83,11 @@ impl Timestamp {
         if let Ok(moment) = OffsetDateTime::parse(text, &Rfc3339) {
             return Self::from_nanos(moment.unix_timestamp_nanos()).ok_or_else(error);
         }
-        let moment = PrimitiveDateTime::parse(text, &time::format_description::well_known::Iso8601::DEFAULT)
-            .map_err(|_| error())?;
+        let moment = PrimitiveDateTime::parse(
+            text,
+            &time::format_description::well_known::Iso8601::DEFAULT,
+        )
+        .map_err(|_| error())?;
         Self::from_nanos(moment.assume_utc().unix_timestamp_nanos()).ok_or_else(error)
     }
 
@@ -101,13 +104,18 @@ impl Timestamp {
     /// As the identity registry prints times: seven decimals and `Z`, or `0001-01-01T00:00:00` for never.
     pub fn to_registry_text(self) -> String {
         let (date, fraction) = self.parts();
-        if self <= Self::NEVER { date } else { format!("{date}.{fraction:06}0Z") }
+        if self <= Self::NEVER {
+            date
+        } else {
+            format!("{date}.{fraction:06}0Z")
+        }
     }
 
     fn parts(self) -> (String, i64) {
         let seconds = self.0.max(NEVER_MICROS).div_euclid(1_000_000);
         let fraction = self.0.max(NEVER_MICROS).rem_euclid(1_000_000);
-        let moment = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let moment =
+            OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let date = format!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
             moment.year(),
@@ -123,7 +131,11 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self <= Self::NEVER { f.write_str("0001-01-01T00:00:00Z") } else { f.write_str(&self.to_rfc3339()) }
+        if *self <= Self::NEVER {
+            f.write_str("0001-01-01T00:00:00Z")
+        } else {
+            f.write_str(&self.to_rfc3339())
+        }
     }
 }
 
@@ -133,7 +145,10 @@ mod tests {
 
     #[test]
     fn prints_seven_decimals() {
-        assert_eq!(Timestamp::from_micros(1_500_000).to_rfc3339(), "1970-01-01T00:00:01.5000000Z");
+        assert_eq!(
+            Timestamp::from_micros(1_500_000).to_rfc3339(),
+            "1970-01-01T00:00:01.5000000Z"
+        );
         assert_eq!(Timestamp::NEVER.to_registry_text(), "0001-01-01T00:00:00");
         assert_eq!(Timestamp::NEVER.to_string(), "0001-01-01T00:00:00Z");
     }
@@ -142,9 +157,18 @@ mod tests {
     fn reads_what_it_prints_and_the_vendors_form_without_offset() {
         let moment = Timestamp::from_micros(1_769_860_800_123_456);
         assert_eq!(Timestamp::parse_rfc3339(&moment.to_rfc3339()), Ok(moment));
-        assert_eq!(Timestamp::parse_rfc3339("0001-01-01T00:00:00"), Ok(Timestamp::NEVER));
-        assert_eq!(Timestamp::parse_rfc3339("0001-01-01T00:00:00Z"), Ok(Timestamp::NEVER));
-        assert_eq!(Timestamp::parse_rfc3339("1970-01-01T01:00:00+01:00"), Ok(Timestamp::from_micros(0)));
+        assert_eq!(
+            Timestamp::parse_rfc3339("0001-01-01T00:00:00"),
+            Ok(Timestamp::NEVER)
+        );
+        assert_eq!(
+            Timestamp::parse_rfc3339("0001-01-01T00:00:00Z"),
+            Ok(Timestamp::NEVER)
+        );
+        assert_eq!(
+            Timestamp::parse_rfc3339("1970-01-01T01:00:00+01:00"),
+            Ok(Timestamp::from_micros(0))
+        );
         assert!(Timestamp::parse_rfc3339("yesterday").is_err());
     }
 }

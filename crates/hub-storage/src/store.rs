@@ -73,7 +73,8 @@ pub enum Health {
 pub struct Unit {
     /// A caller's own id of this unit. Submitting the same id again returns the first result and changes nothing.
     pub op_id: Option<OpId>,
-    /// The writes, in order. All preconditions are checked before the first write.
+    /// The writes, in order. All preconditions are checked before the first write is kept; the precondition of
+    /// a write sees the unit's earlier writes, so that a device and its modules can be created together.
     pub ops: Vec<Op>,
     /// What happened, to be numbered and kept with the writes.
     pub facts: Vec<Fact>,

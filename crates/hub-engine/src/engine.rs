@@ -1,0 +1,125 @@
+//! The engine as a whole: built in the order of its directions, run until told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use hub_storage::store::Health;
+use hub_storage::{Bus, MessageLogs, Store};
+
+use crate::activity::Activities;
+use crate::dispatcher::Dispatcher;
+use crate::{
+    Access, Environment, Error, Events, Hubs, Messages, Methods, Registry, Sessions, Telemetry,
+    Twins,
+};
+
+/// What the engine stands on.
+#[derive(Clone)]
+pub struct EngineParts {
+    /// Hubs, identities, twins, queues, facts.
+    pub store: Arc<dyn Store>,
+    /// Telemetry.
+    pub logs: Arc<dyn MessageLogs>,
+    /// Routing to sessions.
+    pub bus: Arc<dyn Bus>,
+    /// Time and randomness.
+    pub environment: Arc<dyn Environment>,
+}
+
+/// All operations of an installation. Shared by every head.
+pub struct Engine {
+    /// The hubs of the installation.
+    pub hubs: Hubs,
+    /// Proof of identity.
+    pub access: Access,
+    /// Devices and modules.
+    pub registry: Registry,
+    /// Twins.
+    pub twins: Arc<Twins>,
+    /// Direct methods.
+    pub methods: Methods,
+    /// Cloud-to-device messages.
+    pub messages: Messages,
+    /// Telemetry on its way in.
+    pub telemetry: Telemetry,
+    /// Telemetry and facts on their way out.
+    pub events: Events,
+    /// Connected devices.
+    pub sessions: Sessions,
+    parts: EngineParts,
+    activities: Arc<Activities>,
+    dispatcher: Dispatcher,
+}
+
+impl Engine {
+    /// Reads the hubs and opens their logs. Reads nothing per device.
+    ///
+    /// # Errors
+    /// When storage cannot be read.
+    pub async fn open(parts: EngineParts) -> Result<Arc<Self>, Error> {
+        let hubs = Hubs::open(parts.clone()).await?;
+        let access = Access::new(hubs.clone());
+        let activities = Arc::new(Activities::new());
+        let registry = Registry::new(parts.clone(), Arc::clone(&activities));
+        let twins = Arc::new(Twins::new(Arc::clone(&parts.store), registry.clone()));
+        let methods = Methods::new(registry.clone(), Arc::clone(&parts.bus));
+        let messages = Messages::new(Arc::clone(&parts.store), registry.clone());
+        let telemetry = Telemetry::new(hubs.clone());
+        let events = Events::new(hubs.clone(), Arc::clone(&parts.store));
+        let dispatcher = Dispatcher::new(Arc::clone(&parts.store), Arc::clone(&parts.bus));
+        let sessions = Sessions::new(
+            parts.clone(),
+            hubs.clone(),
+            access.clone(),
+            Arc::clone(&twins),
+            Arc::clone(&activities),
+            dispatcher.registry_changes(),
+        );
+        Ok(Arc::new(Self {
+            hubs,
+            access,
+            registry,
+            twins,
+            methods,
+            messages,
+            telemetry,
+            events,
+            sessions,
+            parts,
+            activities,
+            dispatcher,
+        }))
+    }
+
+    /// Time and randomness.
+    pub fn environment(&self) -> &dyn Environment {
+        &*self.parts.environment
+    }
+
+    /// Whether writes are accepted.
+    pub fn health(&self) -> Health {
+        self.parts.store.health()
+    }
+
+    /// Dispatches facts and does the regular chores until `shutdown`; then flushes what lives in memory.
+    ///
+    /// # Errors
+    /// When the facts cannot be read: the feed is then broken and the process must stop.
+    pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let result = {
+            let dispatch = std::pin::pin!(self.dispatcher.run());
+            let chores = std::pin::pin!(crate::maintenance::run(
+                &self.parts,
+                &self.hubs,
+                &self.activities
+            ));
+            tokio::select! {
+                result = dispatch => result,
+                () = chores => Ok(()),
+                () = shutdown => Ok(()),
+            }
+        };
+        crate::maintenance::flush_activity(&self.parts, &self.activities).await;
+        result
+    }
+}

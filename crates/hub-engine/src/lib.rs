@@ -1,0 +1,47 @@
+//! The hub's operations: registry, twins, methods, messages, telemetry, events, sessions.
+//!
+//! An operation decides with the pure functions of `hub-domain`, commits the new state and its facts
+//! in one unit through the storage ports, and leaves reactions to the dispatcher. The engine knows no
+//! protocol and no backend; time and randomness come from the [`Environment`].
+//!
+//! Invariants:
+//! - every operation checks its caller's permission itself;
+//! - nothing is acknowledged before its unit is durable;
+//! - an identity has at most one session; the newer one wins.
+
+mod access;
+mod activity;
+mod context;
+mod dispatcher;
+mod engine;
+mod error;
+mod events;
+mod hubs;
+mod maintenance;
+pub mod messages;
+pub mod methods;
+mod registry;
+pub mod sessions;
+mod telemetry;
+mod twins;
+
+pub use access::Access;
+pub use context::{Caller, Environment, OpContext};
+pub use engine::{Engine, EngineParts};
+pub use error::{Error, ErrorKind};
+pub use events::{Events, FactPage};
+pub use hub_storage::bus::{CloseReason, Notice};
+pub use hub_storage::log::{
+    LogRecord, PartitionState, Position, ReadLimit, RecordFlags, TelemetrySource,
+};
+pub use hub_storage::store::{FactNo, Health, MessageNo, StoredMessage};
+pub use hubs::{Hubs, NewHub};
+pub use messages::Messages;
+pub use methods::Methods;
+pub use registry::{
+    IdentityUpdate, IdentityView, IfMatch, NewAuthentication, NewIdentity, Registry,
+    RegistryStatistics,
+};
+pub use sessions::{Session, Sessions};
+pub use telemetry::Telemetry;
+pub use twins::{TwinView, Twins};

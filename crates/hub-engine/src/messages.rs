@@ -1,0 +1,100 @@
+//! Cloud-to-device messages: a durable queue per identity.
+
+use std::sync::Arc;
+
+use hub_domain::limits::{
+    CLOUD_TO_DEVICE_PENDING_BYTES_MAX, CLOUD_TO_DEVICE_PENDING_MAX, CLOUD_TO_DEVICE_TTL_DEFAULT,
+    CLOUD_TO_DEVICE_TTL_MAX,
+};
+use hub_domain::message::CloudToDeviceMessage;
+use hub_domain::{ErrorCode, Fact, FactKind, HubNo, IdentityId, Permission};
+use hub_storage::Store;
+use hub_storage::store::{MessageNo, Op, OpResult, Unit};
+
+use crate::{Error, ErrorKind, OpContext, Registry};
+
+/// Sends to and purges the queues of identities.
+pub struct Messages {
+    store: Arc<dyn Store>,
+    registry: Registry,
+}
+
+impl Messages {
+    pub(crate) const fn new(store: Arc<dyn Store>, registry: Registry) -> Self {
+        Self { store, registry }
+    }
+
+    /// Queues a message; done when it is durable. A message without an expiry gets one in an hour.
+    ///
+    /// # Errors
+    /// Needs `ServiceConnect`. Unknown identity; the queue is full (403004); the expiry is past or more than two
+    /// days away (403009).
+    pub async fn send(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        id: &IdentityId,
+        mut message: CloudToDeviceMessage,
+    ) -> Result<MessageNo, Error> {
+        ctx.caller.require(hub, Permission::ServiceConnect)?;
+        let expiry = message
+            .expiry
+            .unwrap_or_else(|| ctx.now.plus(CLOUD_TO_DEVICE_TTL_DEFAULT));
+        if expiry <= ctx.now || expiry > ctx.now.plus(CLOUD_TO_DEVICE_TTL_MAX) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "the expiry must be in the future and at most two days away",
+            )
+            .with_code(ErrorCode::InvalidMessageExpiryTime));
+        }
+        message.expiry = Some(expiry);
+        message.enqueued = ctx.now;
+        let stored = self.registry.stored(hub, id).await?;
+        let op = Op::EnqueueMessage {
+            identity: stored.ordinal,
+            message: Box::new(message),
+            depth_max: u64::from(CLOUD_TO_DEVICE_PENDING_MAX),
+            bytes_max: CLOUD_TO_DEVICE_PENDING_BYTES_MAX,
+        };
+        let fact = Fact {
+            hub,
+            id: id.clone(),
+            at: ctx.now,
+            kind: FactKind::MessageQueued,
+        };
+        let committed = self.store.submit(Unit::new(op, vec![fact])).await?;
+        match committed.results.first() {
+            Some(OpResult::Enqueued(no)) => Ok(*no),
+            _ => Err(Error::new(
+                ErrorKind::Internal,
+                "storage gave no number for the message",
+            )),
+        }
+    }
+
+    /// Removes all messages of a queue; returns how many there were.
+    ///
+    /// # Errors
+    /// Needs `ServiceConnect`. Unknown identity.
+    pub async fn purge(&self, ctx: &OpContext, hub: HubNo, id: &IdentityId) -> Result<u64, Error> {
+        ctx.caller.require(hub, Permission::ServiceConnect)?;
+        let stored = self.registry.stored(hub, id).await?;
+        let fact = Fact {
+            hub,
+            id: id.clone(),
+            at: ctx.now,
+            kind: FactKind::MessagesPurged,
+        };
+        let op = Op::PurgeMessages {
+            identity: stored.ordinal,
+        };
+        let committed = self.store.submit(Unit::new(op, vec![fact])).await?;
+        match committed.results.first() {
+            Some(OpResult::Purged(count)) => Ok(*count),
+            _ => Err(Error::new(
+                ErrorKind::Internal,
+                "storage gave no count for the purge",
+            )),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Direct methods: request and answer through the bus, nothing stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_domain::limits::{
+    METHOD_CONNECT_TIMEOUT_MAX, METHOD_REQUEST_BYTES_MAX, METHOD_RESPONSE_TIMEOUT_MAX,
+    METHOD_RESPONSE_TIMEOUT_MIN,
+};
+use hub_domain::{ErrorCode, HubNo, IdentityId, Permission};
+use hub_storage::Bus;
+use hub_storage::bus::{CallError, SessionKey};
+pub use hub_storage::bus::{MethodAnswer, MethodCall, MethodCallId, MethodRequest, TakesMethods};
+
+use crate::{Error, ErrorKind, OpContext, Registry};
+
+/// Longest method name in bytes. The vendor documents none; this bounds a topic.
+pub const METHOD_NAME_BYTES_MAX: usize = 256;
+
+/// Calls methods on connected devices.
+pub struct Methods {
+    registry: Registry,
+    bus: Arc<dyn Bus>,
+}
+
+impl Methods {
+    pub(crate) const fn new(registry: Registry, bus: Arc<dyn Bus>) -> Self {
+        Self { registry, bus }
+    }
+
+    /// Calls a method and waits for the device's answer, whatever status it has.
+    ///
+    /// # Errors
+    /// Needs `ServiceConnect`. Unknown identity (404001, 404010); not connected or no methods taken within the
+    /// connect timeout (404103); no answer within the response timeout (504101); 64 calls in flight (403800,
+    /// rendered as throttled); name, payload or timeouts out of range (400004, 413001).
+    pub async fn invoke(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        id: &IdentityId,
+        request: MethodRequest,
+    ) -> Result<MethodAnswer, Error> {
+        ctx.caller.require(hub, Permission::ServiceConnect)?;
+        check(&request)?;
+        let stored = self.registry.stored(hub, id).await?;
+        if !stored.identity.is_enabled() {
+            return Err(offline(id));
+        }
+        let key = SessionKey {
+            hub,
+            id: id.clone(),
+        };
+        self.bus
+            .call(&key, request)
+            .await?
+            .map_err(|error| call_error(id, error))
+    }
+}
+
+fn check(request: &MethodRequest) -> Result<(), Error> {
+    let invalid = |text: String| Err(Error::new(ErrorKind::Invalid, text));
+    let seconds = |duration: Duration| duration.as_secs();
+    let name = &request.name;
+    if name.is_empty()
+        || name.len() > METHOD_NAME_BYTES_MAX
+        || name.contains(['/', '#', '+', '?'])
+        || name.chars().any(char::is_control)
+    {
+        return invalid(format!(
+            "methodName must have 1 to {METHOD_NAME_BYTES_MAX} bytes and none of / # + ? or control characters"
+        ));
+    }
+    if request
+        .payload
+        .as_ref()
+        .is_some_and(|payload| payload.len() > METHOD_REQUEST_BYTES_MAX)
+    {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the payload has more than {METHOD_REQUEST_BYTES_MAX} bytes"),
+        ));
+    }
+    if !(METHOD_RESPONSE_TIMEOUT_MIN..=METHOD_RESPONSE_TIMEOUT_MAX).contains(&request.response) {
+        return invalid(format!(
+            "responseTimeoutInSeconds must be {} to {}",
+            seconds(METHOD_RESPONSE_TIMEOUT_MIN),
+            seconds(METHOD_RESPONSE_TIMEOUT_MAX)
+        ));
+    }
+    if request.connect > METHOD_CONNECT_TIMEOUT_MAX {
+        return invalid(format!(
+            "connectTimeoutInSeconds must be 0 to {}",
+            seconds(METHOD_CONNECT_TIMEOUT_MAX)
+        ));
+    }
+    Ok(())
+}
+
+fn offline(id: &IdentityId) -> Error {
+    Error::new(
+        ErrorKind::DeviceOffline,
+        format!("{id} is not connected, or takes no methods"),
+    )
+}
+
+fn call_error(id: &IdentityId, error: CallError) -> Error {
+    match error {
+        CallError::NotOnline => offline(id),
+        CallError::TimedOut => {
+            Error::new(ErrorKind::TimedOut, format!("{id} did not answer in time"))
+        }
+        CallError::TooManyInFlight => Error::new(
+            ErrorKind::Throttled,
+            format!("too many method calls wait for {id}"),
+        )
+        .with_code(ErrorCode::ThrottlingException),
+    }
+    .with_source(error)
+}

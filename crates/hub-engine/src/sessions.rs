@@ -1,0 +1,243 @@
+//! Sessions: connected identities and what they may do.
+//!
+//! Every head, whatever its protocol, opens a [`Session`] and speaks to the engine through it in one
+//! small set of verbs. What the hub has for the device comes back from [`Session::poll_notice`].
+
+mod redelivery;
+mod session;
+mod subscriptions;
+
+use std::sync::Arc;
+
+use hub_domain::partition::partition_of;
+use hub_domain::{Hub, Identity, IdentityId, Timestamp};
+use hub_storage::bus::{CloseReason, Mailbox, SessionKey};
+use hub_storage::log::TelemetrySource;
+use hub_storage::store::{Op, StoredIdentity, Subscriptions, Unit};
+
+pub use session::{SentBefore, Session, TelemetryBatch};
+pub use subscriptions::{Delivery, Subscription, SubscriptionSet};
+
+use crate::access::Proof;
+use crate::activity::Activities;
+use crate::dispatcher::RegistryChanges;
+use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
+use redelivery::Redeliveries;
+use session::Parts;
+
+/// Longest model id in bytes (DTDL: a DTMI has at most 4,096 characters; 128 for interfaces).
+pub const MODEL_ID_BYTES_MAX: usize = 4_096;
+
+/// Opens sessions.
+pub struct Sessions {
+    parts: EngineParts,
+    hubs: Hubs,
+    access: Access,
+    twins: Arc<Twins>,
+    activities: Arc<Activities>,
+    registry_changes: RegistryChanges,
+    redeliveries: Arc<Redeliveries>,
+}
+
+/// What a head knows of a device that connects.
+pub struct OpenRequest<'a> {
+    /// The hub it means.
+    pub hub: Arc<Hub>,
+    /// Who it says it is.
+    pub id: IdentityId,
+    /// How it proves that.
+    pub credential: Credential<'a>,
+    /// The model it announces.
+    pub model_id: Option<&'a str>,
+    /// Whether subscriptions and waiting messages outlive the connection.
+    pub persistence: Persistence,
+}
+
+/// Proof of identity.
+pub enum Credential<'a> {
+    /// A shared access signature.
+    Token(&'a str),
+}
+
+/// Whether a session's state outlives its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// It is kept.
+    Kept,
+    /// It ends with the connection, and what was kept before is forgotten.
+    Transient,
+}
+
+/// An opened session and what it continues.
+pub struct Opened {
+    /// The session.
+    pub session: Session,
+    /// True when kept state was found.
+    pub resumed: bool,
+}
+
+impl Sessions {
+    pub(crate) fn new(
+        parts: EngineParts,
+        hubs: Hubs,
+        access: Access,
+        twins: Arc<Twins>,
+        activities: Arc<Activities>,
+        registry_changes: RegistryChanges,
+    ) -> Self {
+        Self {
+            parts,
+            hubs,
+            access,
+            twins,
+            activities,
+            registry_changes,
+            redeliveries: Arc::default(),
+        }
+    }
+
+    /// Authenticates and opens a session; an open one of the same identity is told to close.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` for an unknown identity, a disabled one, or a credential that does not fit; the public text
+    /// says which. `Unavailable` when storage cannot answer.
+    pub async fn open(&self, now: Timestamp, request: OpenRequest<'_>) -> Result<Opened, Error> {
+        let changes_before = self.registry_changes.count();
+        let (stored, proof) = self.authenticate(now, &request).await?;
+        let key = SessionKey {
+            hub: request.hub.no,
+            id: request.id.clone(),
+        };
+        let mailbox = Arc::new(Mailbox::new());
+        let epoch = self.parts.bus.claim(&key, Arc::clone(&mailbox)).await?;
+        // From here on facts reach the mailbox. One that was dispatched between the check above and the claim
+        // reached nobody, so the check is made again. The session is dropped, and with it the claim, if it fails.
+        let live = self.activities.connect(stored.ordinal, now);
+        let session = Session::new(
+            Parts {
+                engine: self.parts.clone(),
+                twins: Arc::clone(&self.twins),
+                log: self.hubs.log(request.hub.no).ok_or_else(hub_is_gone)?,
+                redeliveries: Arc::clone(&self.redeliveries),
+                key,
+                ordinal: stored.ordinal,
+                partition: partition_of(request.id.device.as_str(), request.hub.partition_count),
+                source: source(&stored.identity, &proof, request.model_id).encode(),
+                expires: proof.expires,
+                persistence: request.persistence,
+                mailbox,
+                epoch,
+                live,
+            },
+            SubscriptionSet::from(match request.persistence {
+                Persistence::Kept => stored.subscriptions,
+                Persistence::Transient => Subscriptions::default(),
+            }),
+        );
+        if self.registry_changes.count() != changes_before {
+            let (again, _) = self.authenticate(now, &request).await?;
+            if again.ordinal != stored.ordinal {
+                return Err(refused(
+                    "the identity was replaced meanwhile, connect again",
+                ));
+            }
+        }
+        self.keep_announcements(&request, &stored).await?;
+        let resumed = request.persistence == Persistence::Kept
+            && stored.subscriptions != Subscriptions::default();
+        Ok(Opened { session, resumed })
+    }
+
+    async fn authenticate(
+        &self,
+        now: Timestamp,
+        request: &OpenRequest<'_>,
+    ) -> Result<(StoredIdentity, Proof), Error> {
+        let stored = self.stored(request, &request.id).await?;
+        let Credential::Token(token) = request.credential;
+        let proof =
+            self.access
+                .authenticate_identity(&request.hub, &stored.identity, token, now)?;
+        // Whether an identity is disabled is told only to who holds its key.
+        check_enabled(&stored.identity)?;
+        if request.id.module.is_some() {
+            let device = self
+                .stored(request, &IdentityId::device(request.id.device.clone()))
+                .await?;
+            check_enabled(&device.identity)?;
+        }
+        Ok((stored, proof))
+    }
+
+    async fn stored(
+        &self,
+        request: &OpenRequest<'_>,
+        id: &IdentityId,
+    ) -> Result<StoredIdentity, Error> {
+        let stored = self.parts.store.identity(request.hub.no, id).await?;
+        stored.ok_or_else(|| refused("the identity is not registered in this hub"))
+    }
+
+    /// Commits what the device announced in its connect: a new model id, the end of kept state.
+    async fn keep_announcements(
+        &self,
+        request: &OpenRequest<'_>,
+        stored: &StoredIdentity,
+    ) -> Result<(), Error> {
+        let mut unit = Unit::default();
+        if request.persistence == Persistence::Transient
+            && stored.subscriptions != Subscriptions::default()
+        {
+            unit.ops.push(Op::ReplaceSubscriptions {
+                identity: stored.ordinal,
+                next: Subscriptions::default(),
+            });
+        }
+        if let Some(model_id) = request.model_id.filter(|id| !id.is_empty()) {
+            if model_id.len() > MODEL_ID_BYTES_MAX {
+                return Err(Error::new(ErrorKind::Invalid, "the model id is too long"));
+            }
+            let twin = self.parts.store.twin(request.hub.no, &request.id).await?;
+            if twin.is_some_and(|(_, twin)| twin.model_id.as_deref() != Some(model_id)) {
+                unit.ops.push(Op::SetModelId {
+                    identity: stored.ordinal,
+                    model_id: model_id.to_owned(),
+                });
+            }
+        }
+        if !unit.ops.is_empty() {
+            self.parts.store.submit(unit).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells every session to close, for an orderly stop.
+    pub fn close_all(&self) {
+        self.parts.bus.close_all(CloseReason::Shutdown);
+    }
+}
+
+fn check_enabled(identity: &Identity) -> Result<(), Error> {
+    if identity.is_enabled() {
+        return Ok(());
+    }
+    Err(refused("the device is disabled").with_code(hub_domain::ErrorCode::DeviceDisabled))
+}
+
+fn refused(text: &str) -> Error {
+    Error::new(ErrorKind::NotAuthenticated, text)
+}
+
+fn hub_is_gone() -> Error {
+    Error::new(ErrorKind::NotFound, "the hub does not exist")
+}
+
+fn source(identity: &Identity, proof: &Proof, model_id: Option<&str>) -> TelemetrySource {
+    TelemetrySource {
+        device: identity.id.device.to_string(),
+        module: identity.id.module_text().to_owned(),
+        generation: identity.generation.as_str().to_owned(),
+        auth_method: proof.auth_method.clone(),
+        model_id: model_id.unwrap_or_default().to_owned(),
+    }
+}

@@ -1,0 +1,345 @@
+//! An open session and its verbs.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hub_domain::limits::METHOD_RESPONSE_BYTES_MAX;
+use hub_domain::twin::Twin;
+use hub_domain::{HubNo, IdentityId, Timestamp};
+use hub_storage::bus::{
+    Epoch, Mailbox, MethodAnswer, MethodCallId, Notice, SessionKey, TakesMethods,
+};
+use hub_storage::log::{Appended, BatchWriter, RecordFlags};
+use hub_storage::store::{Committed, MessageNo, Op, Ordinal, Outcome, StoredMessage, Unit};
+use hub_storage::{MessageLog, Pending};
+use serde_json::{Map, Value};
+
+use super::redelivery::Redeliveries;
+use super::{Delivery, Persistence, Subscription, SubscriptionSet};
+use crate::activity::LiveActivity;
+use crate::twins::TwinKey;
+use crate::{EngineParts, Error, ErrorKind, Twins};
+
+/// A connected identity. Dropping it ends the session.
+pub struct Session {
+    shared: Arc<Shared>,
+    subscriptions: SubscriptionSet,
+    /// The newest message handed out, and the newest one that needs no acknowledgement any more.
+    newest_sent: Option<MessageNo>,
+    seen_before: Option<MessageNo>,
+}
+
+pub(super) struct Parts {
+    pub(super) engine: EngineParts,
+    pub(super) twins: Arc<Twins>,
+    pub(super) log: Arc<dyn MessageLog>,
+    pub(super) redeliveries: Arc<Redeliveries>,
+    pub(super) key: SessionKey,
+    pub(super) ordinal: Ordinal,
+    pub(super) partition: u16,
+    pub(super) source: Bytes,
+    pub(super) expires: Timestamp,
+    pub(super) persistence: Persistence,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) epoch: Epoch,
+    pub(super) live: Arc<LiveActivity>,
+}
+
+/// Shared with the futures of operations that are under way when the session ends.
+struct Shared(Parts);
+
+/// Messages of one socket read, on their way to the log.
+pub struct TelemetryBatch(BatchWriter);
+
+impl TelemetryBatch {
+    /// An empty batch.
+    pub const fn new() -> Self {
+        Self(BatchWriter::new())
+    }
+
+    /// Adds a message: its property bag as received, checked by the head, and its body.
+    pub fn push(&mut self, flags: RecordFlags, bag: &[u8], body: &[u8]) {
+        self.0.push(flags, bag, body);
+    }
+
+    /// True when nothing was added.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Messages so far.
+    pub const fn count(&self) -> u32 {
+        self.0.count()
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
+
+impl Default for TelemetryBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Session {
+    pub(super) fn new(parts: Parts, subscriptions: SubscriptionSet) -> Self {
+        let seen_before = parts.redeliveries.take(parts.ordinal);
+        let session = Self {
+            shared: Arc::new(Shared(parts)),
+            subscriptions,
+            newest_sent: None,
+            seen_before,
+        };
+        session.apply_subscriptions();
+        session
+    }
+
+    fn parts(&self) -> &Parts {
+        &self.shared.0
+    }
+
+    /// Who is connected.
+    pub fn id(&self) -> &IdentityId {
+        &self.parts().key.id
+    }
+
+    /// To which hub.
+    pub fn hub(&self) -> HubNo {
+        self.parts().key.hub
+    }
+
+    /// When the credential ends; the head closes the session then.
+    pub fn expires(&self) -> Timestamp {
+        self.parts().expires
+    }
+
+    /// What the session is subscribed to.
+    pub const fn subscriptions(&self) -> SubscriptionSet {
+        self.subscriptions
+    }
+
+    /// What the hub has for the device. [`Notice::Close`] is repeated until the session is dropped.
+    pub fn poll_notice(&self, context: &mut Context<'_>) -> Poll<Notice> {
+        self.parts().mailbox.poll_next(context)
+    }
+
+    /// True when the log has no room and the socket should not be read.
+    pub fn is_log_full(&self) -> bool {
+        self.parts().log.backlog().is_full()
+    }
+
+    /// Submits a batch of telemetry and empties it; resolves when it is durable.
+    pub fn send_telemetry(&self, now: Timestamp, batch: &mut TelemetryBatch) -> Pending<Appended> {
+        let parts = self.parts();
+        parts.live.touch(now);
+        parts
+            .log
+            .append(batch.0.take(parts.partition, parts.source.clone(), now))
+    }
+
+    /// The twin as the device reads it.
+    pub fn twin(&self) -> BoxFuture<'static, Result<Arc<Twin>, Error>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.0.twins.of_session(shared.twin_key()).await })
+    }
+
+    /// Merges reported properties; resolves to the section's new version when it is durable.
+    pub fn patch_reported(
+        &self,
+        now: Timestamp,
+        patch: Map<String, Value>,
+        expected: Option<u64>,
+    ) -> BoxFuture<'static, Result<u64, Error>> {
+        self.parts().live.touch(now);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            shared
+                .0
+                .twins
+                .patch_reported(shared.twin_key(), &patch, expected, now)
+                .await
+        })
+    }
+
+    /// Subscribes; resolves when the new set is durable, at once for a transient session or when nothing changed.
+    pub fn subscribe(&mut self, wanted: &[(Subscription, Delivery)]) -> Pending<Committed> {
+        let next = wanted
+            .iter()
+            .fold(self.subscriptions, |set, (subscription, delivery)| {
+                set.with(*subscription, *delivery)
+            });
+        let result = self.replace_subscriptions(next);
+        let asked_messages = wanted
+            .iter()
+            .any(|(s, _)| matches!(s, Subscription::Messages | Subscription::ModuleAll));
+        if asked_messages {
+            self.parts().mailbox.put(Notice::MessageAvailable);
+        }
+        result
+    }
+
+    /// Ends subscriptions; resolves like [`Session::subscribe`].
+    pub fn unsubscribe(&mut self, unwanted: &[Subscription]) -> Pending<Committed> {
+        let next = unwanted
+            .iter()
+            .fold(self.subscriptions, |set, subscription| {
+                set.without(*subscription)
+            });
+        self.replace_subscriptions(next)
+    }
+
+    fn replace_subscriptions(&mut self, next: SubscriptionSet) -> Pending<Committed> {
+        let changed = next != self.subscriptions;
+        self.subscriptions = next;
+        self.apply_subscriptions();
+        let parts = self.parts();
+        if !changed || parts.persistence == Persistence::Transient {
+            return Pending::ready(Ok(Committed::default()));
+        }
+        let op = Op::ReplaceSubscriptions {
+            identity: parts.ordinal,
+            next: next.into(),
+        };
+        parts.engine.store.submit(Unit::new(op, Vec::new()))
+    }
+
+    /// Tells the mailbox what the session takes by now.
+    fn apply_subscriptions(&self) {
+        let parts = self.parts();
+        let takes = if self.subscriptions.has(Subscription::Methods) {
+            TakesMethods::Yes
+        } else {
+            TakesMethods::No
+        };
+        parts.mailbox.set_takes_methods(takes);
+        parts.engine.bus.methods_changed(&parts.key);
+        if self.subscriptions.messages().is_some() && self.newest_sent.is_none() {
+            parts.mailbox.put(Notice::MessageAvailable);
+        }
+    }
+
+    /// Hands a device's answer to the caller of a method. False when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// The payload is larger than 128 KiB, or is not JSON.
+    pub fn answer_method(
+        &self,
+        now: Timestamp,
+        call: MethodCallId,
+        status: i32,
+        payload: &[u8],
+    ) -> Result<bool, Error> {
+        self.parts().live.touch(now);
+        if payload.len() > METHOD_RESPONSE_BYTES_MAX {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                "a method answer has more than 131072 bytes",
+            ));
+        }
+        if !payload.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_err()
+        {
+            return Err(Error::new(
+                ErrorKind::BadDeviceAnswer,
+                "a method answer must be JSON or empty",
+            ));
+        }
+        let answer = MethodAnswer {
+            status,
+            payload: Bytes::copy_from_slice(payload),
+        };
+        Ok(self.parts().mailbox.answer(call, answer))
+    }
+
+    /// The next queued messages in order that were not handed out on this session, expired ones left out, at most `max`.
+    pub fn next_messages(
+        &self,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredMessage>, Error>> {
+        let shared = Arc::clone(&self.shared);
+        let mut after = self.newest_sent.unwrap_or(MessageNo(0));
+        Box::pin(async move {
+            loop {
+                let page = shared
+                    .0
+                    .engine
+                    .store
+                    .messages(shared.0.ordinal, after, max)
+                    .await?;
+                let Some(last) = page.last() else {
+                    return Ok(Vec::new());
+                };
+                after = last.no;
+                let fresh: Vec<_> = page
+                    .into_iter()
+                    .filter(|stored| stored.message.expiry.is_none_or(|expiry| expiry > now))
+                    .collect();
+                if !fresh.is_empty() {
+                    return Ok(fresh);
+                }
+            }
+        })
+    }
+
+    /// Notes that a message was handed to the device; the next call of [`Session::next_messages`] begins after it.
+    /// Says whether the device may have seen it on an earlier connection.
+    pub fn note_sent(&mut self, message: MessageNo) -> SentBefore {
+        self.newest_sent = Some(message);
+        match self.seen_before {
+            Some(seen) if message <= seen => SentBefore::Perhaps,
+            Some(_) | None => SentBefore::No,
+        }
+    }
+
+    /// Completes a message; resolves when it is durably gone.
+    pub fn complete_message(&self, now: Timestamp, message: MessageNo) -> Pending<Committed> {
+        let parts = self.parts();
+        parts.live.touch(now);
+        let op = Op::SettleMessage {
+            identity: parts.ordinal,
+            message,
+            outcome: Outcome::Completed,
+        };
+        parts.engine.store.submit(Unit::new(op, Vec::new()))
+    }
+
+    /// Notes, at the end of a session, the newest message that was sent and not acknowledged.
+    pub fn note_unacknowledged(&self, newest: MessageNo) {
+        if self.parts().persistence == Persistence::Kept {
+            self.parts().redeliveries.note(self.parts().ordinal, newest);
+        }
+    }
+}
+
+/// Whether a device may have seen a message before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentBefore {
+    /// It was sent on an earlier connection and not acknowledged.
+    Perhaps,
+    /// Not that the hub knows.
+    No,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let parts = self.parts();
+        parts.mailbox.end();
+        parts.engine.bus.release(&parts.key, parts.epoch);
+        parts.live.disconnect(parts.engine.environment.now());
+    }
+}
+
+impl Shared {
+    fn twin_key(&self) -> TwinKey<'_> {
+        TwinKey {
+            hub: self.0.key.hub,
+            id: &self.0.key.id,
+            ordinal: self.0.ordinal,
+        }
+    }
+}

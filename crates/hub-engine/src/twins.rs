@@ -1,0 +1,331 @@
+//! Twins: back-end writes, reported patches, reads.
+
+mod cache;
+
+use std::sync::Arc;
+
+use hub_domain::fact::{SectionChange, TwinChange};
+use hub_domain::twin::{
+    BackEndChange, BackEndPatch, BackEndReplacement, Twin, TwinError, patch_back_end,
+    patch_reported, replace_back_end,
+};
+use hub_domain::{Fact, FactKind, HubNo, IdentityId, Permission, Timestamp};
+use hub_storage::store::{Committed, Op, Ordinal, Unit};
+use hub_storage::{Conflict, Pending, Store, StoreError};
+use serde_json::{Map, Value};
+
+use crate::registry::{RETRIES_MAX, retry};
+use crate::{Error, ErrorKind, IdentityView, IfMatch, OpContext, Registry};
+use cache::TwinCache;
+
+/// Operations on twins.
+///
+/// Decisions are chained: each is made on the newest submitted state, not on the newest durable one, so
+/// that a twin may change many times per commit. When a commit fails, what was built on it fails too, by
+/// its precondition, and is decided anew.
+pub struct Twins {
+    store: Arc<dyn Store>,
+    registry: Registry,
+    cache: TwinCache,
+}
+
+/// A twin with its identity.
+#[derive(Clone)]
+pub struct TwinView {
+    /// The registry part.
+    pub identity: IdentityView,
+    /// The twin.
+    pub twin: Twin,
+}
+
+/// Whose twin, as a session knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct TwinKey<'a> {
+    pub(crate) hub: HubNo,
+    pub(crate) id: &'a IdentityId,
+    pub(crate) ordinal: Ordinal,
+}
+
+/// Which back-end write.
+#[derive(Clone, Copy)]
+enum BackEndWrite {
+    Patch,
+    Replace,
+}
+
+impl Twins {
+    pub(crate) fn new(store: Arc<dyn Store>, registry: Registry) -> Self {
+        Self {
+            store,
+            registry,
+            cache: TwinCache::new(hub_domain::limits::TWIN_CACHE_BYTES_MAX),
+        }
+    }
+
+    /// The twin and the identity it belongs to, in one snapshot.
+    ///
+    /// # Errors
+    /// Needs `ServiceConnect`. It does not exist (404001, 404010).
+    pub async fn fetch(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        id: &IdentityId,
+    ) -> Result<TwinView, Error> {
+        ctx.caller.require(hub, Permission::ServiceConnect)?;
+        let (stored, twin) = self
+            .store
+            .twin(hub, id)
+            .await?
+            .ok_or_else(|| Error::device_not_found(id))?;
+        Ok(TwinView {
+            identity: self.registry.view(stored),
+            twin,
+        })
+    }
+
+    /// Merges tags and desired properties; a connected device is told.
+    ///
+    /// # Errors
+    /// Needs `ServiceConnect`. It does not exist; another etag (412001); the patch breaks a rule (400004 and others).
+    pub async fn patch(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        id: &IdentityId,
+        patch: BackEndPatch,
+        if_match: IfMatch,
+    ) -> Result<TwinView, Error> {
+        self.write(ctx, hub, id, &patch, &if_match, BackEndWrite::Patch)
+            .await
+    }
+
+    /// Replaces tags and desired properties as a whole; a connected device is told the whole new section.
+    ///
+    /// # Errors
+    /// As [`Twins::patch`].
+    pub async fn replace(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        id: &IdentityId,
+        replacement: BackEndPatch,
+        if_match: IfMatch,
+    ) -> Result<TwinView, Error> {
+        self.write(ctx, hub, id, &replacement, &if_match, BackEndWrite::Replace)
+            .await
+    }
+
+    async fn write(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        id: &IdentityId,
+        patch: &BackEndPatch,
+        if_match: &IfMatch,
+        write: BackEndWrite,
+    ) -> Result<TwinView, Error> {
+        ctx.caller.require(hub, Permission::ServiceConnect)?;
+        let mut attempt = 0;
+        loop {
+            let (stored, twin) = self
+                .store
+                .twin(hub, id)
+                .await?
+                .ok_or_else(|| Error::device_not_found(id))?;
+            let key = TwinKey {
+                hub,
+                id,
+                ordinal: stored.ordinal,
+            };
+            let decided = self
+                .cache
+                .decide(key.ordinal, Some(Arc::new(twin)), |current| {
+                    if_match.check(&current.back_end.etag.to_string())?;
+                    let change =
+                        decide_back_end(current, patch, write, ctx.now).map_err(twin_error)?;
+                    Ok(self.submit_back_end(key, current, change, write, ctx.now))
+                })?;
+            let Some((pending, next)) = decided else {
+                continue;
+            };
+            let result = pending.await;
+            self.cache.settle(key.ordinal, &result);
+            match result {
+                Ok(_) => {
+                    return Ok(TwinView {
+                        identity: self.registry.view(stored),
+                        twin: (*next).clone(),
+                    });
+                }
+                Err(error) => attempt = retry(error, if_match, attempt, id)?,
+            }
+        }
+    }
+
+    fn submit_back_end(
+        &self,
+        key: TwinKey<'_>,
+        current: &Twin,
+        change: BackEndChange,
+        write: BackEndWrite,
+        now: Timestamp,
+    ) -> (Pending<Committed>, Arc<Twin>) {
+        let next = Twin {
+            back_end: change.next,
+            reported: current.reported.clone(),
+            model_id: current.model_id.clone(),
+        };
+        let fact = TwinChange {
+            replaced: matches!(write, BackEndWrite::Replace),
+            version: next.version(),
+            tags: change.tags,
+            desired: change.desired,
+            reported: None,
+        };
+        let op = Op::ReplaceBackEnd {
+            identity: key.ordinal,
+            next: Box::new(next.back_end.clone()),
+            expected: current.back_end.etag,
+        };
+        (
+            self.store.submit(Unit::new(op, vec![key.fact(fact, now)])),
+            Arc::new(next),
+        )
+    }
+
+    /// The twin as its device reads it. Shows durable state only.
+    pub(crate) async fn of_session(&self, key: TwinKey<'_>) -> Result<Arc<Twin>, Error> {
+        if let Some(twin) = self.cache.durable(key.ordinal) {
+            return Ok(twin);
+        }
+        self.load(key).await
+    }
+
+    async fn load(&self, key: TwinKey<'_>) -> Result<Arc<Twin>, Error> {
+        let found = self
+            .store
+            .twin(key.hub, key.id)
+            .await?
+            .filter(|(stored, _)| stored.ordinal == key.ordinal);
+        let (_, twin) = found.ok_or_else(|| Error::device_not_found(key.id))?;
+        Ok(Arc::new(twin))
+    }
+
+    /// Merges what a device reports; returns the section's new version when it is durable.
+    ///
+    /// # Errors
+    /// The patch breaks a rule, `expected` is not the present version, the identity is gone.
+    pub(crate) async fn patch_reported(
+        &self,
+        key: TwinKey<'_>,
+        patch: &Map<String, Value>,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let mut attempt = 0;
+        loop {
+            let loaded = if self.cache.holds(key.ordinal) {
+                None
+            } else {
+                Some(self.load(key).await?)
+            };
+            let decided = self.cache.decide(key.ordinal, loaded, |current| {
+                let next =
+                    patch_reported(&current.reported, patch, expected, now).map_err(twin_error)?;
+                Ok(self.submit_reported(key, current, next, patch, now))
+            })?;
+            let Some((pending, next)) = decided else {
+                continue;
+            };
+            let result = pending.await;
+            self.cache.settle(key.ordinal, &result);
+            match result {
+                Ok(_) => return Ok(next.reported.version),
+                Err(StoreError::Conflict(Conflict::VersionMismatch)) if attempt < RETRIES_MAX => {
+                    attempt += 1
+                }
+                Err(StoreError::Conflict(Conflict::NotFound)) => {
+                    return Err(Error::device_not_found(key.id));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn submit_reported(
+        &self,
+        key: TwinKey<'_>,
+        current: &Twin,
+        next: hub_domain::twin::Section,
+        patch: &Map<String, Value>,
+        now: Timestamp,
+    ) -> (Pending<Committed>, Arc<Twin>) {
+        let expected = current.reported.version;
+        let op = Op::ReplaceReported {
+            identity: key.ordinal,
+            next: Box::new(next.clone()),
+            expected,
+        };
+        let change = SectionChange {
+            members: patch.clone(),
+            version: next.version,
+        };
+        let next = Twin {
+            back_end: current.back_end.clone(),
+            reported: next,
+            model_id: current.model_id.clone(),
+        };
+        let fact = TwinChange {
+            replaced: false,
+            version: next.version(),
+            tags: None,
+            desired: None,
+            reported: Some(change),
+        };
+        (
+            self.store.submit(Unit::new(op, vec![key.fact(fact, now)])),
+            Arc::new(next),
+        )
+    }
+}
+
+impl TwinKey<'_> {
+    fn fact(&self, change: TwinChange, now: Timestamp) -> Fact {
+        Fact {
+            hub: self.hub,
+            id: self.id.clone(),
+            at: now,
+            kind: FactKind::TwinChanged(change),
+        }
+    }
+}
+
+fn decide_back_end(
+    current: &Twin,
+    patch: &BackEndPatch,
+    write: BackEndWrite,
+    now: Timestamp,
+) -> Result<BackEndChange, TwinError> {
+    match write {
+        BackEndWrite::Patch => patch_back_end(&current.back_end, patch, now),
+        BackEndWrite::Replace => {
+            // The vendor's PUT replaces both parts: one that is absent becomes empty.
+            let replacement = BackEndReplacement {
+                tags: Some(patch.tags.clone().unwrap_or_default()),
+                desired: Some(patch.desired.clone().unwrap_or_default()),
+            };
+            replace_back_end(&current.back_end, &replacement, now)
+        }
+    }
+}
+
+fn twin_error(error: TwinError) -> Error {
+    let code = error.code();
+    let kind = match code.http_status() {
+        412 => ErrorKind::PreconditionFailed,
+        413 => ErrorKind::TooLarge,
+        _ => ErrorKind::Invalid,
+    };
+    Error::new(kind, error.to_string()).with_code(code)
+}
