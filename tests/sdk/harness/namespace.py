@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -51,8 +52,4 @@ def furnish(scratch: pathlib.Path):
 
 def command(name):
     """System programs that are not on every user's path."""
-    for folder in (*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"):
-        path = pathlib.Path(folder) / name
-        if path.is_file():
-            return str(path)
-    sys.exit(f"{name} is missing")
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or sys.exit(f"{name} is missing")
