@@ -1,1 +1,35 @@
-//! The types of `/api/v1`.
+//! `/api/v1`: the types on the wire, the list of operations and the typed client.
+//!
+//! [`OPERATIONS`] is the one list: the server's routes, the OpenAPI document (`openapi/thingstead-v1.json`) and the
+//! client are made from it, so that none of them can know an operation that the others do not.
+
+mod error;
+mod event;
+mod hub;
+mod identity;
+mod message;
+mod method;
+mod moment;
+#[cfg(test)]
+mod openapi;
+mod operation;
+mod run_file;
+mod twin;
+
+pub use error::{ErrorBody, ErrorDetail};
+pub use event::{BodyEncoding, Event, EventLine, EventSource, Notice, NoticeKind, StartPosition, StartPositionError};
+pub use hub::{
+    ConnectionStrings, EventsAccess, HubDocument, HubSummary, NewHub, Page, Ports, ProvisioningAccess, Statistics,
+};
+pub use identity::{
+    Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings, Module, ModuleSettings,
+    Status, SymmetricKeys, Thumbprints,
+};
+pub use message::{Ack, MessageBody, NewMessage, PurgedMessages, SentMessage};
+pub use method::{MethodCall, MethodResult};
+pub use moment::Moment;
+pub use operation::{
+    Answer, BASE_PATH, Guard, Needs, OPERATIONS, Operation, OperationId, Parameter, ParameterKind, Verb,
+};
+pub use run_file::{RUN_FILE_NAME, RunFile};
+pub use twin::{Twin, TwinChange, TwinDesired, TwinProperties};

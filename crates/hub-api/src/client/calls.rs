@@ -1,0 +1,255 @@
+//! One function per operation.
+
+use std::time::Duration;
+
+use super::{CALL_TIMEOUT, Call, Client, ClientError};
+use crate::native::{
+    Device, DeviceSettings, HubDocument, HubSummary, MethodCall, MethodResult, Module, ModuleSettings, NewHub,
+    NewMessage, OperationId, Page, PurgedMessages, SentMessage, Statistics, Twin, TwinChange,
+};
+
+/// Time to answer when a call of a method names none (`hub_domain::limits`).
+const METHOD_RESPONSE_DEFAULT: u64 = hub_domain::limits::METHOD_RESPONSE_TIMEOUT_DEFAULT.as_secs();
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default)]
+pub struct PageQuery {
+    /// The id after which the page begins.
+    pub after: Option<String>,
+    /// The most items.
+    pub max: Option<usize>,
+}
+
+/// The names of a twin's or a method's target: device, or device and module.
+type Target<'a> = (&'a str, Option<&'a str>);
+
+impl Client {
+    /// The hubs that the caller may use.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; so for every call below.
+    pub async fn list_hubs(&self, page: &PageQuery) -> Result<Page<HubSummary>, ClientError> {
+        self.fetch(paged(OperationId::ListHubs, &[], page)).await
+    }
+
+    /// Creates a hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_hub(&self, hub: &NewHub) -> Result<HubSummary, ClientError> {
+        self.exchange(Call::new(OperationId::CreateHub, &[]), hub).await
+    }
+
+    /// What a client needs to reach the hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn hub(&self, hub: &str) -> Result<HubDocument, ClientError> {
+        self.fetch(Call::new(OperationId::GetHub, &[hub])).await
+    }
+
+    /// The hub's device counts.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn statistics(&self, hub: &str) -> Result<Statistics, ClientError> {
+        self.fetch(Call::new(OperationId::GetStatistics, &[hub])).await
+    }
+
+    /// Devices in the order of their ids.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_devices(&self, hub: &str, page: &PageQuery) -> Result<Page<Device>, ClientError> {
+        self.fetch(paged(OperationId::ListDevices, &[hub], page)).await
+    }
+
+    /// Creates a device.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_device(&self, hub: &str, settings: &DeviceSettings) -> Result<Device, ClientError> {
+        self.exchange(Call::new(OperationId::CreateDevice, &[hub]), settings).await
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn device(&self, hub: &str, device: &str) -> Result<Device, ClientError> {
+        self.fetch(Call::new(OperationId::GetDevice, &[hub, device])).await
+    }
+
+    /// Replaces a device's settings, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_device(
+        &self,
+        hub: &str,
+        device: &str,
+        settings: &DeviceSettings,
+        etag: Option<&str>,
+    ) -> Result<Device, ClientError> {
+        self.exchange(Call::new(OperationId::ReplaceDevice, &[hub, device]).if_match(etag), settings).await
+    }
+
+    /// Deletes a device with everything of it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_device(&self, hub: &str, device: &str, etag: Option<&str>) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteDevice, &[hub, device]).if_match(etag)).await
+    }
+
+    /// A device's modules.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_modules(&self, hub: &str, device: &str) -> Result<Page<Module>, ClientError> {
+        self.fetch(Call::new(OperationId::ListModules, &[hub, device])).await
+    }
+
+    /// Creates a module.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_module(
+        &self,
+        hub: &str,
+        device: &str,
+        settings: &ModuleSettings,
+    ) -> Result<Module, ClientError> {
+        self.exchange(Call::new(OperationId::CreateModule, &[hub, device]), settings).await
+    }
+
+    /// One module.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn module(&self, hub: &str, device: &str, module: &str) -> Result<Module, ClientError> {
+        self.fetch(Call::new(OperationId::GetModule, &[hub, device, module])).await
+    }
+
+    /// Replaces a module's settings, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_module(
+        &self,
+        hub: &str,
+        device: &str,
+        module: &str,
+        settings: &ModuleSettings,
+        etag: Option<&str>,
+    ) -> Result<Module, ClientError> {
+        self.exchange(Call::new(OperationId::ReplaceModule, &[hub, device, module]).if_match(etag), settings).await
+    }
+
+    /// Deletes a module with its twin.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_module(
+        &self,
+        hub: &str,
+        device: &str,
+        module: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteModule, &[hub, device, module]).if_match(etag)).await
+    }
+
+    /// The twin of a device, or of a module.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn twin(&self, hub: &str, target: Target<'_>) -> Result<Twin, ClientError> {
+        let (id, segments) = aimed(hub, target, OperationId::GetDeviceTwin, OperationId::GetModuleTwin);
+        self.fetch(Call::new(id, &segments)).await
+    }
+
+    /// Merges into a twin, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn patch_twin(
+        &self,
+        hub: &str,
+        target: Target<'_>,
+        change: &TwinChange,
+        etag: Option<&str>,
+    ) -> Result<Twin, ClientError> {
+        let (id, segments) = aimed(hub, target, OperationId::PatchDeviceTwin, OperationId::PatchModuleTwin);
+        self.exchange(Call::new(id, &segments).if_match(etag), change).await
+    }
+
+    /// Replaces parts of a twin, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_twin(
+        &self,
+        hub: &str,
+        target: Target<'_>,
+        change: &TwinChange,
+        etag: Option<&str>,
+    ) -> Result<Twin, ClientError> {
+        let (id, segments) = aimed(hub, target, OperationId::ReplaceDeviceTwin, OperationId::ReplaceModuleTwin);
+        self.exchange(Call::new(id, &segments).if_match(etag), change).await
+    }
+
+    /// Invokes a direct method and waits for its answer, as long as the call's own times say.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn invoke_method(
+        &self,
+        hub: &str,
+        target: Target<'_>,
+        call: &MethodCall,
+    ) -> Result<MethodResult, ClientError> {
+        let (id, segments) = aimed(hub, target, OperationId::InvokeDeviceMethod, OperationId::InvokeModuleMethod);
+        let response = call.response_timeout_in_seconds.unwrap_or(METHOD_RESPONSE_DEFAULT);
+        let device = response.saturating_add(call.connect_timeout_in_seconds.unwrap_or(0));
+        let timeout = CALL_TIMEOUT.saturating_add(Duration::from_secs(device));
+        self.exchange(Call::new(id, &segments).timeout(Some(timeout)), call).await
+    }
+
+    /// Queues a message for a device.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn send_message(
+        &self,
+        hub: &str,
+        device: &str,
+        message: &NewMessage,
+    ) -> Result<SentMessage, ClientError> {
+        self.exchange(Call::new(OperationId::SendMessage, &[hub, device]), message).await
+    }
+
+    /// Empties a device's message queue.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn purge_messages(&self, hub: &str, device: &str) -> Result<PurgedMessages, ClientError> {
+        self.fetch(Call::new(OperationId::PurgeMessages, &[hub, device])).await
+    }
+}
+
+fn paged<'a>(id: OperationId, segments: &'a [&'a str], page: &PageQuery) -> Call<'a> {
+    Call::new(id, segments).parameter("after", page.after.as_ref()).parameter("max", page.max)
+}
+
+fn aimed<'a>(
+    hub: &'a str,
+    (device, module): Target<'a>,
+    of_device: OperationId,
+    of_module: OperationId,
+) -> (OperationId, Vec<&'a str>) {
+    match module {
+        None => (of_device, vec![hub, device]),
+        Some(module) => (of_module, vec![hub, device, module]),
+    }
+}

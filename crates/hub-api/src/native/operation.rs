@@ -1,0 +1,247 @@
+//! What an operation is: one method and path of `/api/v1`.
+
+mod list;
+
+pub use list::OPERATIONS;
+
+/// What all paths begin with.
+pub const BASE_PATH: &str = "/api/v1";
+
+/// One method and path.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Its name, in programs and in the OpenAPI document.
+    pub id: OperationId,
+    /// The HTTP method.
+    pub verb: Verb,
+    /// The path below [`BASE_PATH`], with parameters in braces.
+    pub path: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// Who may.
+    pub needs: Needs,
+    /// What may stand behind `?`.
+    pub query: &'static [Parameter],
+    /// Whether `If-Match` guards it.
+    pub guard: Guard,
+    /// The name of the request body's type, when there is a body.
+    pub request: Option<&'static str>,
+    /// What a success looks like.
+    pub answer: Answer,
+}
+
+impl Operation {
+    /// The operation of that name.
+    pub fn of(id: OperationId) -> &'static Self {
+        OPERATIONS.iter().find(|operation| operation.id == id).expect("the list holds every operation")
+    }
+
+    /// The names of the path's parameters, in order.
+    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    /// The path from the root of the server, its parameters replaced by `values`, percent-encoded.
+    ///
+    /// # Panics
+    /// When there are not as many values as parameters.
+    pub fn path_of(&self, values: &[&str]) -> String {
+        let mut values = values.iter();
+        let mut path = BASE_PATH.to_owned();
+        for segment in self.path.split('/').skip(1) {
+            path.push('/');
+            if segment.starts_with('{') {
+                let value = values.next().expect("a path has a value for each parameter");
+                path.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
+            } else {
+                path.push_str(segment);
+            }
+        }
+        assert!(values.next().is_none(), "a path has a parameter for each value");
+        path
+    }
+}
+
+macro_rules! operation_ids {
+    ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
+        /// The name of an operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum OperationId {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl OperationId {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The spelling in the OpenAPI document.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+operation_ids! {
+    /// The hubs of the installation.
+    ListHubs "listHubs",
+    /// A new hub.
+    CreateHub "createHub",
+    /// One hub.
+    GetHub "getHub",
+    /// The device counts of a hub.
+    GetStatistics "getStatistics",
+    /// The devices of a hub.
+    ListDevices "listDevices",
+    /// A new device.
+    CreateDevice "createDevice",
+    /// One device.
+    GetDevice "getDevice",
+    /// Other settings for a device.
+    ReplaceDevice "replaceDevice",
+    /// A device goes.
+    DeleteDevice "deleteDevice",
+    /// The modules of a device.
+    ListModules "listModules",
+    /// A new module.
+    CreateModule "createModule",
+    /// One module.
+    GetModule "getModule",
+    /// Other settings for a module.
+    ReplaceModule "replaceModule",
+    /// A module goes.
+    DeleteModule "deleteModule",
+    /// A device's twin.
+    GetDeviceTwin "getDeviceTwin",
+    /// A merge into a device's twin.
+    PatchDeviceTwin "patchDeviceTwin",
+    /// Whole parts of a device's twin.
+    ReplaceDeviceTwin "replaceDeviceTwin",
+    /// A module's twin.
+    GetModuleTwin "getModuleTwin",
+    /// A merge into a module's twin.
+    PatchModuleTwin "patchModuleTwin",
+    /// Whole parts of a module's twin.
+    ReplaceModuleTwin "replaceModuleTwin",
+    /// A direct method of a device.
+    InvokeDeviceMethod "invokeDeviceMethod",
+    /// A direct method of a module.
+    InvokeModuleMethod "invokeModuleMethod",
+    /// A cloud-to-device message.
+    SendMessage "sendMessage",
+    /// An empty queue.
+    PurgeMessages "purgeMessages",
+    /// What devices send and what happened to them.
+    ReadEvents "readEvents",
+}
+
+/// The HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads.
+    Get,
+    /// Creates or does.
+    Post,
+    /// Replaces.
+    Put,
+    /// Merges.
+    Patch,
+    /// Deletes.
+    Delete,
+}
+
+impl Verb {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who may do an operation; the local administrator may do all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Only the local administrator.
+    Admin,
+    /// Whoever holds a token of the hub, whatever it permits.
+    AnyPolicy,
+    /// A policy with the permission of that name.
+    Permission(&'static str),
+}
+
+/// A query parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub summary: &'static str,
+    /// What it may be.
+    pub kind: ParameterKind,
+}
+
+/// What a query parameter may be.
+#[derive(Clone, Copy, Debug)]
+pub enum ParameterKind {
+    /// Any text.
+    Text,
+    /// A number from the first to the second.
+    Number(u64, u64),
+    /// One of these.
+    OneOf(&'static [&'static str]),
+}
+
+/// Whether `If-Match` guards an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// It does not.
+    Unguarded,
+    /// With `If-Match` it is done only while the etag holds; without it, in any case.
+    IfMatch,
+}
+
+/// What a success looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 200 and a JSON body of the type of that name.
+    Ok(&'static str),
+    /// 201 and a JSON body of the type of that name.
+    Created(&'static str),
+    /// 204 and nothing.
+    NoContent,
+    /// 200 and lines of JSON that may never end, each of the type of that name.
+    Lines(&'static str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_holds_every_operation_once_in_the_order_of_the_names() {
+        let listed: Vec<OperationId> = OPERATIONS.iter().map(|operation| operation.id).collect();
+        assert_eq!(listed, OperationId::ALL);
+    }
+
+    #[test]
+    fn no_two_operations_share_method_and_path() {
+        let mut seen: Vec<String> = OPERATIONS.iter().map(|o| format!("{} {}", o.verb.as_str(), o.path)).collect();
+        seen.sort();
+        assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
+    }
+
+    #[test]
+    fn paths_take_ids_with_any_character() {
+        let path = Operation::of(OperationId::GetModule).path_of(&["h1", "a#b%/c", "$edge?"]);
+        assert_eq!(path, "/api/v1/hubs/h1/devices/a%23b%25%2Fc/modules/%24edge%3F");
+        let names: Vec<_> = Operation::of(OperationId::GetModule).path_parameters().collect();
+        assert_eq!(names, ["hub", "device", "module"]);
+    }
+}
