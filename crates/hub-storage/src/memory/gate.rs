@@ -45,7 +45,11 @@ pub(super) enum Verdict {
 
 impl<W> Gate<W> {
     pub(super) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), mode: Mode::Open, failing: 0 }
+        Self {
+            waiting: VecDeque::new(),
+            mode: Mode::Open,
+            failing: 0,
+        }
     }
 
     pub(super) fn push(&mut self, work: W) {
@@ -63,7 +67,11 @@ impl<W> Gate<W> {
     /// The oldest write, held or not.
     pub(super) fn release(&mut self) -> Option<(W, Verdict)> {
         let work = self.waiting.pop_front()?;
-        let verdict = if self.failing > 0 { Verdict::DiskFull } else { Verdict::Commit };
+        let verdict = if self.failing > 0 {
+            Verdict::DiskFull
+        } else {
+            Verdict::Commit
+        };
         self.failing = self.failing.saturating_sub(1);
         Some((work, verdict))
     }

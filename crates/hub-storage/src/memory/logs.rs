@@ -32,7 +32,9 @@ impl MemoryLogs {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<HubNo, Arc<MemoryLog>>> {
-        self.logs.lock().expect("nothing panics while it holds the logs")
+        self.logs
+            .lock()
+            .expect("nothing panics while it holds the logs")
     }
 
     /// The log of `hub` with its [`Faults`], opened as by [`MessageLogs::open`].
@@ -41,12 +43,17 @@ impl MemoryLogs {
     /// When the partition count is another one.
     pub fn open_memory(&self, hub: &Hub) -> Result<Arc<MemoryLog>, StoreError> {
         let mut logs = self.lock();
-        let log = logs.entry(hub.no).or_insert_with(|| Arc::new(MemoryLog::new(hub)));
+        let log = logs
+            .entry(hub.no)
+            .or_insert_with(|| Arc::new(MemoryLog::new(hub)));
         if log.partition_count() == hub.partition_count {
             Ok(Arc::clone(log))
         } else {
             let (is, wanted) = (log.partition_count(), hub.partition_count);
-            Err(StoreError::internal(format!("the log of hub {} has {is} partitions, not {wanted}", hub.no)))
+            Err(StoreError::internal(format!(
+                "the log of hub {} has {is} partitions, not {wanted}",
+                hub.no
+            )))
         }
     }
 }
@@ -94,10 +101,17 @@ struct Partition {
 
 impl MemoryLog {
     fn new(hub: &Hub) -> Self {
-        let empty = || Partition { records: VecDeque::new(), next: 0, last_enqueued: Timestamp::NEVER };
+        let empty = || Partition {
+            records: VecDeque::new(),
+            next: 0,
+            last_enqueued: Timestamp::NEVER,
+        };
         let partitions = (0..hub.partition_count).map(|_| empty()).collect();
         Self {
-            inner: Mutex::new(Inner { partitions, gate: Gate::new() }),
+            inner: Mutex::new(Inner {
+                partitions,
+                gate: Gate::new(),
+            }),
             backlog: Backlog::new(COMMITTER_WAITING_BYTES_MAX),
             head: watch::Sender::new(0),
             partition_count: hub.partition_count,
@@ -107,7 +121,9 @@ impl MemoryLog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nothing panics while it holds the log")
+        self.inner
+            .lock()
+            .expect("nothing panics while it holds the log")
     }
 
     fn queue(&self, work: Work) {
@@ -133,16 +149,30 @@ impl MemoryLog {
                 completer.complete(Err(StoreError::DiskFull));
             }
             (Work::Trim(now, completer), Verdict::Commit) => {
-                let dropped = trim(partitions, now.minus(self.retention), self.retention_bytes_max);
+                let dropped = trim(
+                    partitions,
+                    now.minus(self.retention),
+                    self.retention_bytes_max,
+                );
                 completer.complete(Ok(dropped));
             }
-            (Work::Trim(_, completer), Verdict::DiskFull) => completer.complete(Err(StoreError::DiskFull)),
+            (Work::Trim(_, completer), Verdict::DiskFull) => {
+                completer.complete(Err(StoreError::DiskFull))
+            }
         }
     }
 
-    fn read_now<T>(&self, partition: u16, read: impl FnOnce(&Partition) -> T) -> Result<T, StoreError> {
+    fn read_now<T>(
+        &self,
+        partition: u16,
+        read: impl FnOnce(&Partition) -> T,
+    ) -> Result<T, StoreError> {
         let inner = self.lock();
-        inner.partitions.get(usize::from(partition)).map(read).ok_or_else(|| no_partition(partition))
+        inner
+            .partitions
+            .get(usize::from(partition))
+            .map(read)
+            .ok_or_else(|| no_partition(partition))
     }
 }
 
@@ -162,15 +192,27 @@ impl MessageLog for MemoryLog {
         self.partition_count
     }
 
-    fn read(&self, partition: u16, from: Position, limit: ReadLimit) -> Reading<'_, Vec<LogRecord>> {
-        Box::pin(ready(self.read_now(partition, |partition| page(partition, from, limit))))
+    fn read(
+        &self,
+        partition: u16,
+        from: Position,
+        limit: ReadLimit,
+    ) -> Reading<'_, Vec<LogRecord>> {
+        Box::pin(ready(
+            self.read_now(partition, |partition| page(partition, from, limit)),
+        ))
     }
 
     fn partition(&self, partition: u16) -> Reading<'_, PartitionState> {
-        Box::pin(ready(self.read_now(partition, |partition| PartitionState {
-            first: partition.records.front().map_or(partition.next, |record| record.sequence),
-            next: partition.next,
-            last_enqueued: partition.last_enqueued,
+        Box::pin(ready(self.read_now(partition, |partition| {
+            PartitionState {
+                first: partition
+                    .records
+                    .front()
+                    .map_or(partition.next, |record| record.sequence),
+                next: partition.next,
+                last_enqueued: partition.last_enqueued,
+            }
         })))
     }
 
@@ -221,8 +263,9 @@ fn no_partition(partition: u16) -> StoreError {
 }
 
 fn append(partitions: &mut [Partition], batch: &AppendBatch) -> Result<Appended, StoreError> {
-    let partition =
-        partitions.get_mut(usize::from(batch.partition)).ok_or_else(|| no_partition(batch.partition))?;
+    let partition = partitions
+        .get_mut(usize::from(batch.partition))
+        .ok_or_else(|| no_partition(batch.partition))?;
     let first = partition.next;
     let enqueued = batch.at.max(partition.last_enqueued);
     let mut group = Vec::new();
@@ -248,7 +291,11 @@ fn page(partition: &Partition, from: Position, limit: ReadLimit) -> Vec<LogRecor
     });
     let mut bytes = 0_usize;
     let mut page: Vec<LogRecord> = Vec::new();
-    for record in partition.records.range(skipped..).take(limit.records.max(1)) {
+    for record in partition
+        .records
+        .range(skipped..)
+        .take(limit.records.max(1))
+    {
         bytes += record.bag.len() + record.body.len();
         if bytes > limit.bytes && !page.is_empty() {
             break;
@@ -266,16 +313,23 @@ fn trim(partitions: &mut [Partition], oldest: Timestamp, bytes_max: u64) -> u64 
     let mut bytes: u64 = records().map(size).sum();
     let mut dropped = BTreeSet::new();
     for number in buckets {
-        let is_old = Timestamp::from_seconds(number.saturating_add(1).saturating_mul(BUCKET_SECONDS)) <= oldest;
+        let is_old =
+            Timestamp::from_seconds(number.saturating_add(1).saturating_mul(BUCKET_SECONDS))
+                <= oldest;
         let is_too_much = bytes > bytes_max && Some(number) != newest;
         if !is_old && !is_too_much {
             break;
         }
-        bytes -= records().filter(|record| bucket(record) == number).map(size).sum::<u64>();
+        bytes -= records()
+            .filter(|record| bucket(record) == number)
+            .map(size)
+            .sum::<u64>();
         dropped.insert(number);
     }
     for partition in partitions {
-        partition.records.retain(|record| !dropped.contains(&bucket(record)));
+        partition
+            .records
+            .retain(|record| !dropped.contains(&bucket(record)));
     }
     dropped.len() as u64
 }

@@ -49,7 +49,10 @@ impl State {
             identities: Table::new(),
             twins: Table::new(),
             messages: Table::new(),
-            next: Next { ordinal: 1, message: 1 },
+            next: Next {
+                ordinal: 1,
+                message: 1,
+            },
             done: BTreeMap::new(),
             facts: BTreeMap::new(),
             last_fact: FactNo(0),
@@ -65,11 +68,15 @@ impl State {
             return Ok(first.clone());
         }
         let next = self.next;
-        let results: Result<Vec<OpResult>, Conflict> = unit.ops.into_iter().map(|op| self.write(op)).collect();
+        let results: Result<Vec<OpResult>, Conflict> =
+            unit.ops.into_iter().map(|op| self.write(op)).collect();
         match results {
             Ok(results) => {
                 self.keep_writes();
-                let committed = Committed { results, last_fact: self.keep_facts(unit.facts) };
+                let committed = Committed {
+                    results,
+                    last_fact: self.keep_facts(unit.facts),
+                };
                 if let Some(op_id) = unit.op_id {
                     self.done.insert(op_id.0, committed.clone());
                 }

@@ -37,14 +37,19 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self {
-            inner: Mutex::new(Inner { state: State::new(), gate: Gate::new() }),
+            inner: Mutex::new(Inner {
+                state: State::new(),
+                gate: Gate::new(),
+            }),
             backlog: Backlog::new(COMMITTER_WAITING_BYTES_MAX),
             fact_head: watch::Sender::new(FactNo(0)),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nothing panics while it holds the state")
+        self.inner
+            .lock()
+            .expect("nothing panics while it holds the state")
     }
 
     fn queue(&self, work: Work) {
@@ -61,7 +66,8 @@ impl MemoryStore {
                 let size = unit.size();
                 let result = state.commit(unit);
                 self.backlog.remove(size);
-                self.fact_head.send_if_modified(|head| std::mem::replace(head, state.last_fact()) != *head);
+                self.fact_head
+                    .send_if_modified(|head| std::mem::replace(head, state.last_fact()) != *head);
                 completer.complete(result.map_err(StoreError::from));
             }
             (Work::Commit(unit, completer), Verdict::DiskFull) => {
@@ -72,7 +78,9 @@ impl MemoryStore {
                 state.trim_facts(before);
                 completer.complete(Ok(Committed::default()));
             }
-            (Work::TrimFacts(_, completer), Verdict::DiskFull) => completer.complete(Err(StoreError::DiskFull)),
+            (Work::TrimFacts(_, completer), Verdict::DiskFull) => {
+                completer.complete(Err(StoreError::DiskFull))
+            }
         }
     }
 
@@ -111,7 +119,12 @@ impl Store for MemoryStore {
         self.read(|state| state.twin(hub, id))
     }
 
-    fn devices(&self, hub: HubNo, after: Option<&DeviceId>, max: usize) -> Reading<'_, Vec<StoredIdentity>> {
+    fn devices(
+        &self,
+        hub: HubNo,
+        after: Option<&DeviceId>,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredIdentity>> {
         self.read(|state| state.devices(hub, after, max))
     }
 
@@ -119,11 +132,20 @@ impl Store for MemoryStore {
         self.read(|state| state.modules(hub, device))
     }
 
-    fn messages(&self, identity: Ordinal, after: MessageNo, max: usize) -> Reading<'_, Vec<StoredMessage>> {
+    fn messages(
+        &self,
+        identity: Ordinal,
+        after: MessageNo,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredMessage>> {
         self.read(|state| state.messages(identity, after, max))
     }
 
-    fn expired_messages(&self, now: Timestamp, max: usize) -> Reading<'_, Vec<(Ordinal, MessageNo)>> {
+    fn expired_messages(
+        &self,
+        now: Timestamp,
+        max: usize,
+    ) -> Reading<'_, Vec<(Ordinal, MessageNo)>> {
         self.read(|state| state.expired_messages(now, max))
     }
 
@@ -146,7 +168,11 @@ impl Store for MemoryStore {
     }
 
     fn health(&self) -> Health {
-        if self.lock().gate.is_failing() { Health::DiskFull } else { Health::Good }
+        if self.lock().gate.is_failing() {
+            Health::DiskFull
+        } else {
+            Health::Good
+        }
     }
 }
 

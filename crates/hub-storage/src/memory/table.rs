@@ -12,7 +12,10 @@ pub(super) struct Table<K, V> {
 
 impl<K: Ord + Clone, V> Table<K, V> {
     pub(super) const fn new() -> Self {
-        Self { rows: BTreeMap::new(), undo: Vec::new() }
+        Self {
+            rows: BTreeMap::new(),
+            undo: Vec::new(),
+        }
     }
 
     pub(super) const fn rows(&self) -> &BTreeMap<K, V> {

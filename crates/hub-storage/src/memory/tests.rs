@@ -41,14 +41,22 @@ fn create(id: &str) -> Unit {
         managed_by: None,
     };
     Unit::new(
-        Op::CreateIdentity { hub: HubNo(1), identity: Box::new(identity), twin: Box::new(Twin::new()) },
+        Op::CreateIdentity {
+            hub: HubNo(1),
+            identity: Box::new(identity),
+            twin: Box::new(Twin::new()),
+        },
         Vec::new(),
     )
 }
 
 fn store() -> MemoryStore {
     let store = MemoryStore::new();
-    store.submit(Unit::new(Op::CreateHub(hub()), Vec::new())).now_or_never().unwrap().unwrap();
+    store
+        .submit(Unit::new(Op::CreateHub(hub()), Vec::new()))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     store
 }
 
@@ -80,8 +88,14 @@ fn a_unit_that_fails_fails_what_was_built_on_it() {
     let module = store.submit(create("d1/m1"));
     assert_eq!(store.health(), Health::DiskFull);
     store.resume();
-    assert!(matches!(device.now_or_never().unwrap(), Err(StoreError::DiskFull)));
-    assert!(matches!(module.now_or_never().unwrap(), Err(StoreError::Conflict(Conflict::NotFound))));
+    assert!(matches!(
+        device.now_or_never().unwrap(),
+        Err(StoreError::DiskFull)
+    ));
+    assert!(matches!(
+        module.now_or_never().unwrap(),
+        Err(StoreError::Conflict(Conflict::NotFound))
+    ));
     assert_eq!(store.health(), Health::Good);
 }
 
@@ -91,7 +105,10 @@ fn units_that_wait_when_the_store_goes_are_unavailable() {
     store.hold();
     let waiting = store.submit(create("d1"));
     drop(store);
-    assert!(matches!(waiting.now_or_never().unwrap(), Err(StoreError::Unavailable)));
+    assert!(matches!(
+        waiting.now_or_never().unwrap(),
+        Err(StoreError::Unavailable)
+    ));
 }
 
 #[test]
@@ -109,7 +126,10 @@ fn appends_are_held_and_failed_like_units() {
     let second = log.append(batch());
     assert_eq!(log.waiting(), 2);
     log.resume();
-    assert!(matches!(first.now_or_never().unwrap(), Err(StoreError::DiskFull)));
+    assert!(matches!(
+        first.now_or_never().unwrap(),
+        Err(StoreError::DiskFull)
+    ));
     assert_eq!(second.now_or_never().unwrap().unwrap().first, 0);
     assert_eq!(log.backlog().bytes(), 0);
     assert_eq!(*log.head().borrow(), 1);

@@ -18,7 +18,11 @@ impl State {
         Some(self.stored(*ordinal).clone())
     }
 
-    pub(in super::super) fn twin(&self, hub: HubNo, id: &IdentityId) -> Option<(StoredIdentity, Twin)> {
+    pub(in super::super) fn twin(
+        &self,
+        hub: HubNo,
+        id: &IdentityId,
+    ) -> Option<(StoredIdentity, Twin)> {
         let stored = self.identity(hub, id)?;
         let twin = self.twins.rows().get(&stored.ordinal)?.clone();
         Some((stored, twin))
@@ -30,41 +34,72 @@ impl State {
         after: Option<&DeviceId>,
         max: usize,
     ) -> Vec<StoredIdentity> {
-        self.device_ordinals(hub, after).take(max).map(|ordinal| self.stored(ordinal).clone()).collect()
+        self.device_ordinals(hub, after)
+            .take(max)
+            .map(|ordinal| self.stored(ordinal).clone())
+            .collect()
     }
 
     pub(in super::super) fn modules(&self, hub: HubNo, device: &DeviceId) -> Vec<StoredIdentity> {
-        self.modules_of(hub, device).map(|ordinal| self.stored(ordinal).clone()).collect()
+        self.modules_of(hub, device)
+            .map(|ordinal| self.stored(ordinal).clone())
+            .collect()
     }
 
-    pub(in super::super) fn messages(&self, ordinal: Ordinal, after: MessageNo, max: usize) -> Vec<StoredMessage> {
+    pub(in super::super) fn messages(
+        &self,
+        ordinal: Ordinal,
+        after: MessageNo,
+        max: usize,
+    ) -> Vec<StoredMessage> {
         let first = Bound::Excluded((ordinal, after));
         let last = Bound::Included((ordinal, MessageNo(u64::MAX)));
         if after == MessageNo(u64::MAX) {
             return Vec::new();
         }
-        self.messages.rows().range((first, last)).take(max).map(|(_, message)| message.clone()).collect()
+        self.messages
+            .rows()
+            .range((first, last))
+            .take(max)
+            .map(|(_, message)| message.clone())
+            .collect()
     }
 
-    pub(in super::super) fn expired_messages(&self, now: Timestamp, max: usize) -> Vec<(Ordinal, MessageNo)> {
+    pub(in super::super) fn expired_messages(
+        &self,
+        now: Timestamp,
+        max: usize,
+    ) -> Vec<(Ordinal, MessageNo)> {
         let all = self.messages.rows().iter();
-        all.filter(|(_, stored)| stored.message.expiry.is_some_and(|expiry| expiry <= now)).map(|(key, _)| *key).take(max).collect()
+        all.filter(|(_, stored)| stored.message.expiry.is_some_and(|expiry| expiry <= now))
+            .map(|(key, _)| *key)
+            .take(max)
+            .collect()
     }
 
     pub(in super::super) fn statistics(&self, hub: HubNo) -> Statistics {
-        self.device_ordinals(hub, None).fold(Statistics::default(), |counts, ordinal| Statistics {
-            devices: counts.devices + 1,
-            enabled: counts.enabled + u64::from(self.stored(ordinal).identity.is_enabled()),
-        })
+        self.device_ordinals(hub, None)
+            .fold(Statistics::default(), |counts, ordinal| Statistics {
+                devices: counts.devices + 1,
+                enabled: counts.enabled + u64::from(self.stored(ordinal).identity.is_enabled()),
+            })
     }
 
     pub(in super::super) fn changes(&self, after: FactNo, max: usize) -> Vec<(FactNo, Fact)> {
         let newer = (Bound::Excluded(after), Bound::Unbounded);
-        self.facts.range(newer).take(max).map(|(no, fact)| (*no, fact.clone())).collect()
+        self.facts
+            .range(newer)
+            .take(max)
+            .map(|(no, fact)| (*no, fact.clone()))
+            .collect()
     }
 
     /// The modules of a device in the order of their ids.
-    pub(super) fn modules_of(&self, hub: HubNo, device: &DeviceId) -> impl Iterator<Item = Ordinal> {
+    pub(super) fn modules_of(
+        &self,
+        hub: HubNo,
+        device: &DeviceId,
+    ) -> impl Iterator<Item = Ordinal> {
         let first = (hub, IdentityId::device(device.clone()));
         self.ordinals
             .rows()
@@ -74,7 +109,11 @@ impl State {
     }
 
     /// The devices of a hub in the order of their ids, after `after`.
-    fn device_ordinals(&self, hub: HubNo, after: Option<&DeviceId>) -> impl Iterator<Item = Ordinal> {
+    fn device_ordinals(
+        &self,
+        hub: HubNo,
+        after: Option<&DeviceId>,
+    ) -> impl Iterator<Item = Ordinal> {
         let first = match after {
             Some(after) => Bound::Excluded((hub, IdentityId::device(after.clone()))),
             None => Bound::Unbounded,
@@ -89,6 +128,11 @@ impl State {
     }
 
     fn stored(&self, ordinal: Ordinal) -> &StoredIdentity {
-        &self.identities.rows().get(&ordinal).expect("every known ordinal has a row").stored
+        &self
+            .identities
+            .rows()
+            .get(&ordinal)
+            .expect("every known ordinal has a row")
+            .stored
     }
 }

@@ -9,7 +9,9 @@ use hub_domain::{Etag, Hub, HubNo, Identity, IdentityId};
 
 use super::{Row, State};
 use crate::Conflict;
-use crate::store::{MessageNo, Op, OpResult, Ordinal, StoredIdentity, StoredMessage, Subscriptions};
+use crate::store::{
+    MessageNo, Op, OpResult, Ordinal, StoredIdentity, StoredMessage, Subscriptions,
+};
 
 type Written = Result<OpResult, Conflict>;
 
@@ -17,25 +19,57 @@ impl State {
     pub(super) fn write(&mut self, op: Op) -> Written {
         match op {
             Op::CreateHub(hub) => self.create_hub(hub),
-            Op::CreateIdentity { hub, identity, twin } => self.create_identity(hub, *identity, *twin),
-            Op::ReplaceIdentity { identity, next, expected } => self.replace_identity(identity, *next, &expected),
-            Op::DeleteIdentity { identity, expected } => self.delete_identity(identity, expected.as_ref()),
-            Op::ReplaceBackEnd { identity, next, expected } => self.replace_back_end(identity, *next, expected),
-            Op::ReplaceReported { identity, next, expected } => self.replace_reported(identity, *next, expected),
-            Op::SetModelId { identity, model_id } => self.set_model_id(identity, model_id),
-            Op::EnqueueMessage { identity, message, depth_max, bytes_max } => {
-                self.enqueue(identity, *message, depth_max, bytes_max)
+            Op::CreateIdentity {
+                hub,
+                identity,
+                twin,
+            } => self.create_identity(hub, *identity, *twin),
+            Op::ReplaceIdentity {
+                identity,
+                next,
+                expected,
+            } => self.replace_identity(identity, *next, &expected),
+            Op::DeleteIdentity { identity, expected } => {
+                self.delete_identity(identity, expected.as_ref())
             }
-            Op::SettleMessage { identity, message, outcome: _ } => self.settle(identity, message),
+            Op::ReplaceBackEnd {
+                identity,
+                next,
+                expected,
+            } => self.replace_back_end(identity, *next, expected),
+            Op::ReplaceReported {
+                identity,
+                next,
+                expected,
+            } => self.replace_reported(identity, *next, expected),
+            Op::SetModelId { identity, model_id } => self.set_model_id(identity, model_id),
+            Op::EnqueueMessage {
+                identity,
+                message,
+                depth_max,
+                bytes_max,
+            } => self.enqueue(identity, *message, depth_max, bytes_max),
+            Op::SettleMessage {
+                identity,
+                message,
+                outcome: _,
+            } => self.settle(identity, message),
             Op::AbandonMessage { identity, message } => self.abandon(identity, message),
             Op::PurgeMessages { identity } => self.purge(identity),
-            Op::ReplaceSubscriptions { identity, next } => self.replace_subscriptions(identity, next),
+            Op::ReplaceSubscriptions { identity, next } => {
+                self.replace_subscriptions(identity, next)
+            }
             Op::FlushActivity(entries) => Ok(self.flush_activity(entries)),
         }
     }
 
     fn create_hub(&mut self, hub: Hub) -> Written {
-        if self.hubs.rows().values().any(|other| other.no == hub.no || other.name == hub.name) {
+        if self
+            .hubs
+            .rows()
+            .values()
+            .any(|other| other.no == hub.no || other.name == hub.name)
+        {
             return Err(Conflict::AlreadyExists);
         }
         self.hubs.put(hub.no, hub);
@@ -46,7 +80,11 @@ impl State {
         if !self.hubs.rows().contains_key(&hub) {
             return Err(Conflict::NotFound);
         }
-        if self.ordinals.rows().contains_key(&(hub, identity.id.clone())) {
+        if self
+            .ordinals
+            .rows()
+            .contains_key(&(hub, identity.id.clone()))
+        {
             return Err(Conflict::AlreadyExists);
         }
         if identity.id.module.is_some() {
@@ -62,7 +100,14 @@ impl State {
             message_count: 0,
             subscriptions: Subscriptions::default(),
         };
-        self.identities.put(ordinal, Row { hub, stored, message_bytes: 0 });
+        self.identities.put(
+            ordinal,
+            Row {
+                hub,
+                stored,
+                message_bytes: 0,
+            },
+        );
         self.twins.put(ordinal, twin);
         Ok(OpResult::Created(ordinal))
     }
@@ -73,13 +118,20 @@ impl State {
             return Err(Conflict::NotFound);
         }
         let count = self.modules_of(hub, &id.device).count() as u64;
-        if count < MODULES_PER_DEVICE_MAX { Ok(()) } else { Err(Conflict::TooManyModules) }
+        if count < MODULES_PER_DEVICE_MAX {
+            Ok(())
+        } else {
+            Err(Conflict::TooManyModules)
+        }
     }
 
     fn replace_identity(&mut self, ordinal: Ordinal, next: Identity, expected: &Etag) -> Written {
         let mut row = self.row(ordinal)?;
         check_etag(&row, Some(expected))?;
-        row.stored.identity = Identity { id: row.stored.identity.id, ..next };
+        row.stored.identity = Identity {
+            id: row.stored.identity.id,
+            ..next
+        };
         self.identities.put(ordinal, row);
         Ok(OpResult::Done)
     }
@@ -112,7 +164,13 @@ impl State {
         if twin.back_end.etag != expected {
             return Err(Conflict::VersionMismatch);
         }
-        self.twins.put(ordinal, Twin { back_end: next, ..twin });
+        self.twins.put(
+            ordinal,
+            Twin {
+                back_end: next,
+                ..twin
+            },
+        );
         Ok(OpResult::Done)
     }
 
@@ -121,13 +179,25 @@ impl State {
         if twin.reported.version != expected {
             return Err(Conflict::VersionMismatch);
         }
-        self.twins.put(ordinal, Twin { reported: next, ..twin });
+        self.twins.put(
+            ordinal,
+            Twin {
+                reported: next,
+                ..twin
+            },
+        );
         Ok(OpResult::Done)
     }
 
     fn set_model_id(&mut self, ordinal: Ordinal, model_id: String) -> Written {
         let twin = self.twin_of(ordinal)?;
-        self.twins.put(ordinal, Twin { model_id: Some(model_id), ..twin });
+        self.twins.put(
+            ordinal,
+            Twin {
+                model_id: Some(model_id),
+                ..twin
+            },
+        );
         Ok(OpResult::Done)
     }
 
@@ -147,13 +217,24 @@ impl State {
         let no = MessageNo(self.next.message);
         self.next.message += 1;
         self.identities.put(ordinal, row);
-        self.messages.put((ordinal, no), StoredMessage { no, delivery_count: 0, message });
+        self.messages.put(
+            (ordinal, no),
+            StoredMessage {
+                no,
+                delivery_count: 0,
+                message,
+            },
+        );
         Ok(OpResult::Enqueued(no))
     }
 
     fn settle(&mut self, ordinal: Ordinal, no: MessageNo) -> Written {
         let mut row = self.row(ordinal)?;
-        let message = self.messages.rows().get(&(ordinal, no)).ok_or(Conflict::NotFound)?;
+        let message = self
+            .messages
+            .rows()
+            .get(&(ordinal, no))
+            .ok_or(Conflict::NotFound)?;
         row.stored.message_count -= 1;
         row.message_bytes -= message.message.body.len() as u64;
         self.identities.put(ordinal, row);
@@ -162,7 +243,12 @@ impl State {
     }
 
     fn abandon(&mut self, ordinal: Ordinal, no: MessageNo) -> Written {
-        let mut message = self.messages.rows().get(&(ordinal, no)).cloned().ok_or(Conflict::NotFound)?;
+        let mut message = self
+            .messages
+            .rows()
+            .get(&(ordinal, no))
+            .cloned()
+            .ok_or(Conflict::NotFound)?;
         message.delivery_count += 1;
         self.messages.put((ordinal, no), message);
         Ok(OpResult::Done)
@@ -196,7 +282,12 @@ impl State {
 
     /// Removes the queued messages; returns how many there were.
     fn clear_queue(&mut self, ordinal: Ordinal) -> u64 {
-        let keys: Vec<_> = self.messages.rows().range(queue(ordinal)).map(|(key, _)| *key).collect();
+        let keys: Vec<_> = self
+            .messages
+            .rows()
+            .range(queue(ordinal))
+            .map(|(key, _)| *key)
+            .collect();
         for key in &keys {
             self.messages.remove(key);
         }
@@ -204,11 +295,19 @@ impl State {
     }
 
     fn row(&self, ordinal: Ordinal) -> Result<Row, Conflict> {
-        self.identities.rows().get(&ordinal).cloned().ok_or(Conflict::NotFound)
+        self.identities
+            .rows()
+            .get(&ordinal)
+            .cloned()
+            .ok_or(Conflict::NotFound)
     }
 
     fn twin_of(&self, ordinal: Ordinal) -> Result<Twin, Conflict> {
-        self.twins.rows().get(&ordinal).cloned().ok_or(Conflict::NotFound)
+        self.twins
+            .rows()
+            .get(&ordinal)
+            .cloned()
+            .ok_or(Conflict::NotFound)
     }
 }
 

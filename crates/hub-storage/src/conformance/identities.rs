@@ -1,0 +1,673 @@
+//! Identities and twins are kept whole, and end whole.
+
+use hub_domain::identity::{Activity, Thumbprint};
+use hub_domain::twin::{BackEnd, Metadata, Section, Twin, TwinEtag};
+use hub_domain::{Authentication, Identity, Status, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::Backend;
+use super::fixtures::{
+    HUB, OTHER_HUB, commit, commit_unit, conflict_of, create, created, device, enqueue, etag, fact,
+    hub, id, identity, key, message, moment, next_back_end, next_section, ordinal_of,
+    pages_of_messages, queued, refuse, reopen, store_with_hub, stored, twin,
+};
+use super::text::{describe_identity, describe_twin, snapshot};
+use crate::store::{MessageNo, Op, OpResult, Ordinal, Outcome, Statistics, Subscriptions, Unit};
+use crate::{Conflict, Store};
+
+fn rich_identities() -> Vec<Identity> {
+    let thumbprint = |digits: &str, times: usize| Thumbprint::parse(&digits.repeat(times));
+    vec![
+        Identity {
+            status: Status::Disabled,
+            status_reason: Some("stolen – \"quoted\" \u{1F512}\n".to_owned()),
+            status_updated: moment(5),
+            authentication: Authentication::SelfSigned {
+                primary: thumbprint("aB", 20),
+                secondary: None,
+            },
+            ..identity("all-kinds:of.chars+%_#*?!(),=@;$'")
+        },
+        Identity {
+            authentication: Authentication::SelfSigned {
+                primary: None,
+                secondary: thumbprint("0f", 32),
+            },
+            status_reason: Some(String::new()),
+            ..identity("self-signed")
+        },
+        Identity {
+            authentication: Authentication::CertificateAuthority,
+            ..identity("authority")
+        },
+        Identity {
+            authentication: Authentication::Sas {
+                primary: key(0),
+                secondary: key(255),
+            },
+            iot_edge: true,
+            device_scope: Some("ms-azure-iot-edge://edge-1".to_owned()),
+            parent_scopes: vec![
+                "ms-azure-iot-edge://z".to_owned(),
+                "ms-azure-iot-edge://a".to_owned(),
+            ],
+            ..identity("edge")
+        },
+        Identity {
+            authentication: Authentication::None,
+            managed_by: Some("iotEdge".to_owned()),
+            ..identity("edge/$edgeAgent")
+        },
+        identity(&"x".repeat(128)),
+        identity(&format!("edge/{}", "y".repeat(128))),
+    ]
+}
+
+/// Nothing of an identity is lost, neither at creation nor at replacement.
+pub async fn every_field_of_an_identity_is_kept<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    for rich in rich_identities() {
+        created(&*store, HUB, rich).await;
+    }
+    let d1 = device(&*store, "d1").await;
+    for rich in rich_identities()
+        .into_iter()
+        .filter(|rich| rich.id.module.is_none())
+    {
+        let expected = stored(&*store, HUB, "d1").await.identity.etag;
+        let next = Identity {
+            id: id("d1"),
+            etag: etag(&format!("{}-next", expected.0)),
+            ..rich
+        };
+        let described = describe_identity(&next);
+        commit(
+            &*store,
+            Op::ReplaceIdentity {
+                identity: d1,
+                next: Box::new(next),
+                expected,
+            },
+        )
+        .await;
+        assert_eq!(
+            describe_identity(&stored(&*store, HUB, "d1").await.identity),
+            described
+        );
+    }
+    let (_backend, store) = reopen(backend, store).await;
+    for rich in rich_identities() {
+        let read = stored(&*store, HUB, &rich.id.to_string()).await;
+        assert_eq!(describe_identity(&read.identity), describe_identity(&rich));
+        assert_eq!((read.activity, read.message_count), (Activity::NONE, 0));
+        assert_eq!(read.subscriptions, Subscriptions::default());
+    }
+}
+
+fn rich_document() -> Map<String, Value> {
+    let document = json!({
+        "text": "ünï \u{1F980} \" \\ / \u{0} \n", "empty": "", "yes": true, "no": false,
+        "zero": 0, "minus": -4_503_599_627_370_496_i64, "big": 4_503_599_627_370_495_i64,
+        "float": 1.0, "small": 1.5e-300, "large": 1e300, "third": 0.333_333_333_333_333_3,
+        "array": [1, "two", [3.0, {"four": null}], {}], "object": {}, "": "empty key",
+        "a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": {"j": 1}}}}}}}}},
+        "B": 1, "b": 2, "_": 3, "é": 4, "z\u{10FFFF}": 5,
+    });
+    match document {
+        Value::Object(members) => members,
+        other => panic!("{other} is no object"),
+    }
+}
+
+fn rich_metadata(document: &Map<String, Value>, version: Option<u64>, second: i64) -> Metadata {
+    let children = document.iter().zip(1..).map(|((name, value), n)| {
+        let child = match value.as_object() {
+            Some(members) => rich_metadata(members, version.map(|version| version + n), second + 1),
+            None => Metadata {
+                updated: moment(second),
+                version,
+                children: std::collections::BTreeMap::new(),
+            },
+        };
+        (name.clone(), child)
+    });
+    let updated = Timestamp::from_micros(moment(second).micros() + 1);
+    Metadata {
+        updated,
+        version,
+        children: children.collect(),
+    }
+}
+
+fn rich_twin() -> Twin {
+    let section = |version: u64, stamps: Option<u64>| {
+        let properties = rich_document();
+        let metadata = rich_metadata(&properties, stamps, 10);
+        Section {
+            properties,
+            metadata,
+            version,
+        }
+    };
+    Twin {
+        back_end: BackEnd {
+            tags: rich_document(),
+            desired: section(1 << 40, Some(3)),
+            etag: TwinEtag(1 << 50),
+        },
+        reported: section(77, None),
+        model_id: Some("dtmi:com:example:Thermostat;1".to_owned()),
+    }
+}
+
+/// Every kind of JSON value comes back as it was, with its metadata.
+pub async fn every_kind_of_twin_content_is_kept<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let op = Op::CreateIdentity {
+        hub: HUB,
+        identity: Box::new(identity("at-creation")),
+        twin: Box::new(rich_twin()),
+    };
+    commit(&*store, op).await;
+    let d1 = device(&*store, "by-writes").await;
+    assert_eq!(
+        twin(&*store, "by-writes").await,
+        Twin::new(),
+        "a new twin is kept as it is"
+    );
+    let Twin {
+        back_end,
+        reported,
+        model_id,
+    } = rich_twin();
+    let expected = Twin::new();
+    commit(
+        &*store,
+        Op::ReplaceBackEnd {
+            identity: d1,
+            next: Box::new(back_end),
+            expected: expected.back_end.etag,
+        },
+    )
+    .await;
+    commit(
+        &*store,
+        Op::ReplaceReported {
+            identity: d1,
+            next: Box::new(reported),
+            expected: expected.reported.version,
+        },
+    )
+    .await;
+    let model_id = model_id.expect("the rich twin has a model");
+    commit(
+        &*store,
+        Op::SetModelId {
+            identity: d1,
+            model_id,
+        },
+    )
+    .await;
+    for name in ["at-creation", "by-writes"] {
+        assert_eq!(
+            describe_twin(&twin(&*store, name).await),
+            describe_twin(&rich_twin()),
+            "{name}"
+        );
+    }
+    let (_backend, store) = reopen(backend, store).await;
+    for name in ["at-creation", "by-writes"] {
+        assert_eq!(twin(&*store, name).await, rich_twin(), "{name}");
+    }
+}
+
+/// Each of the three parts of a twin, and the registry part, is written alone.
+pub async fn a_part_of_a_twin_leaves_the_other_parts<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let d1 = device(&*store, "d1").await;
+    let before = twin(&*store, "d1").await;
+    let reported = next_section(&before.reported, 1);
+    let expected = before.reported.version;
+    commit(
+        &*store,
+        Op::ReplaceReported {
+            identity: d1,
+            next: Box::new(reported.clone()),
+            expected,
+        },
+    )
+    .await;
+    assert_eq!(
+        twin(&*store, "d1").await,
+        Twin {
+            reported: reported.clone(),
+            ..before.clone()
+        }
+    );
+
+    let back_end = next_back_end(&before.back_end, 2);
+    let expected = before.back_end.etag;
+    commit(
+        &*store,
+        Op::ReplaceBackEnd {
+            identity: d1,
+            next: Box::new(back_end.clone()),
+            expected,
+        },
+    )
+    .await;
+    let now = Twin {
+        back_end,
+        reported,
+        model_id: None,
+    };
+    assert_eq!(twin(&*store, "d1").await, now);
+
+    commit(
+        &*store,
+        Op::SetModelId {
+            identity: d1,
+            model_id: "dtmi:a;1".to_owned(),
+        },
+    )
+    .await;
+    let now = Twin {
+        model_id: Some("dtmi:a;1".to_owned()),
+        ..now
+    };
+    assert_eq!(twin(&*store, "d1").await, now);
+
+    let next = Box::new(Identity {
+        etag: etag("e2"),
+        ..identity("d1")
+    });
+    commit(
+        &*store,
+        Op::ReplaceIdentity {
+            identity: d1,
+            next,
+            expected: etag("e1"),
+        },
+    )
+    .await;
+    commit(
+        &*store,
+        Op::ReplaceSubscriptions {
+            identity: d1,
+            next: Subscriptions(3),
+        },
+    )
+    .await;
+    queued(&*store, d1, b"body").await;
+    assert_eq!(
+        twin(&*store, "d1").await,
+        now,
+        "nothing else writes the twin"
+    );
+    let read = stored(&*store, HUB, "d1").await;
+    assert_eq!(
+        (read.message_count, read.subscriptions, read.identity.etag),
+        (1, Subscriptions(3), etag("e2"))
+    );
+}
+
+/// Device and module ids are case-sensitive.
+pub async fn ids_differ_by_case<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let mut ordinals = Vec::new();
+    for text in ["d1", "D1", "d1/m", "d1/M"] {
+        ordinals.push(device(&*store, text).await);
+    }
+    for (text, ordinal) in ["d1", "D1", "d1/m", "d1/M"].into_iter().zip(ordinals) {
+        assert_eq!(stored(&*store, HUB, text).await.ordinal, ordinal);
+    }
+    assert!(
+        store
+            .modules(HUB, &id("D1").device)
+            .await
+            .expect("modules can be read")
+            .is_empty()
+    );
+}
+
+async fn full_device(store: &dyn Store, text: &str) -> Ordinal {
+    let ordinal = device(store, text).await;
+    queued(store, ordinal, b"one").await;
+    queued(store, ordinal, b"two").await;
+    commit(
+        store,
+        Op::ReplaceSubscriptions {
+            identity: ordinal,
+            next: Subscriptions(9),
+        },
+    )
+    .await;
+    commit(
+        store,
+        Op::SetModelId {
+            identity: ordinal,
+            model_id: "dtmi:a;1".to_owned(),
+        },
+    )
+    .await;
+    let activity = Activity {
+        connected: true,
+        connection_updated: moment(1),
+        last_activity: moment(2),
+    };
+    commit(store, Op::FlushActivity(vec![(ordinal, activity)])).await;
+    let back_end = twin(store, text).await.back_end;
+    let op = Op::ReplaceBackEnd {
+        identity: ordinal,
+        next: Box::new(next_back_end(&back_end, 1)),
+        expected: back_end.etag,
+    };
+    commit(store, op).await;
+    ordinal
+}
+
+/// Modules, twins, queues and subscriptions go with the device; its neighbors stay.
+pub async fn a_deleted_device_takes_everything_with_it<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    for text in ["d", "d10", "D1", "d1-"] {
+        full_device(&*store, text).await;
+    }
+    full_device(&*store, "d10/m1").await;
+    let before = snapshot(&*store).await;
+    let d1 = full_device(&*store, "d1").await;
+    let mut gone = vec![d1];
+    for text in ["d1/m1", "d1/m2", "d1/$edgeAgent"] {
+        gone.push(full_device(&*store, text).await);
+    }
+    commit(
+        &*store,
+        Op::DeleteIdentity {
+            identity: d1,
+            expected: None,
+        },
+    )
+    .await;
+    assert_eq!(snapshot(&*store).await, before);
+    for text in ["d1", "d1/m1", "d1/m2", "d1/$edgeAgent"] {
+        assert!(
+            store
+                .identity(HUB, &id(text))
+                .await
+                .expect("an identity can be read")
+                .is_none()
+        );
+        assert!(
+            store
+                .twin(HUB, &id(text))
+                .await
+                .expect("a twin can be read")
+                .is_none()
+        );
+    }
+    assert!(
+        store
+            .modules(HUB, &id("d1").device)
+            .await
+            .expect("modules can be read")
+            .is_empty()
+    );
+    for ordinal in gone {
+        assert!(pages_of_messages(&*store, ordinal, 10).await.is_empty());
+    }
+    let (_backend, store) = reopen(backend, store).await;
+    assert_eq!(snapshot(&*store).await, before);
+}
+
+/// A module goes alone.
+pub async fn a_deleted_module_leaves_its_device<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    full_device(&*store, "d1").await;
+    full_device(&*store, "d1/m2").await;
+    let before = snapshot(&*store).await;
+    let module = full_device(&*store, "d1/m1").await;
+    commit(
+        &*store,
+        Op::DeleteIdentity {
+            identity: module,
+            expected: Some(etag("e1")),
+        },
+    )
+    .await;
+    assert_eq!(snapshot(&*store).await, before);
+}
+
+/// Nothing of an earlier life comes back.
+pub async fn an_identity_created_again_is_new<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let before = full_device(&*store, "d1").await;
+    full_device(&*store, "d1/m1").await;
+    let delete = Op::DeleteIdentity {
+        identity: before,
+        expected: None,
+    };
+    let ops = vec![
+        delete,
+        create(HUB, identity("d1")),
+        create(HUB, identity("d1/m1")),
+    ];
+    let committed = commit_unit(
+        &*store,
+        Unit {
+            op_id: None,
+            ops,
+            facts: Vec::new(),
+        },
+    )
+    .await;
+    for (text, result) in ["d1", "d1/m1"].into_iter().zip(&committed.results[1..]) {
+        let read = stored(&*store, HUB, text).await;
+        assert_eq!(read.ordinal, ordinal_of(*result));
+        assert!(read.ordinal > before);
+        assert_eq!((read.activity, read.message_count), (Activity::NONE, 0));
+        assert_eq!(read.subscriptions, Subscriptions::default());
+        assert_eq!(twin(&*store, text).await, Twin::new());
+        assert!(
+            pages_of_messages(&*store, read.ordinal, 10)
+                .await
+                .is_empty()
+        );
+    }
+}
+
+/// Not even when the newest identity was deleted, and not over a reopening.
+pub async fn an_ordinal_is_never_used_again<B: Backend>(mut backend: B) {
+    let mut store = store_with_hub(&backend).await;
+    let mut seen: Vec<Ordinal> = Vec::new();
+    for _ in 0..3 {
+        for text in ["d1", "d2", "d2/m1"] {
+            let ordinal = device(&*store, text).await;
+            assert!(!seen.contains(&ordinal), "{ordinal:?} was used before");
+            seen.push(ordinal);
+        }
+        for text in ["d2", "d1"] {
+            let identity = stored(&*store, HUB, text).await.ordinal;
+            commit(
+                &*store,
+                Op::DeleteIdentity {
+                    identity,
+                    expected: None,
+                },
+            )
+            .await;
+        }
+        (backend, store) = reopen(backend, store).await;
+    }
+}
+
+/// A write that was decided on a deleted identity does not touch its successor of the same name.
+pub async fn a_write_to_a_deleted_identity_conflicts<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let gone = full_device(&*store, "d1").await;
+    let Twin {
+        back_end, reported, ..
+    } = twin(&*store, "d1").await;
+    commit(
+        &*store,
+        Op::DeleteIdentity {
+            identity: gone,
+            expected: None,
+        },
+    )
+    .await;
+    device(&*store, "d1").await;
+    let writes = vec![
+        Op::ReplaceIdentity {
+            identity: gone,
+            next: Box::new(identity("d1")),
+            expected: etag("e1"),
+        },
+        Op::DeleteIdentity {
+            identity: gone,
+            expected: None,
+        },
+        Op::ReplaceBackEnd {
+            identity: gone,
+            expected: back_end.etag,
+            next: Box::new(back_end),
+        },
+        Op::ReplaceReported {
+            identity: gone,
+            expected: reported.version,
+            next: Box::new(reported),
+        },
+        Op::SetModelId {
+            identity: gone,
+            model_id: "dtmi:b;1".to_owned(),
+        },
+        enqueue(gone, message(b"late")),
+        Op::SettleMessage {
+            identity: gone,
+            message: MessageNo(1),
+            outcome: Outcome::Completed,
+        },
+        Op::AbandonMessage {
+            identity: gone,
+            message: MessageNo(1),
+        },
+        Op::PurgeMessages { identity: gone },
+        Op::ReplaceSubscriptions {
+            identity: gone,
+            next: Subscriptions(1),
+        },
+    ];
+    for (n, op) in writes.into_iter().enumerate() {
+        refuse(&*store, op, Conflict::NotFound, &format!("write {n}")).await;
+    }
+    let before = snapshot(&*store).await;
+    let activity = Activity {
+        connected: true,
+        ..Activity::NONE
+    };
+    assert_eq!(
+        commit(&*store, Op::FlushActivity(vec![(gone, activity)])).await,
+        OpResult::Done
+    );
+    assert_eq!(snapshot(&*store).await, before);
+}
+
+/// Devices are counted by status, modules not at all.
+pub async fn statistics_follow_every_change<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    created(&*store, OTHER_HUB, identity("d1")).await;
+    let check = async |devices: u64, enabled: u64| {
+        let read = store.statistics(HUB).await.expect("statistics can be read");
+        assert_eq!(read, Statistics { devices, enabled });
+    };
+    let with_status = |text: &str, status: Status| Identity {
+        status,
+        ..identity(text)
+    };
+    let replace = |identity: Ordinal, next: Identity| Op::ReplaceIdentity {
+        identity,
+        next: Box::new(next),
+        expected: etag("e1"),
+    };
+    check(0, 0).await;
+    let d1 = device(&*store, "d1").await;
+    let d2 = created(&*store, HUB, with_status("d2", Status::Disabled)).await;
+    let module = device(&*store, "d1/m1").await;
+    check(2, 1).await;
+    commit(&*store, replace(d2, with_status("d2", Status::Enabled))).await;
+    check(2, 2).await;
+    commit(&*store, replace(d2, with_status("d2", Status::Enabled))).await;
+    commit(
+        &*store,
+        replace(module, with_status("d1/m1", Status::Disabled)),
+    )
+    .await;
+    check(2, 2).await;
+    commit(&*store, replace(d1, with_status("d1", Status::Disabled))).await;
+    check(2, 1).await;
+    let ops = vec![
+        Op::DeleteIdentity {
+            identity: d2,
+            expected: None,
+        },
+        create(HUB, with_status("d3", Status::Enabled)),
+        create(HUB, with_status("d3", Status::Enabled)),
+    ];
+    let unit = Unit {
+        op_id: None,
+        ops,
+        facts: Vec::new(),
+    };
+    assert_eq!(
+        conflict_of(store.submit(unit).await),
+        Conflict::AlreadyExists
+    );
+    check(2, 1).await;
+    commit(
+        &*store,
+        Op::DeleteIdentity {
+            identity: d1,
+            expected: None,
+        },
+    )
+    .await;
+    check(1, 1).await;
+    commit(
+        &*store,
+        Op::DeleteIdentity {
+            identity: d2,
+            expected: None,
+        },
+    )
+    .await;
+    check(0, 0).await;
+    device(&*store, "d4").await;
+    let (_backend, store) = reopen(backend, store).await;
+    let read = store.statistics(HUB).await.expect("statistics can be read");
+    assert_eq!(
+        read,
+        Statistics {
+            devices: 1,
+            enabled: 1
+        }
+    );
+}
+
+/// Everything that was acknowledged is there again.
+pub async fn a_reopening_keeps_everything<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    for n in 0..30 {
+        let device = full_device(&*store, &format!("d{n}")).await;
+        full_device(&*store, &format!("d{n}/m")).await;
+        let unit = Unit::new(
+            enqueue(device, message(b"three")),
+            vec![fact("d1", n), fact("d2", n)],
+        );
+        commit_unit(&*store, unit).await;
+    }
+    let before = snapshot(&*store).await;
+    let (backend, store) = reopen(backend, store).await;
+    assert_eq!(snapshot(&*store).await, before);
+    let (_backend, store) = reopen(backend, store).await;
+    assert_eq!(snapshot(&*store).await, before);
+    full_device(&*store, "another").await;
+}
