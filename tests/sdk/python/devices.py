@@ -36,14 +36,13 @@ class Service:
         return Identity(self.hub, device, module, primary, secondary)
 
     def set_status(self, identity, status):
-        """Enables or disables; returns the moment before the answer came."""
+        """Enables or disables; returns the moment at which the hub had answered."""
         device = self.registry.get_device(identity.device)
         keys = device.authentication.symmetric_key
-        begun = time.monotonic()
         self.registry.update_device_with_sas(
             identity.device, device.etag, keys.primary_key, keys.secondary_key, status
         )
-        return begun
+        return time.monotonic()
 
     def is_connected(self, identity):
         if identity.module is None:
