@@ -1,0 +1,95 @@
+//! The tables of `store.db`.
+//!
+//! An identity, the back-end part of its twin and the reported part are three rows under one ordinal, so
+//! that a reported patch rewrites only its own row. Small columns come first, so that what is counted or
+//! compared is read without the pages of the record.
+
+use crate::format::Format;
+
+pub(super) const FORMAT: Format = Format {
+    what: "store",
+    // "THst"
+    application_id: 0x5448_7374,
+    version: 1,
+    schema: "
+CREATE TABLE counter(
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  next_identity INTEGER NOT NULL,
+  next_message INTEGER NOT NULL,
+  last_fact INTEGER NOT NULL
+) STRICT;
+INSERT INTO counter VALUES(1, 1, 1, 0);
+
+CREATE TABLE hub(
+  no INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  record BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE hub_statistics(
+  hub INTEGER PRIMARY KEY,
+  devices INTEGER NOT NULL,
+  enabled INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE identity(
+  ordinal INTEGER PRIMARY KEY,
+  hub INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  module TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  module_count INTEGER NOT NULL,
+  connected INTEGER NOT NULL,
+  connection_updated INTEGER NOT NULL,
+  last_activity INTEGER NOT NULL,
+  message_count INTEGER NOT NULL,
+  message_bytes INTEGER NOT NULL,
+  subscriptions INTEGER NOT NULL,
+  etag TEXT NOT NULL,
+  model_id TEXT,
+  record BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX identity_name ON identity(hub, device, module);
+
+CREATE TABLE back_end(
+  ordinal INTEGER PRIMARY KEY,
+  etag INTEGER NOT NULL,
+  desired_version INTEGER NOT NULL,
+  tags TEXT NOT NULL,
+  desired TEXT NOT NULL,
+  desired_metadata BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE reported(
+  ordinal INTEGER PRIMARY KEY,
+  version INTEGER NOT NULL,
+  document TEXT NOT NULL,
+  metadata BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE message(
+  no INTEGER PRIMARY KEY,
+  identity INTEGER NOT NULL,
+  expiry INTEGER,
+  delivery_count INTEGER NOT NULL,
+  body_bytes INTEGER NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+CREATE INDEX message_identity ON message(identity);
+CREATE INDEX message_expiry ON message(expiry) WHERE expiry IS NOT NULL;
+
+CREATE TABLE fact_group(
+  last INTEGER PRIMARY KEY,
+  first INTEGER NOT NULL,
+  newest INTEGER NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE operation(
+  id BLOB PRIMARY KEY,
+  at INTEGER NOT NULL,
+  result BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operation_at ON operation(at);
+",
+};
