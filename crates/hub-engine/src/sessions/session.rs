@@ -167,7 +167,10 @@ impl Session {
     }
 
     /// Subscribes; resolves when the new set is durable, at once for a transient session or when nothing changed.
-    pub fn subscribe(&mut self, wanted: &[(Subscription, Delivery)]) -> Pending<Committed> {
+    pub fn subscribe(
+        &mut self,
+        wanted: &[(Subscription, Delivery)],
+    ) -> BoxFuture<'static, Result<(), Error>> {
         let next = wanted
             .iter()
             .fold(self.subscriptions, |set, (subscription, delivery)| {
@@ -184,7 +187,10 @@ impl Session {
     }
 
     /// Ends subscriptions; resolves like [`Session::subscribe`].
-    pub fn unsubscribe(&mut self, unwanted: &[Subscription]) -> Pending<Committed> {
+    pub fn unsubscribe(
+        &mut self,
+        unwanted: &[Subscription],
+    ) -> BoxFuture<'static, Result<(), Error>> {
         let next = unwanted
             .iter()
             .fold(self.subscriptions, |set, subscription| {
@@ -193,19 +199,23 @@ impl Session {
         self.replace_subscriptions(next)
     }
 
-    fn replace_subscriptions(&mut self, next: SubscriptionSet) -> Pending<Committed> {
+    fn replace_subscriptions(
+        &mut self,
+        next: SubscriptionSet,
+    ) -> BoxFuture<'static, Result<(), Error>> {
         let changed = next != self.subscriptions;
         self.subscriptions = next;
         self.apply_subscriptions();
         let parts = self.parts();
         if !changed || parts.persistence == Persistence::Transient {
-            return Pending::ready(Ok(Committed::default()));
+            return Box::pin(std::future::ready(Ok(())));
         }
         let op = Op::ReplaceSubscriptions {
             identity: parts.ordinal,
             next: next.into(),
         };
-        parts.engine.store.submit(Unit::new(op, Vec::new()))
+        let kept = parts.engine.store.submit(Unit::new(op, Vec::new()));
+        Box::pin(async move { kept.await.map(drop).map_err(Error::from) })
     }
 
     /// Tells the mailbox what the session takes by now.
@@ -304,6 +314,17 @@ impl Session {
             identity: parts.ordinal,
             message,
             outcome: Outcome::Completed,
+        };
+        parts.engine.store.submit(Unit::new(op, Vec::new()))
+    }
+
+    /// Gives up a message that the session's protocol cannot carry.
+    pub fn reject_message(&self, message: MessageNo) -> Pending<Committed> {
+        let parts = self.parts();
+        let op = Op::SettleMessage {
+            identity: parts.ordinal,
+            message,
+            outcome: Outcome::Rejected,
         };
         parts.engine.store.submit(Unit::new(op, Vec::new()))
     }

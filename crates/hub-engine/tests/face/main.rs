@@ -1,0 +1,13 @@
+//! The engine's behavior at its face: a scenario goes in, answers and facts come out as text.
+//!
+//! Each test has a [`support::World`] of its own: memory storage, the bus of one node, a clock that stands
+//! still unless told otherwise, and randomness from a seed.
+
+mod dispatcher;
+mod events;
+mod messages;
+mod methods;
+mod registry;
+mod sessions;
+mod support;
+mod twins;

@@ -1,0 +1,18 @@
+//! Listeners and protocol heads: sockets, TLS, connection limits, MQTT.
+//!
+//! The gateway turns a protocol into the engine's verbs and the engine's notices into the protocol. It
+//! knows no storage and makes no decision about devices.
+//!
+//! Invariants:
+//! - one task per connection, nothing per session but what an idle one needs;
+//! - an unauthenticated connection is bounded in number, per source address and in time;
+//! - nothing from a peer panics; a peer that breaks the protocol loses its own connection only.
+
+mod admission;
+mod counters;
+mod listener;
+mod mqtt;
+
+pub use admission::{Admission, AdmissionConfig};
+pub use counters::{CloseCause, Counters};
+pub use listener::{ListenError, bind, serve_https, serve_mqtt};

@@ -1,0 +1,59 @@
+//! The MQTT head: from CONNECT to the end of a connection.
+
+mod connect;
+mod connection;
+mod outstanding;
+mod topics;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hub_engine::Engine;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::admission::Place;
+use crate::counters::CloseCause;
+use crate::listener::{Shared, handshake};
+use connection::Connection;
+
+/// The longest packet: 256 KiB of message, a topic of 64 KiB, and the packet id.
+///
+/// Telemetry documentation: messages may have 256 KB; MQTT 3.1.1 section 1.5.3: texts may have 65,535 bytes.
+pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024 + 65_535 + 4;
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    engine: Arc<Engine>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    // The handshake is boxed: its state is much larger than an idle session's and soon gone.
+    let cause = match Box::pin(open(&shared, &engine, socket, peer, place)).await {
+        Ok(connection) => connection.run().await,
+        Err(cause) => {
+            tracing::debug!(%peer, cause = cause.as_str(), "mqtt connection was not opened");
+            cause
+        }
+    };
+    shared.counters.count(cause);
+}
+
+async fn open(
+    shared: &Shared,
+    engine: &Arc<Engine>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) -> Result<Box<Connection>, CloseCause> {
+    let stream: TlsStream<TcpStream> = handshake(shared, socket).await?;
+    let opening = connect::open(engine, stream, peer);
+    let connection = match tokio::time::timeout(shared.admission.time_max(), opening).await {
+        Ok(opened) => opened?,
+        Err(_) => return Err(CloseCause::HandshakeTimeout),
+    };
+    drop(place);
+    Ok(connection)
+}
