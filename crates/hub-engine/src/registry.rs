@@ -1,13 +1,14 @@
 //! The identity registry: devices and modules.
 
+mod rules;
+
 use std::sync::Arc;
 
-use hub_domain::identity::{Activity, STATUS_REASON_CHARS_MAX, Thumbprint};
+use hub_domain::identity::{Activity, Thumbprint};
 use hub_domain::limits::PAGE_MAX;
-use hub_domain::twin::Twin;
 use hub_domain::{
-    Authentication, DeviceId, ErrorCode, Etag, Fact, FactKind, GenerationId, HubNo, Identity,
-    IdentityId, ModuleId, Permission, Status, SymmetricKey,
+    Authentication, DeviceId, ErrorCode, Etag, GenerationId, HubNo, Identity, IdentityId, ModuleId,
+    Permission, Status, SymmetricKey,
 };
 use hub_storage::store::{Op, StoredIdentity, Unit};
 use hub_storage::{Conflict, StoreError};
@@ -15,6 +16,10 @@ use hub_storage::{Conflict, StoreError};
 use crate::activity::Activities;
 use crate::hubs::random_key;
 use crate::{EngineParts, Error, ErrorKind, OpContext};
+use rules::{
+    SYSTEM_MODULES, check, create_error, create_op, created_fact, deleted_fact, edge_scope,
+    is_system_module, parent_scopes, updated_fact,
+};
 
 /// Operations on identities. Cheap to clone.
 #[derive(Clone)]
@@ -177,7 +182,7 @@ impl Registry {
         let mut created = vec![identity.clone()];
         if identity.iot_edge {
             created.extend(
-                ["$edgeAgent", "$edgeHub"].map(|module| self.system_module(ctx, &identity, module)),
+                SYSTEM_MODULES.map(|module| self.system_module(ctx, &identity.id.device, module)),
             );
         }
         let unit = Unit {
@@ -219,13 +224,13 @@ impl Registry {
         }
     }
 
-    fn system_module(&self, ctx: &OpContext, device: &Identity, module: &str) -> Identity {
+    fn system_module(&self, ctx: &OpContext, device: &DeviceId, module: &str) -> Identity {
         let module =
             ModuleId::parse(module).expect("invariant: the two system module ids are valid");
         self.new_identity(
             ctx,
             NewIdentity {
-                id: IdentityId::module(device.id.device.clone(), module),
+                id: IdentityId::module(device.clone(), module),
                 status: Status::Enabled,
                 status_reason: None,
                 authentication: NewAuthentication::Sas {
@@ -328,7 +333,8 @@ impl Registry {
         Ok(stored.into_iter().map(|stored| self.view(stored)).collect())
     }
 
-    /// Replaces the registry part of an identity. Disabling it or changing its keys cuts its connections.
+    /// Replaces the registry part of an identity. Disabling it or changing its keys cuts its connections. A device
+    /// that becomes an edge device gets the system modules it lacks.
     ///
     /// # Errors
     /// Needs `RegistryWrite`. It does not exist; another etag (412001); a text is too long (400004).
@@ -346,13 +352,21 @@ impl Registry {
             let stored = self.stored(hub, &update.id).await?;
             if_match.check(&stored.identity.etag.0)?;
             let next = self.next_identity(ctx, &stored.identity, update.clone());
-            let fact = updated_fact(ctx, hub, &stored.identity, &next);
-            let op = Op::ReplaceIdentity {
-                identity: stored.ordinal,
-                next: Box::new(next.clone()),
-                expected: stored.identity.etag.clone(),
-            };
-            match self.parts.store.submit(Unit::new(op, vec![fact])).await {
+            let mut unit = Unit::new(
+                Op::ReplaceIdentity {
+                    identity: stored.ordinal,
+                    next: Box::new(next.clone()),
+                    expected: stored.identity.etag.clone(),
+                },
+                vec![updated_fact(ctx, hub, &stored.identity, &next)],
+            );
+            if next.iot_edge && !stored.identity.iot_edge {
+                for module in self.missing_system_modules(ctx, hub, &next).await? {
+                    unit.ops.push(create_op(hub, &module));
+                    unit.facts.push(created_fact(ctx, hub, &module));
+                }
+            }
+            match self.parts.store.submit(unit).await {
                 Ok(_) => {
                     return Ok(self.view(StoredIdentity {
                         identity: next,
@@ -362,6 +376,24 @@ impl Registry {
                 Err(error) => attempt = retry(error, &if_match, attempt, &update.id)?,
             }
         }
+    }
+
+    async fn missing_system_modules(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        device: &Identity,
+    ) -> Result<Vec<Identity>, Error> {
+        let device = &device.id.device;
+        let present = self.parts.store.modules(hub, device).await?;
+        let is_missing = |module: &&str| {
+            let mut present = present.iter();
+            present.all(|stored| stored.identity.id.module_text() != *module)
+        };
+        let missing = SYSTEM_MODULES.into_iter().filter(is_missing);
+        Ok(missing
+            .map(|module| self.system_module(ctx, device, module))
+            .collect())
     }
 
     fn next_identity(
@@ -475,147 +507,14 @@ pub(crate) fn retry(
         {
             Ok(attempt + 1)
         }
+        // Nobody named a version, so nobody's version was the wrong one.
+        StoreError::Conflict(Conflict::VersionMismatch) if if_match.allows_retry() => {
+            Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{id} is being changed too often, try again"),
+            ))
+        }
         StoreError::Conflict(Conflict::NotFound) => Err(Error::device_not_found(id)),
         other => Err(other.into()),
-    }
-}
-
-fn is_system_module(module: &ModuleId) -> bool {
-    matches!(module.as_str(), "$edgeAgent" | "$edgeHub")
-}
-
-fn check(new: &NewIdentity) -> Result<(), Error> {
-    let invalid = |text: String| Err(Error::new(ErrorKind::Invalid, text));
-    if new
-        .status_reason
-        .as_ref()
-        .is_some_and(|reason| reason.chars().count() > STATUS_REASON_CHARS_MAX)
-    {
-        return invalid(format!(
-            "statusReason has more than {STATUS_REASON_CHARS_MAX} characters"
-        ));
-    }
-    if new.id.module.is_some()
-        && (new.iot_edge || new.device_scope.is_some() || !new.parent_scopes.is_empty())
-    {
-        return invalid("a module has no edge capability and no scopes, its device has".to_owned());
-    }
-    if let NewAuthentication::SelfSigned {
-        primary: None,
-        secondary: None,
-    } = new.authentication
-    {
-        return invalid("selfSigned authentication needs a thumbprint".to_owned());
-    }
-    Ok(())
-}
-
-fn edge_scope(new: &NewIdentity, generation: &GenerationId) -> Option<String> {
-    let own = || {
-        format!(
-            "ms-azure-iot-edge://{}-{}",
-            new.id.device,
-            generation.as_str()
-        )
-    };
-    if new.iot_edge {
-        Some(own())
-    } else {
-        new.device_scope.clone()
-    }
-}
-
-/// A leaf's parent scope is its own device scope (Node end-to-end tests); an edge device's is its parent's.
-fn parent_scopes(given: Vec<String>, device_scope: Option<&str>, iot_edge: bool) -> Vec<String> {
-    match device_scope {
-        Some(scope) if !iot_edge => vec![scope.to_owned()],
-        _ => given,
-    }
-}
-
-fn create_op(hub: HubNo, identity: &Identity) -> Op {
-    Op::CreateIdentity {
-        hub,
-        identity: Box::new(identity.clone()),
-        twin: Box::new(Twin::new()),
-    }
-}
-
-fn created_fact(ctx: &OpContext, hub: HubNo, identity: &Identity) -> Fact {
-    let kind = FactKind::IdentityCreated {
-        generation: identity.generation.clone(),
-    };
-    Fact {
-        hub,
-        id: identity.id.clone(),
-        at: ctx.now,
-        kind,
-    }
-}
-
-fn deleted_fact(ctx: &OpContext, hub: HubNo, identity: &Identity) -> Fact {
-    let kind = FactKind::IdentityDeleted {
-        generation: identity.generation.clone(),
-    };
-    Fact {
-        hub,
-        id: identity.id.clone(),
-        at: ctx.now,
-        kind,
-    }
-}
-
-fn updated_fact(ctx: &OpContext, hub: HubNo, former: &Identity, next: &Identity) -> Fact {
-    let kind = FactKind::IdentityUpdated {
-        enabled: next.is_enabled(),
-        credentials_changed: !same_credentials(&former.authentication, &next.authentication),
-    };
-    Fact {
-        hub,
-        id: next.id.clone(),
-        at: ctx.now,
-        kind,
-    }
-}
-
-fn same_credentials(former: &Authentication, next: &Authentication) -> bool {
-    use Authentication::{CertificateAuthority, None, Sas, SelfSigned};
-    match (former, next) {
-        (
-            Sas {
-                primary: p,
-                secondary: s,
-            },
-            Sas { primary, secondary },
-        ) => p == primary && s == secondary,
-        (
-            SelfSigned {
-                primary: p,
-                secondary: s,
-            },
-            SelfSigned { primary, secondary },
-        ) => p == primary && s == secondary,
-        (CertificateAuthority, CertificateAuthority) | (None, None) => true,
-        (Sas { .. } | SelfSigned { .. } | CertificateAuthority | None, _) => false,
-    }
-}
-
-fn create_error(id: &IdentityId, error: StoreError) -> Error {
-    match error {
-        StoreError::Conflict(Conflict::AlreadyExists) => {
-            let (what, code) = match id.module {
-                None => ("device", ErrorCode::DeviceAlreadyExists),
-                Some(_) => ("module", ErrorCode::ModuleAlreadyExistsOnDevice),
-            };
-            Error::new(
-                ErrorKind::AlreadyExists,
-                format!("the {what} {id} is registered already"),
-            )
-            .with_code(code)
-        }
-        StoreError::Conflict(Conflict::NotFound) => {
-            Error::device_not_found(&IdentityId::device(id.device.clone()))
-        }
-        other => other.into(),
     }
 }
