@@ -8,51 +8,81 @@ use hub_domain::Status;
 use hub_engine::{IfMatch, NewAuthentication, NewIdentity};
 use hub_storage::memory::Faults as _;
 
-
 use super::support::{World, device, edge, id, key, leaf};
 
 impl World {
     async fn create(&mut self, new: NewIdentity) {
         let what = format!("create {}", new.id);
-        let result = self.engine.registry.create(&self.owner(), self.hub.no, new).await;
+        let result = self
+            .engine
+            .registry
+            .create(&self.owner(), self.hub.no, new)
+            .await;
         self.say_identity(&what, result);
     }
 
     async fn replace(&mut self, new: NewIdentity, if_match: IfMatch) {
         let what = format!("replace {}", new.id);
-        let result = self.engine.registry.replace(&self.owner(), self.hub.no, new, if_match).await;
+        let result = self
+            .engine
+            .registry
+            .replace(&self.owner(), self.hub.no, new, if_match)
+            .await;
         self.say_identity(&what, result);
     }
 
     async fn delete(&mut self, text: &str, if_match: IfMatch) {
-        let result = self.engine.registry.delete(&self.owner(), self.hub.no, &id(text), if_match).await;
+        let result = self
+            .engine
+            .registry
+            .delete(&self.owner(), self.hub.no, &id(text), if_match)
+            .await;
         self.say_result(&format!("delete {text}"), result);
     }
 
     async fn fetch(&mut self, text: &str) {
-        let result = self.engine.registry.fetch(&self.owner(), self.hub.no, &id(text)).await;
+        let result = self
+            .engine
+            .registry
+            .fetch(&self.owner(), self.hub.no, &id(text))
+            .await;
         self.say_identity(&format!("fetch {text}"), result);
     }
 
     async fn list(&mut self, after: Option<&str>, max: usize) {
         let after = after.map(|after| id(after).device);
-        let result = self.engine.registry.list(&self.owner(), self.hub.no, after.as_ref(), max).await;
+        let result = self
+            .engine
+            .registry
+            .list(&self.owner(), self.hub.no, after.as_ref(), max)
+            .await;
         self.say_result("list", result.map(|page| ids(&page)));
     }
 
     async fn etag_of(&self, text: &str) -> IfMatch {
-        let view = self.engine.registry.fetch(&self.owner(), self.hub.no, &id(text)).await.unwrap();
+        let view = self
+            .engine
+            .registry
+            .fetch(&self.owner(), self.hub.no, &id(text))
+            .await
+            .unwrap();
         IfMatch::Etag(view.identity.etag.0)
     }
 
     async fn say_statistics(&mut self) {
-        let result = self.engine.registry.statistics(&self.owner(), self.hub.no).await;
+        let result = self
+            .engine
+            .registry
+            .statistics(&self.owner(), self.hub.no)
+            .await;
         self.say_result("statistics", result);
     }
 }
 
 fn ids(page: &[hub_engine::IdentityView]) -> Vec<String> {
-    page.iter().map(|view| view.identity.id.to_string()).collect()
+    page.iter()
+        .map(|view| view.identity.id.to_string())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,12 +239,20 @@ async fn a_module_needs_its_device_and_goes_with_it() {
     world.given(device("d1")).await;
     world.create(device("d1/m1")).await;
     world.create(device("d1/m2")).await;
-    let modules = world.engine.registry.modules(&world.owner(), world.hub.no, &id("d1").device).await;
+    let modules = world
+        .engine
+        .registry
+        .modules(&world.owner(), world.hub.no, &id("d1").device)
+        .await;
     world.say_result("modules", modules.map(|page| ids(&page)));
     world.delete("d1/m1", IfMatch::Absent).await;
     world.delete("d1", IfMatch::Absent).await;
     world.fetch("d1/m2").await;
-    let modules = world.engine.registry.modules(&world.owner(), world.hub.no, &id("d1").device).await;
+    let modules = world
+        .engine
+        .registry
+        .modules(&world.owner(), world.hub.no, &id("d1").device)
+        .await;
     world.say_result("modules", modules.map(|page| ids(&page)));
     world.say_facts().await;
     world.check(
@@ -260,7 +298,10 @@ async fn an_identity_created_again_has_another_generation_and_other_keys() {
     world.delete("d1", IfMatch::Absent).await;
     world.pass(Duration::from_millis(1)).await;
     world.create(device("d1")).await;
-    assert!(first != world.key_of("d1").await, "the new identity has a key of its own");
+    assert!(
+        first != world.key_of("d1").await,
+        "the new identity has a key of its own"
+    );
     world.check(
         "create d1: d1 enabled sas etag1 gen1
          delete d1: ()
@@ -272,7 +313,10 @@ async fn an_identity_created_again_has_another_generation_and_other_keys() {
 async fn the_status_time_changes_only_with_the_status() {
     let mut world = World::new().await;
     world.given(device("d1")).await;
-    let disabled = || NewIdentity { status: Status::Disabled, ..device("d1") };
+    let disabled = || NewIdentity {
+        status: Status::Disabled,
+        ..device("d1")
+    };
     world.pass(Duration::from_secs(1)).await;
     world.replace(device("d1"), IfMatch::Any).await;
     world.pass(Duration::from_secs(1)).await;
@@ -305,7 +349,9 @@ async fn keys_that_are_not_given_are_made_at_creation_and_kept_afterwards() {
     assert_eq!(made.0, key(1).to_base64());
     world.replace(device("d1"), IfMatch::Any).await;
     assert_eq!(keys_of(&world).await, made, "keys that are not given stay");
-    world.replace(with_keys(None, Some(key(2))), IfMatch::Any).await;
+    world
+        .replace(with_keys(None, Some(key(2))), IfMatch::Any)
+        .await;
     assert_eq!(keys_of(&world).await, (made.0, key(2).to_base64()));
     world.say_facts().await;
     world.check(
@@ -318,7 +364,12 @@ async fn keys_that_are_not_given_are_made_at_creation_and_kept_afterwards() {
 }
 
 async fn keys_of(world: &World) -> (String, String) {
-    let view = world.engine.registry.fetch(&world.owner(), world.hub.no, &id("d1")).await.unwrap();
+    let view = world
+        .engine
+        .registry
+        .fetch(&world.owner(), world.hub.no, &id("d1"))
+        .await
+        .unwrap();
     let (primary, secondary) = view.identity.authentication.keys().unwrap();
     (primary.to_base64(), secondary.to_base64())
 }
@@ -326,16 +377,46 @@ async fn keys_of(world: &World) -> (String, String) {
 #[tokio::test(start_paused = true)]
 async fn texts_and_kinds_are_checked_at_both_edges() {
     let mut world = World::new().await;
-    let reason = |count| NewIdentity { status_reason: Some("ä".repeat(count)), ..device("d1") };
+    let reason = |count| NewIdentity {
+        status_reason: Some("ä".repeat(count)),
+        ..device("d1")
+    };
     world.create(reason(129)).await;
-    world.create(NewIdentity { status_reason: None, ..reason(0) }).await;
+    world
+        .create(NewIdentity {
+            status_reason: None,
+            ..reason(0)
+        })
+        .await;
     world.replace(reason(129), IfMatch::Any).await;
-    let kept = world.engine.registry.replace(&world.owner(), world.hub.no, reason(128), IfMatch::Any).await;
+    let kept = world
+        .engine
+        .registry
+        .replace(&world.owner(), world.hub.no, reason(128), IfMatch::Any)
+        .await;
     assert!(kept.is_ok(), "128 characters are allowed");
-    let no_thumbprint = NewAuthentication::SelfSigned { primary: None, secondary: None };
-    world.create(NewIdentity { authentication: no_thumbprint, ..device("d2") }).await;
-    world.create(NewIdentity { iot_edge: true, ..device("d1/m1") }).await;
-    world.create(NewIdentity { device_scope: Some("s".to_owned()), ..device("d1/m1") }).await;
+    let no_thumbprint = NewAuthentication::SelfSigned {
+        primary: None,
+        secondary: None,
+    };
+    world
+        .create(NewIdentity {
+            authentication: no_thumbprint,
+            ..device("d2")
+        })
+        .await;
+    world
+        .create(NewIdentity {
+            iot_edge: true,
+            ..device("d1/m1")
+        })
+        .await;
+    world
+        .create(NewIdentity {
+            device_scope: Some("s".to_owned()),
+            ..device("d1/m1")
+        })
+        .await;
     world.check(
         "create d1: Invalid 400004
          create d1: d1 enabled sas etag1 gen1
@@ -350,8 +431,13 @@ async fn texts_and_kinds_are_checked_at_both_edges() {
 async fn a_leaf_is_in_the_scope_it_was_given() {
     let mut world = World::new().await;
     world.create(edge("parent")).await;
-    world.create(leaf("leaf", "ms-azure-iot-edge://parent-1")).await;
-    let child = NewIdentity { parent_scopes: vec!["ms-azure-iot-edge://parent-1".to_owned()], ..edge("child") };
+    world
+        .create(leaf("leaf", "ms-azure-iot-edge://parent-1"))
+        .await;
+    let child = NewIdentity {
+        parent_scopes: vec!["ms-azure-iot-edge://parent-1".to_owned()],
+        ..edge("child")
+    };
     world.create(child).await;
     world.check(
         "create parent: parent enabled sas etag1 gen1 edge scope ms-azure-iot-edge://parent-{gen}
@@ -390,12 +476,24 @@ async fn hubs_have_registries_of_their_own() {
     let other = world.second_hub().await;
     world.given(device("d1")).await;
     let owner = world.policy_of(other.no, &hub_domain::Permission::ALL);
-    let result = world.engine.registry.fetch(&owner, other.no, &id("d1")).await;
+    let result = world
+        .engine
+        .registry
+        .fetch(&owner, other.no, &id("d1"))
+        .await;
     world.say_identity("fetch of the other hub", result);
-    let result = world.engine.registry.create(&owner, other.no, device("d1")).await;
+    let result = world
+        .engine
+        .registry
+        .create(&owner, other.no, device("d1"))
+        .await;
     world.say_identity("create in the other hub", result);
     world.delete("d1", IfMatch::Absent).await;
-    let result = world.engine.registry.fetch(&owner, other.no, &id("d1")).await;
+    let result = world
+        .engine
+        .registry
+        .fetch(&owner, other.no, &id("d1"))
+        .await;
     world.say_identity("fetch of the other hub", result);
     world.check(
         "fetch of the other hub: NotFound 404001
@@ -412,14 +510,22 @@ async fn unguarded_replacements_at_the_same_time_all_take_effect() {
     world.store.hold();
     let owner = world.owner();
     let writes: Vec<_> = (0..4)
-        .map(|_| world.engine.registry.replace(&owner, world.hub.no, device("d1"), IfMatch::Any))
+        .map(|_| {
+            world
+                .engine
+                .registry
+                .replace(&owner, world.hub.no, device("d1"), IfMatch::Any)
+        })
         .collect();
     let all = futures_util::future::join_all(writes);
     let (results, ()) = tokio::join!(all, async {
         world.idle().await;
         world.store.resume();
     });
-    assert!(results.iter().all(Result::is_ok), "each was decided anew until it held");
+    assert!(
+        results.iter().all(Result::is_ok),
+        "each was decided anew until it held"
+    );
     world.say_facts().await;
     world.check(
         "fact created d1 gen1

@@ -215,9 +215,18 @@ impl World {
     /// Compares what was said since the last check with `expected`, line by line; indentation is ignored.
     #[track_caller]
     pub(crate) fn check(&mut self, expected: &str) {
-        let lines: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = expected
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         let said = std::mem::take(&mut self.said);
-        assert!(said == lines, "expected:\n{}\nsaid:\n{}", lines.join("\n"), said.join("\n"));
+        assert!(
+            said == lines,
+            "expected:\n{}\nsaid:\n{}",
+            lines.join("\n"),
+            said.join("\n")
+        );
     }
 }
 
@@ -230,7 +239,9 @@ impl Drop for World {
 }
 
 fn local_bus() -> Arc<dyn Bus> {
-    Arc::new(LocalBus::new(|duration| Box::pin(tokio::time::sleep(duration))))
+    Arc::new(LocalBus::new(|duration| {
+        Box::pin(tokio::time::sleep(duration))
+    }))
 }
 
 async fn create_hub(engine: &Engine, name: &str) -> Arc<Hub> {

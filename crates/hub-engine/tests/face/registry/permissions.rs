@@ -16,7 +16,10 @@ fn call<'a, T>(operation: impl Future<Output = Result<T, Error>> + 'a) -> Called
     Box::pin(async move { operation.await.map(drop) })
 }
 
-const LIMIT: ReadLimit = ReadLimit { records: 1, bytes: 1 };
+const LIMIT: ReadLimit = ReadLimit {
+    records: 1,
+    bytes: 1,
+};
 
 /// Every operation that a back end may ask for, with the permissions of which one suffices.
 const OPERATIONS: [(&str, &[Permission], Operation); 17] = {
@@ -26,58 +29,142 @@ const OPERATIONS: [(&str, &[Permission], Operation); 17] = {
     const SERVICE: &[Permission] = &[ServiceConnect];
     [
         ("registry create", WRITE, |world, ctx| {
-            call(async move { world.engine.registry.create(&ctx, world.hub.no, device("new")).await })
+            call(async move {
+                world
+                    .engine
+                    .registry
+                    .create(&ctx, world.hub.no, device("new"))
+                    .await
+            })
         }),
         ("registry replace", WRITE, |world, ctx| {
-            call(async move { world.engine.registry.replace(&ctx, world.hub.no, device("d1"), IfMatch::Any).await })
+            call(async move {
+                world
+                    .engine
+                    .registry
+                    .replace(&ctx, world.hub.no, device("d1"), IfMatch::Any)
+                    .await
+            })
         }),
         ("registry delete", WRITE, |world, ctx| {
-            call(async move { world.engine.registry.delete(&ctx, world.hub.no, &id("d1"), IfMatch::Any).await })
+            call(async move {
+                world
+                    .engine
+                    .registry
+                    .delete(&ctx, world.hub.no, &id("d1"), IfMatch::Any)
+                    .await
+            })
         }),
         ("registry fetch", READ, |world, ctx| {
-            call(async move { world.engine.registry.fetch(&ctx, world.hub.no, &id("d1")).await })
+            call(async move {
+                world
+                    .engine
+                    .registry
+                    .fetch(&ctx, world.hub.no, &id("d1"))
+                    .await
+            })
         }),
         ("registry list", READ, |world, ctx| {
-            call(async move { world.engine.registry.list(&ctx, world.hub.no, None, 10).await })
+            call(async move {
+                world
+                    .engine
+                    .registry
+                    .list(&ctx, world.hub.no, None, 10)
+                    .await
+            })
         }),
         ("registry modules", READ, |world, ctx| {
-            call(async move { world.engine.registry.modules(&ctx, world.hub.no, &id("d1").device).await })
+            call(async move {
+                world
+                    .engine
+                    .registry
+                    .modules(&ctx, world.hub.no, &id("d1").device)
+                    .await
+            })
         }),
-        ("registry statistics", &[RegistryRead, RegistryWrite, ServiceConnect], |world, ctx| {
-            call(async move { world.engine.registry.statistics(&ctx, world.hub.no).await })
-        }),
+        (
+            "registry statistics",
+            &[RegistryRead, RegistryWrite, ServiceConnect],
+            |world, ctx| {
+                call(async move { world.engine.registry.statistics(&ctx, world.hub.no).await })
+            },
+        ),
         ("twins fetch", SERVICE, |world, ctx| {
-            call(async move { world.engine.twins.fetch(&ctx, world.hub.no, &id("d1")).await })
+            call(async move {
+                world
+                    .engine
+                    .twins
+                    .fetch(&ctx, world.hub.no, &id("d1"))
+                    .await
+            })
         }),
         ("twins patch", SERVICE, |world, ctx| {
             call(async move {
                 let patch = BackEndPatch::default();
-                world.engine.twins.patch(&ctx, world.hub.no, &id("d1"), patch, IfMatch::Any).await
+                world
+                    .engine
+                    .twins
+                    .patch(&ctx, world.hub.no, &id("d1"), patch, IfMatch::Any)
+                    .await
             })
         }),
         ("twins replace", SERVICE, |world, ctx| {
             call(async move {
                 let patch = BackEndPatch::default();
-                world.engine.twins.replace(&ctx, world.hub.no, &id("d1"), patch, IfMatch::Any).await
+                world
+                    .engine
+                    .twins
+                    .replace(&ctx, world.hub.no, &id("d1"), patch, IfMatch::Any)
+                    .await
             })
         }),
         ("methods invoke", SERVICE, |world, ctx| {
-            call(async move { world.engine.methods.invoke(&ctx, world.hub.no, &id("d1"), method("m")).await })
+            call(async move {
+                world
+                    .engine
+                    .methods
+                    .invoke(&ctx, world.hub.no, &id("d1"), method("m"))
+                    .await
+            })
         }),
         ("messages send", SERVICE, |world, ctx| {
-            call(async move { world.engine.messages.send(&ctx, world.hub.no, &id("d1"), message("m")).await })
+            call(async move {
+                world
+                    .engine
+                    .messages
+                    .send(&ctx, world.hub.no, &id("d1"), message("m"))
+                    .await
+            })
         }),
         ("messages purge", SERVICE, |world, ctx| {
-            call(async move { world.engine.messages.purge(&ctx, world.hub.no, &id("d1")).await })
+            call(async move {
+                world
+                    .engine
+                    .messages
+                    .purge(&ctx, world.hub.no, &id("d1"))
+                    .await
+            })
         }),
         ("events telemetry", SERVICE, |world, ctx| {
-            call(async move { world.engine.events.telemetry(&ctx, world.hub.no, 0, Position::Start, LIMIT).await })
+            call(async move {
+                world
+                    .engine
+                    .events
+                    .telemetry(&ctx, world.hub.no, 0, Position::Start, LIMIT)
+                    .await
+            })
         }),
         ("events partition", SERVICE, |world, ctx| {
             call(async move { world.engine.events.partition(&ctx, world.hub.no, 0).await })
         }),
         ("events facts", SERVICE, |world, ctx| {
-            call(async move { world.engine.events.facts(&ctx, world.hub.no, FactNo(0), 10).await })
+            call(async move {
+                world
+                    .engine
+                    .events
+                    .facts(&ctx, world.hub.no, FactNo(0), 10)
+                    .await
+            })
         }),
         ("hubs create", &[], |world, ctx| {
             call(async move {
@@ -107,7 +194,11 @@ async fn each_operation_needs_its_permission() {
         for permission in Permission::ALL {
             let world = World::new().await;
             world.given(device("d1")).await;
-            let expected = if sufficient.contains(&permission) { "allowed" } else { "NotAllowed 401002" };
+            let expected = if sufficient.contains(&permission) {
+                "allowed"
+            } else {
+                "NotAllowed 401002"
+            };
             let said = tried(&world, operation, world.with(&[permission])).await;
             assert_eq!(said, expected, "{name} with {}", permission.as_str());
         }
@@ -121,7 +212,10 @@ async fn devices_and_policies_of_other_hubs_may_do_nothing() {
         world.given(device("d1")).await;
         let other = world.second_hub().await;
         let strangers = [
-            Caller::Identity { hub: world.hub.no, id: id("d1") },
+            Caller::Identity {
+                hub: world.hub.no,
+                id: id("d1"),
+            },
             world.policy_of(other.no, &Permission::ALL).caller,
             world.policy_of(world.hub.no, &[]).caller,
         ];
@@ -160,7 +254,12 @@ async fn who_is_refused_leaves_no_trace() {
 
 impl World {
     async fn store_facts(&self) -> usize {
-        let page = self.engine.events.facts(&self.owner(), self.hub.no, FactNo(0), 100).await.unwrap();
+        let page = self
+            .engine
+            .events
+            .facts(&self.owner(), self.hub.no, FactNo(0), 100)
+            .await
+            .unwrap();
         page.facts.len()
     }
 }

@@ -54,12 +54,21 @@ pub(crate) fn resource(host: &str, identity: &str) -> String {
 impl World {
     /// Creates an identity without saying so.
     pub(crate) async fn given(&self, new: hub_engine::NewIdentity) -> IdentityView {
-        self.engine.registry.create(&self.owner(), self.hub.no, new).await.unwrap()
+        self.engine
+            .registry
+            .create(&self.owner(), self.hub.no, new)
+            .await
+            .unwrap()
     }
 
     /// The first key of an identity.
     pub(crate) async fn key_of(&self, identity: &str) -> SymmetricKey {
-        let view = self.engine.registry.fetch(&self.owner(), self.hub.no, &id(identity)).await.unwrap();
+        let view = self
+            .engine
+            .registry
+            .fetch(&self.owner(), self.hub.no, &id(identity))
+            .await
+            .unwrap();
         view.identity.authentication.keys().unwrap().0.clone()
     }
 
@@ -134,7 +143,11 @@ impl World {
     }
 
     /// Says whether a session's write became durable.
-    pub(crate) fn say_written<T>(&mut self, what: &str, result: Result<T, hub_storage::StoreError>) {
+    pub(crate) fn say_written<T>(
+        &mut self,
+        what: &str,
+        result: Result<T, hub_storage::StoreError>,
+    ) {
         let line = text::durable(result);
         self.say(format!("{what}: {line}"));
     }
@@ -166,7 +179,10 @@ impl Device {
     /// Everything the device is told by now; a close ends the list.
     pub(crate) fn notices(&self) -> Vec<Notice> {
         let mut notices = Vec::new();
-        while let Poll::Ready(notice) = self.session.poll_notice(&mut Context::from_waker(Waker::noop())) {
+        while let Poll::Ready(notice) = self
+            .session
+            .poll_notice(&mut Context::from_waker(Waker::noop()))
+        {
             let is_close = matches!(notice, Notice::Close(_));
             notices.push(notice);
             if is_close {
@@ -178,10 +194,16 @@ impl Device {
 
     /// The calls among the notices.
     pub(crate) fn calls(&self) -> Vec<MethodCall> {
-        let calls = self.notices().into_iter().filter_map(|notice| match notice {
-            Notice::Method(call) => Some(call),
-            Notice::DesiredChanged { .. } | Notice::ReadTwin | Notice::MessageAvailable | Notice::Close(_) => None,
-        });
+        let calls = self
+            .notices()
+            .into_iter()
+            .filter_map(|notice| match notice {
+                Notice::Method(call) => Some(call),
+                Notice::DesiredChanged { .. }
+                | Notice::ReadTwin
+                | Notice::MessageAvailable
+                | Notice::Close(_) => None,
+            });
         calls.collect()
     }
 }

@@ -70,7 +70,11 @@ pub(crate) fn leaf(text: &str, scope: &str) -> NewIdentity {
 
 /// A message that expires in the default time.
 pub(crate) fn message(body: &str) -> CloudToDeviceMessage {
-    let draft = CloudToDeviceDraft::new(&id("d1"), Bytes::copy_from_slice(body.as_bytes()), BEGINNING);
+    let draft = CloudToDeviceDraft::new(
+        &id("d1"),
+        Bytes::copy_from_slice(body.as_bytes()),
+        BEGINNING,
+    );
     CloudToDeviceMessage::parse(draft).unwrap()
 }
 

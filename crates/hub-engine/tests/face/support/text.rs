@@ -20,7 +20,11 @@ pub(crate) fn session_failure(error: &Error) -> String {
 
 pub(crate) fn answer(result: Result<MethodAnswer, Error>) -> String {
     match result {
-        Ok(answer) => format!("{} {}", answer.status, String::from_utf8_lossy(&answer.payload)),
+        Ok(answer) => format!(
+            "{} {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.payload)
+        ),
         Err(error) => failure(&error),
     }
 }
@@ -47,12 +51,35 @@ pub(super) fn identity(world: &mut World, view: &IdentityView) -> String {
     }
     let generation = identity.generation.as_str();
     let scope_text = |scope: &String| scope.replace(generation, "{gen}");
-    words.extend(identity.device_scope.as_ref().map(|scope| format!("scope {}", scope_text(scope))));
-    words.extend(identity.parent_scopes.iter().map(|scope| format!("parent {}", scope_text(scope))));
-    words.extend(identity.managed_by.as_ref().map(|by| format!("managed by {by}")));
-    words.extend(identity.status_reason.as_ref().map(|reason| format!("because {reason}")));
+    words.extend(
+        identity
+            .device_scope
+            .as_ref()
+            .map(|scope| format!("scope {}", scope_text(scope))),
+    );
+    words.extend(
+        identity
+            .parent_scopes
+            .iter()
+            .map(|scope| format!("parent {}", scope_text(scope))),
+    );
+    words.extend(
+        identity
+            .managed_by
+            .as_ref()
+            .map(|by| format!("managed by {by}")),
+    );
+    words.extend(
+        identity
+            .status_reason
+            .as_ref()
+            .map(|reason| format!("because {reason}")),
+    );
     if identity.status_updated != hub_domain::Timestamp::NEVER {
-        words.push(format!("status +{}s", identity.status_updated.since(super::BEGINNING).as_secs()));
+        words.push(format!(
+            "status +{}s",
+            identity.status_updated.since(super::BEGINNING).as_secs()
+        ));
     }
     if view.activity.connected {
         words.push("connected".to_owned());
@@ -83,22 +110,54 @@ pub(super) fn fact(world: &mut World, fact: &Fact) -> String {
     let id = &fact.id;
     match &fact.kind {
         FactKind::IdentityCreated { generation } => {
-            format!("fact created {id} {}", world.label("gen", generation.as_str()))
+            format!(
+                "fact created {id} {}",
+                world.label("gen", generation.as_str())
+            )
         }
-        FactKind::IdentityUpdated { enabled, credentials_changed } => {
+        FactKind::IdentityUpdated {
+            enabled,
+            credentials_changed,
+        } => {
             let status = if *enabled { "enabled" } else { "disabled" };
-            let credentials = if *credentials_changed { " credentials" } else { "" };
+            let credentials = if *credentials_changed {
+                " credentials"
+            } else {
+                ""
+            };
             format!("fact updated {id} {status}{credentials}")
         }
         FactKind::IdentityDeleted { generation } => {
-            format!("fact deleted {id} {}", world.label("gen", generation.as_str()))
+            format!(
+                "fact deleted {id} {}",
+                world.label("gen", generation.as_str())
+            )
         }
         FactKind::TwinChanged(change) => {
-            let verb = if change.replaced { "replaced" } else { "patched" };
+            let verb = if change.replaced {
+                "replaced"
+            } else {
+                "patched"
+            };
             let mut words = vec![format!("fact {verb} {id} v{}", change.version)];
-            words.extend(change.tags.as_ref().map(|tags| format!("tags {}", serde_json::to_string(tags).unwrap())));
-            words.extend(change.desired.as_ref().map(|change| section("desired", change)));
-            words.extend(change.reported.as_ref().map(|change| section("reported", change)));
+            words.extend(
+                change
+                    .tags
+                    .as_ref()
+                    .map(|tags| format!("tags {}", serde_json::to_string(tags).unwrap())),
+            );
+            words.extend(
+                change
+                    .desired
+                    .as_ref()
+                    .map(|change| section("desired", change)),
+            );
+            words.extend(
+                change
+                    .reported
+                    .as_ref()
+                    .map(|change| section("reported", change)),
+            );
             words.join(" ")
         }
         FactKind::MessageQueued => format!("fact queued {id}"),
@@ -107,16 +166,25 @@ pub(super) fn fact(world: &mut World, fact: &Fact) -> String {
 }
 
 fn section(name: &str, change: &SectionChange) -> String {
-    format!("{name} {} {}", change.version, serde_json::to_string(&change.members).unwrap())
+    format!(
+        "{name} {} {}",
+        change.version,
+        serde_json::to_string(&change.members).unwrap()
+    )
 }
 
 pub(super) fn notice(notice: &Notice) -> String {
     match notice {
-        Notice::DesiredChanged { text, version } => format!("desired {version} {}", String::from_utf8_lossy(text)),
+        Notice::DesiredChanged { text, version } => {
+            format!("desired {version} {}", String::from_utf8_lossy(text))
+        }
         Notice::ReadTwin => "read twin".to_owned(),
         Notice::MessageAvailable => "message available".to_owned(),
         Notice::Method(call) => {
-            let payload = call.payload.as_ref().map(|payload| String::from_utf8_lossy(payload).into_owned());
+            let payload = call
+                .payload
+                .as_ref()
+                .map(|payload| String::from_utf8_lossy(payload).into_owned());
             format!("method {} {} {payload:?}", call.id.0, call.name)
         }
         Notice::Close(reason) => format!("close {reason:?}"),
