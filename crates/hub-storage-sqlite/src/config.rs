@@ -86,7 +86,10 @@ impl OnSyncFailure {
 impl Default for OnSyncFailure {
     fn default() -> Self {
         Self::call(|text| {
-            tracing::error!(error = text, "a sync to disk failed; stopping, because memory and disk may differ");
+            tracing::error!(
+                error = text,
+                "a sync to disk failed; stopping, because memory and disk may differ"
+            );
             std::process::abort();
         })
     }
@@ -100,7 +103,9 @@ impl fmt::Debug for OnSyncFailure {
 
 /// Finds the free bytes of the disk that holds a path. The default asks the operating system.
 #[derive(Clone)]
-pub struct FreeSpace(Arc<dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync>);
+pub struct FreeSpace(Arc<FindFreeBytes>);
+
+type FindFreeBytes = dyn Fn(&Path) -> std::io::Result<u64> + Send + Sync;
 
 impl FreeSpace {
     /// Asks `source` instead.

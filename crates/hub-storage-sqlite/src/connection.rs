@@ -16,8 +16,14 @@ const PAGE_BYTES: u64 = 4_096;
 pub(crate) const FRAME_BYTES: u64 = PAGE_BYTES + 24;
 
 /// Opens the one writing connection of a file, making the file when there is none.
-pub(crate) fn open_writer(path: &Path, cache_bytes: u64, config: &Config) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+pub(crate) fn open_writer(
+    path: &Path,
+    cache_bytes: u64,
+    config: &Config,
+) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(path, flags, cache_bytes, config)?;
     connection.execute_batch(&format!(
         "PRAGMA page_size={PAGE_BYTES}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;
@@ -41,14 +47,22 @@ pub(crate) fn open_checkpointer(path: &Path, config: &Config) -> rusqlite::Resul
     Ok(connection)
 }
 
-fn open(path: &Path, flags: OpenFlags, cache_bytes: u64, config: &Config) -> rusqlite::Result<Connection> {
+fn open(
+    path: &Path,
+    flags: OpenFlags,
+    cache_bytes: u64,
+    config: &Config,
+) -> rusqlite::Result<Connection> {
     let connection = match &config.file_layer {
         Some(layer) => Connection::open_with_flags_and_vfs(path, flags, layer.as_str())?,
         None => Connection::open_with_flags(path, flags)?,
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.execute_batch(&format!("PRAGMA cache_size=-{};", cache_bytes.max(1 << 20) / 1_024))?;
+    connection.execute_batch(&format!(
+        "PRAGMA cache_size=-{};",
+        cache_bytes.max(1 << 20) / 1_024
+    ))?;
     Ok(connection)
 }
 
@@ -80,7 +94,9 @@ pub(crate) fn checkpoint_truncate(connection: &Connection) -> rusqlite::Result<C
 
 fn checkpoint(connection: &Connection, sql: &str) -> rusqlite::Result<Checkpointed> {
     let frames: i64 = connection.query_row(sql, [], |row| row.get(1))?;
-    Ok(Checkpointed { frames: u64::try_from(frames).unwrap_or(0) })
+    Ok(Checkpointed {
+        frames: u64::try_from(frames).unwrap_or(0),
+    })
 }
 
 /// Undoes the open transaction, if there is one: some errors have ended it already.

@@ -21,8 +21,13 @@ impl DataDirectory {
         platform::create_private_folder(path)?;
         let file = platform::create_private_file(&path.join(LOCK_FILE))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(Arc::new(file))) }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                lock: Mutex::new(Some(Arc::new(file))),
+            }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+                path: path.to_owned(),
+            }),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
@@ -33,7 +38,10 @@ impl DataDirectory {
 
     /// One more share.
     pub(crate) fn share(&self) -> Self {
-        Self { path: self.path.clone(), lock: Mutex::new(self.held().clone()) }
+        Self {
+            path: self.path.clone(),
+            lock: Mutex::new(self.held().clone()),
+        }
     }
 
     /// Gives this share up.
@@ -42,6 +50,8 @@ impl DataDirectory {
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Arc<File>>> {
-        self.lock.lock().expect("nothing panics while it holds the lock's file")
+        self.lock
+            .lock()
+            .expect("nothing panics while it holds the lock's file")
     }
 }

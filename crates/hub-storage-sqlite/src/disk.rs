@@ -43,7 +43,11 @@ impl Disk {
     }
 
     pub(crate) fn health(&self) -> Health {
-        if self.is_full() { Health::DiskFull } else { Health::Good }
+        if self.is_full() {
+            Health::DiskFull
+        } else {
+            Health::Good
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -60,7 +64,10 @@ impl Disk {
 
     /// Notes that a write failed for lack of space.
     pub(crate) fn write_failed(&self) {
-        *self.looked.lock().expect("nothing panics while it holds the time") = Instant::now();
+        *self
+            .looked
+            .lock()
+            .expect("nothing panics while it holds the time") = Instant::now();
         self.refuse("a write failed");
     }
 
@@ -73,7 +80,10 @@ impl Disk {
     }
 
     fn is_due(&self, interval: Duration) -> bool {
-        let mut looked = self.looked.lock().expect("nothing panics while it holds the time");
+        let mut looked = self
+            .looked
+            .lock()
+            .expect("nothing panics while it holds the time");
         let due = looked.elapsed() >= interval;
         if due {
             *looked = Instant::now();

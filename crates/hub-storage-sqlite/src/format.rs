@@ -40,7 +40,8 @@ impl Format {
 
     /// True when nothing was ever written to the file.
     pub(crate) fn is_blank(&self, connection: &Connection) -> Result<bool, OpenError> {
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok(tables == 0 && pragma(connection, "application_id")? == 0)
     }
 
@@ -53,9 +54,17 @@ impl Format {
         if found == self.version {
             Ok(())
         } else if found > self.version {
-            Err(OpenError::Newer { what: self.what, found, known: self.version })
+            Err(OpenError::Newer {
+                what: self.what,
+                found,
+                known: self.version,
+            })
         } else {
-            Err(OpenError::Older { what: self.what, found, known: self.version })
+            Err(OpenError::Older {
+                what: self.what,
+                found,
+                known: self.version,
+            })
         }
     }
 }

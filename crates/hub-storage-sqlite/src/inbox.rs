@@ -56,8 +56,16 @@ impl Rhythm {
 
 impl<T> Inbox<T> {
     pub(crate) const fn new() -> Self {
-        let state = State { items: VecDeque::new(), bytes: 0, open: true, wake_at: 0 };
-        Self { state: Mutex::new(state), arrived: Condvar::new() }
+        let state = State {
+            items: VecDeque::new(),
+            bytes: 0,
+            open: true,
+            wake_at: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+        }
     }
 
     /// Queues `item`, or gives it back when nobody will take it any more.
@@ -68,7 +76,8 @@ impl<T> Inbox<T> {
         }
         state.items.push_back((item, bytes));
         state.bytes += bytes;
-        let wakes = state.wake_at > 0 && (state.items.len() >= state.wake_at || state.bytes >= GROUP_BYTES_MAX);
+        let wakes = state.wake_at > 0
+            && (state.items.len() >= state.wake_at || state.bytes >= GROUP_BYTES_MAX);
         if wakes {
             state.wake_at = 0;
             drop(state);
@@ -91,7 +100,10 @@ impl<T> Inbox<T> {
         if state.open && state.items.len() < target && state.bytes < GROUP_BYTES_MAX {
             state.wake_at = target;
             let waits = |state: &mut State<T>| state.open && state.wake_at > 0;
-            (state, _) = self.arrived.wait_timeout_while(state, LINGER_MAX, waits).expect(UNPOISONED);
+            (state, _) = self
+                .arrived
+                .wait_timeout_while(state, LINGER_MAX, waits)
+                .expect(UNPOISONED);
         }
         state.wake_at = 0;
         state.take(group);
@@ -126,12 +138,16 @@ impl<T> State<T> {
     fn take(&mut self, group: &mut Vec<T>) {
         let mut bytes = 0;
         while let Some((_, size)) = self.items.front() {
-            let full = group.len() >= GROUP_UNITS_MAX || (bytes > 0 && bytes + size > GROUP_BYTES_MAX);
+            let full =
+                group.len() >= GROUP_UNITS_MAX || (bytes > 0 && bytes + size > GROUP_BYTES_MAX);
             if full {
                 return;
             }
             bytes += size;
-            let (item, size) = self.items.pop_front().expect("the front was seen under this lock");
+            let (item, size) = self
+                .items
+                .pop_front()
+                .expect("the front was seen under this lock");
             self.bytes -= size;
             group.push(item);
         }
@@ -168,13 +184,18 @@ mod tests {
         }
         let mut rhythm = Rhythm::default();
         assert_eq!(group_of(&inbox, &mut rhythm).len(), GROUP_UNITS_MAX);
-        assert_eq!(group_of(&inbox, &mut rhythm), (512..600).collect::<Vec<_>>());
+        assert_eq!(
+            group_of(&inbox, &mut rhythm),
+            (512..600).collect::<Vec<_>>()
+        );
 
         for item in [1, 2, 3] {
             inbox.push(item, GROUP_BYTES_MAX / 2 + 1).unwrap();
         }
         inbox.push(4, 5 * GROUP_BYTES_MAX).unwrap();
-        let groups: Vec<_> = (0..4).map(|_| group_of(&inbox, &mut Rhythm::default())).collect();
+        let groups: Vec<_> = (0..4)
+            .map(|_| group_of(&inbox, &mut Rhythm::default()))
+            .collect();
         assert_eq!(groups, [[1], [2], [3], [4]]);
     }
 

@@ -40,11 +40,24 @@ const UNPOISONED: &str = "nothing panics while it holds the chores";
 
 impl Keeper {
     pub(crate) fn start(name: &str, interval: Duration) -> std::io::Result<Self> {
-        let state = State { chores: Vec::new(), next_id: 0, open: true };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), interval });
+        let state = State {
+            chores: Vec::new(),
+            next_id: 0,
+            open: true,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            interval,
+        });
         let keeper = Arc::clone(&shared);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || keeper.run())?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || keeper.run())?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     pub(crate) fn add(&self, chore: Chore) -> ChoreId {
@@ -58,7 +71,11 @@ impl Keeper {
     /// Ends a chore. When this returns it no longer runs, and what it held is dropped.
     pub(crate) fn remove(&self, id: ChoreId) {
         let mut state = self.shared.lock();
-        while state.chores.iter().any(|(other, chore)| *other == id && chore.is_none()) {
+        while state
+            .chores
+            .iter()
+            .any(|(other, chore)| *other == id && chore.is_none())
+        {
             state = self.shared.changed.wait(state).expect(UNPOISONED);
         }
         state.chores.retain(|(other, _)| *other != id);
@@ -130,8 +147,7 @@ impl WalState {
 
     /// True once after the WAL was found too large.
     pub(crate) fn take_too_large(&self) -> bool {
-        self.too_large.load(Ordering::Relaxed)
-            && self.too_large.swap(false, Ordering::AcqRel)
+        self.too_large.load(Ordering::Relaxed) && self.too_large.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -149,7 +165,12 @@ pub(crate) struct Checkpointer {
 impl Checkpointer {
     pub(crate) fn new(connection: Connection, wal: Arc<WalState>, config: &Config) -> Self {
         let on_sync_failure = config.on_sync_failure.clone();
-        Self { connection, wal, wal_bytes_max: config.wal_bytes_max, on_sync_failure }
+        Self {
+            connection,
+            wal,
+            wal_bytes_max: config.wal_bytes_max,
+            on_sync_failure,
+        }
     }
 
     pub(crate) fn pass(&self) {

@@ -51,7 +51,10 @@ impl SqliteStorage {
         let disk = Arc::new(Disk::new(folder, config));
         let logs = SqliteLogs::open(directory.share(), Arc::clone(&disk), config)?;
         let store = SqliteStore::open(directory, disk, config)?;
-        Ok(Opened { store: Arc::new(store), logs: Arc::new(logs) })
+        Ok(Opened {
+            store: Arc::new(store),
+            logs: Arc::new(logs),
+        })
     }
 }
 
@@ -88,7 +91,9 @@ pub enum OpenError {
         what: &'static str,
     },
     /// A newer program wrote it.
-    #[error("the {what} has format {found}, newer than {known}, the one this program knows; use the program that wrote it")]
+    #[error(
+        "the {what} has format {found}, newer than {known}, the one this program knows; use the program that wrote it"
+    )]
     Newer {
         /// Which file.
         what: &'static str,
@@ -98,7 +103,9 @@ pub enum OpenError {
         known: i32,
     },
     /// An older program wrote it, and there is no migration.
-    #[error("the {what} has format {found}, older than {known}, and cannot be carried over; use the program that wrote it or start with an empty data directory")]
+    #[error(
+        "the {what} has format {found}, older than {known}, and cannot be carried over; use the program that wrote it or start with an empty data directory"
+    )]
     Older {
         /// Which file.
         what: &'static str,

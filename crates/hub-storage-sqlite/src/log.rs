@@ -16,7 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 use hub_domain::{Hub, HubNo, Timestamp};
-use hub_storage::log::{AppendBatch, Appended, LogRecord, MessageLog, MessageLogs, PartitionState, Position, ReadLimit};
+use hub_storage::log::{
+    AppendBatch, Appended, LogRecord, MessageLog, MessageLogs, PartitionState, Position, ReadLimit,
+};
 use hub_storage::pending::pending;
 use hub_storage::{Backlog, Pending, Reading, StoreError};
 use rusqlite::Connection;
@@ -56,7 +58,11 @@ struct Services {
 }
 
 impl SqliteLogs {
-    pub(crate) fn open(directory: DataDirectory, disk: Arc<Disk>, config: &Config) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        directory: DataDirectory,
+        disk: Arc<Disk>,
+        config: &Config,
+    ) -> Result<Self, OpenError> {
         let folder = directory.path().join(FOLDER);
         platform::create_private_folder(&folder)?;
         platform::sync_folder(directory.path())?;
@@ -65,7 +71,14 @@ impl SqliteLogs {
             readers: Readers::start("log-reader", vec![(); config.log_readers.max(1)])?,
         };
         let config = config.clone();
-        Ok(Self { logs: Mutex::default(), folder, disk, config, services: Arc::new(services), directory })
+        Ok(Self {
+            logs: Mutex::default(),
+            folder,
+            disk,
+            config,
+            services: Arc::new(services),
+            directory,
+        })
     }
 
     /// The log of `hub` as by [`MessageLogs::open`], as its own type.
@@ -86,7 +99,10 @@ impl SqliteLogs {
             Ok(log)
         } else {
             let (is, wanted) = (log.partition_count(), hub.partition_count);
-            Err(StoreError::internal(format!("the log of hub {} has {is} partitions, not {wanted}", hub.no)))
+            Err(StoreError::internal(format!(
+                "the log of hub {} has {is} partitions, not {wanted}",
+                hub.no
+            )))
         }
     }
 
@@ -106,7 +122,13 @@ impl SqliteLogs {
         let folder = self.folder_of(hub.no);
         platform::create_private_folder(&folder)?;
         platform::sync_folder(&self.folder)?;
-        SqliteLog::open(&folder, hub, Arc::clone(&self.disk), Arc::clone(&self.services), &self.config)
+        SqliteLog::open(
+            &folder,
+            hub,
+            Arc::clone(&self.disk),
+            Arc::clone(&self.services),
+            &self.config,
+        )
     }
 
     fn folder_of(&self, hub: HubNo) -> PathBuf {
@@ -114,7 +136,9 @@ impl SqliteLogs {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<HubNo, Arc<SqliteLog>>> {
-        self.logs.lock().expect("nothing panics while it holds the logs")
+        self.logs
+            .lock()
+            .expect("nothing panics while it holds the logs")
     }
 }
 
@@ -135,7 +159,9 @@ impl MessageLogs for SqliteLogs {
             log.close();
         }
         match fs::remove_dir_all(self.folder_of(hub)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::internal(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::internal(error))
+            }
             Ok(()) | Err(_) => platform::sync_folder(&self.folder).map_err(StoreError::internal),
         }
     }
@@ -169,12 +195,18 @@ impl SqliteLog {
             tail: LogTail::new(current.heads.clone(), config.log_tail_bytes_max),
             pool: Pool::new(config.clone()),
             disk,
-            files: Mutex::new(Files { buckets: Arc::new(buckets), wal, retired: Vec::new() }),
+            files: Mutex::new(Files {
+                buckets: Arc::new(buckets),
+                wal,
+                retired: Vec::new(),
+            }),
             retention: hub.retention,
             retention_bytes_max: hub.retention_bytes_max,
         });
         let committer = Committer::new(current, Arc::clone(&shared), config.clone(), hub.clone());
-        let committer = thread::Builder::new().name(format!("log-{}", hub.no)).spawn(move || committer.run())?;
+        let committer = thread::Builder::new()
+            .name(format!("log-{}", hub.no))
+            .spawn(move || committer.run())?;
         let chore = services.keeper.add(upkeep(&shared, config));
         Ok(Self {
             shared,
@@ -188,12 +220,18 @@ impl SqliteLog {
 
     fn close(&self) {
         self.shared.inbox.close();
-        let handle = self.committer.lock().expect("nothing panics while it holds the handle").take();
+        let handle = self
+            .committer
+            .lock()
+            .expect("nothing panics while it holds the handle")
+            .take();
         let Some(handle) = handle else { return };
         let writer = handle.join();
         self.services.keeper.remove(self.chore);
         self.shared.pool.clear();
-        let Ok(writer) = writer else { return tracing::error!("the committer of a log panicked") };
+        let Ok(writer) = writer else {
+            return tracing::error!("the committer of a log panicked");
+        };
         let retired = std::mem::take(&mut self.shared.files().retired);
         for connection in retired.into_iter().chain([writer]) {
             finish_file(connection, &self.on_sync_failure);
@@ -201,7 +239,11 @@ impl SqliteLog {
     }
 
     fn check(&self, partition: u16) -> Result<(), StoreError> {
-        if partition < self.partition_count { Ok(()) } else { Err(no_partition(partition)) }
+        if partition < self.partition_count {
+            Ok(())
+        } else {
+            Err(no_partition(partition))
+        }
     }
 }
 
@@ -212,11 +254,18 @@ impl Drop for SqliteLog {
 }
 
 /// Finds the files of a log and opens the newest to go on with it, making one when there is none.
-fn open_files(folder: &Path, hub: &Hub, config: &Config) -> Result<(Vec<Arc<Bucket>>, Current), OpenError> {
+fn open_files(
+    folder: &Path,
+    hub: &Hub,
+    config: &Config,
+) -> Result<(Vec<Arc<Bucket>>, Current), OpenError> {
     let mut numbers = Bucket::list(folder)?;
     let current = loop {
         let Some(newest) = numbers.pop() else {
-            let start = Start { first_group: 1, heads: Heads::new(hub.partition_count) };
+            let start = Start {
+                first_group: 1,
+                heads: Heads::new(hub.partition_count),
+            };
             break Bucket::new(folder, 1).create(start, config)?;
         };
         let bucket = Bucket::new(folder, newest);
@@ -227,7 +276,10 @@ fn open_files(folder: &Path, hub: &Hub, config: &Config) -> Result<(Vec<Arc<Buck
             None => remove_files(&path)?,
         }
     };
-    let mut buckets: Vec<_> = numbers.into_iter().map(|number| Arc::new(Bucket::new(folder, number))).collect();
+    let mut buckets: Vec<_> = numbers
+        .into_iter()
+        .map(|number| Arc::new(Bucket::new(folder, number)))
+        .collect();
     buckets.push(Arc::clone(&current.bucket));
     Ok((buckets, current))
 }
@@ -241,12 +293,22 @@ fn upkeep(shared: &Arc<Shared>, config: &Config) -> Chore {
         let (newest, wal, retired) = {
             let mut files = shared.files();
             let newest = files.buckets.last().map(Arc::clone);
-            (newest, Arc::clone(&files.wal), std::mem::take(&mut files.retired))
+            (
+                newest,
+                Arc::clone(&files.wal),
+                std::mem::take(&mut files.retired),
+            )
         };
         let Some(newest) = newest else { return };
-        if checkpointer.as_ref().is_none_or(|(number, _)| *number != newest.number) {
+        if checkpointer
+            .as_ref()
+            .is_none_or(|(number, _)| *number != newest.number)
+        {
             match open_checkpointer(&newest.path, &config) {
-                Ok(connection) => checkpointer = Some((newest.number, Checkpointer::new(connection, wal, &config))),
+                Ok(connection) => {
+                    checkpointer =
+                        Some((newest.number, Checkpointer::new(connection, wal, &config)))
+                }
                 Err(error) => report_checkpoint(&error, &config.on_sync_failure),
             }
         }
@@ -277,7 +339,12 @@ impl MessageLog for SqliteLog {
         let (completer, pending) = pending();
         self.shared.backlog.add(bytes);
         // A batch that is given back is dropped with its completer, which says that the log is unavailable.
-        if self.shared.inbox.push(Work::Append(batch, completer), bytes).is_err() {
+        if self
+            .shared
+            .inbox
+            .push(Work::Append(batch, completer), bytes)
+            .is_err()
+        {
             self.shared.backlog.remove(bytes);
         }
         pending
@@ -291,7 +358,12 @@ impl MessageLog for SqliteLog {
         self.partition_count
     }
 
-    fn read(&self, partition: u16, from: Position, limit: ReadLimit) -> Reading<'_, Vec<LogRecord>> {
+    fn read(
+        &self,
+        partition: u16,
+        from: Position,
+        limit: ReadLimit,
+    ) -> Reading<'_, Vec<LogRecord>> {
         if let Err(error) = self.check(partition) {
             return Box::pin(std::future::ready(Err(error)));
         }

@@ -32,14 +32,26 @@ const UNPOISONED: &str = "nothing panics while it holds the queue of reads";
 impl<C: Send + 'static> Readers<C> {
     /// Starts one thread per context.
     pub(crate) fn start(name: &str, contexts: Vec<C>) -> std::io::Result<Self> {
-        let state = State { jobs: VecDeque::new(), idle: 0, open: true };
-        let queue = Arc::new(Queue { state: Mutex::new(state), arrived: Condvar::new() });
+        let state = State {
+            jobs: VecDeque::new(),
+            idle: 0,
+            open: true,
+        };
+        let queue = Arc::new(Queue {
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+        });
         let start = |context| {
             let queue = Arc::clone(&queue);
-            thread::Builder::new().name(name.to_owned()).spawn(move || queue.serve(context))
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || queue.serve(context))
         };
         let threads = contexts.into_iter().map(start).collect::<Result<_, _>>()?;
-        Ok(Self { queue, threads: Mutex::new(threads) })
+        Ok(Self {
+            queue,
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Hands `read` to a thread. The result is unavailable when the threads are gone or the read panics.

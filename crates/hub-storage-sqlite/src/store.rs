@@ -49,7 +49,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    pub(crate) fn open(directory: DataDirectory, disk: Arc<Disk>, config: &Config) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        directory: DataDirectory,
+        disk: Arc<Disk>,
+        config: &Config,
+    ) -> Result<Self, OpenError> {
         let path = directory.path().join(FILE);
         // SQLite would make the file readable for others; its WAL takes over the mode.
         drop(platform::create_private_file(&path)?);
@@ -67,12 +71,21 @@ impl SqliteStore {
             disk: Arc::clone(&disk),
             wal: Arc::clone(&wal),
         });
-        let connections = (0..config.store_readers.max(1)).map(|_| open_reader(&path, config)).collect::<Result<_, _>>()?;
+        let connections = (0..config.store_readers.max(1))
+            .map(|_| open_reader(&path, config))
+            .collect::<Result<_, _>>()?;
         let readers = Readers::start("store-reader", connections)?;
         let keeper = Keeper::start("store-keeper", config.checkpoint_interval)?;
         keeper.add(upkeep(&path, &shared, config)?);
-        let committer = Committer::new(writer, counters, Arc::clone(&shared), config.on_sync_failure.clone());
-        let committer = thread::Builder::new().name("store-committer".into()).spawn(move || committer.run())?;
+        let committer = Committer::new(
+            writer,
+            counters,
+            Arc::clone(&shared),
+            config.on_sync_failure.clone(),
+        );
+        let committer = thread::Builder::new()
+            .name("store-committer".into())
+            .spawn(move || committer.run())?;
         Ok(Self {
             shared,
             readers,
@@ -87,7 +100,11 @@ impl SqliteStore {
     /// reading afterwards is unavailable.
     pub fn close(&self) {
         self.shared.inbox.close();
-        let handle = self.committer.lock().expect("nothing panics while it holds the handle").take();
+        let handle = self
+            .committer
+            .lock()
+            .expect("nothing panics while it holds the handle")
+            .take();
         let Some(handle) = handle else { return };
         let writer = handle.join();
         self.keeper.close();
@@ -119,7 +136,11 @@ impl Drop for SqliteStore {
 
 /// What the keeper does at each interval: ask a full disk, checkpoint, forget old results.
 fn upkeep(path: &Path, shared: &Arc<Shared>, config: &Config) -> Result<Chore, OpenError> {
-    let checkpointer = Checkpointer::new(open_checkpointer(path, config)?, Arc::clone(&shared.wal), config);
+    let checkpointer = Checkpointer::new(
+        open_checkpointer(path, config)?,
+        Arc::clone(&shared.wal),
+        config,
+    );
     let shared = Arc::clone(shared);
     let retention = config.op_id_retention;
     let mut forgot: Option<Instant> = None;
@@ -128,7 +149,12 @@ fn upkeep(path: &Path, shared: &Arc<Shared>, config: &Config) -> Result<Chore, O
         checkpointer.pass();
         if forgot.is_none_or(|forgot| forgot.elapsed() >= FORGET_INTERVAL) {
             forgot = Some(Instant::now());
-            drop(shared.inbox.push(Work::ForgetOperations { before: now().minus(retention) }, 0));
+            drop(shared.inbox.push(
+                Work::ForgetOperations {
+                    before: now().minus(retention),
+                },
+                0,
+            ));
         }
     }))
 }
@@ -139,7 +165,19 @@ impl Store for SqliteStore {
         let (completer, pending) = pending();
         self.shared.backlog.add(bytes);
         // A work that is given back is dropped with its completer, which says that the store is unavailable.
-        if self.shared.inbox.push(Work::Keep(Waiting { unit, bytes, completer }), bytes).is_err() {
+        if self
+            .shared
+            .inbox
+            .push(
+                Work::Keep(Waiting {
+                    unit,
+                    bytes,
+                    completer,
+                }),
+                bytes,
+            )
+            .is_err()
+        {
             self.shared.backlog.remove(bytes);
         }
         pending
@@ -163,7 +201,12 @@ impl Store for SqliteStore {
         self.read(move |connection| reads::twin(connection, hub, &id))
     }
 
-    fn devices(&self, hub: HubNo, after: Option<&DeviceId>, max: usize) -> Reading<'_, Vec<StoredIdentity>> {
+    fn devices(
+        &self,
+        hub: HubNo,
+        after: Option<&DeviceId>,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredIdentity>> {
         let after = after.cloned();
         self.read(move |connection| reads::devices(connection, hub, after.as_ref(), max))
     }
@@ -173,11 +216,20 @@ impl Store for SqliteStore {
         self.read(move |connection| reads::modules(connection, hub, &device))
     }
 
-    fn messages(&self, identity: Ordinal, after: MessageNo, max: usize) -> Reading<'_, Vec<StoredMessage>> {
+    fn messages(
+        &self,
+        identity: Ordinal,
+        after: MessageNo,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredMessage>> {
         self.read(move |connection| reads::messages(connection, identity, after, max))
     }
 
-    fn expired_messages(&self, now: Timestamp, max: usize) -> Reading<'_, Vec<(Ordinal, MessageNo)>> {
+    fn expired_messages(
+        &self,
+        now: Timestamp,
+        max: usize,
+    ) -> Reading<'_, Vec<(Ordinal, MessageNo)>> {
         self.read(move |connection| reads::expired_messages(connection, now, max))
     }
 
@@ -198,7 +250,11 @@ impl Store for SqliteStore {
 
     fn trim_facts(&self, before: Timestamp) -> Pending<Committed> {
         let (completer, pending) = pending();
-        drop(self.shared.inbox.push(Work::TrimFacts { before, completer }, 0));
+        drop(
+            self.shared
+                .inbox
+                .push(Work::TrimFacts { before, completer }, 0),
+        );
         pending
     }
 

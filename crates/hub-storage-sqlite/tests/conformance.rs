@@ -14,9 +14,13 @@ struct Files {
 
 impl Files {
     fn new(config: Config) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let opened = SqliteStorage::open(folder.path(), &config).unwrap();
-        Self { folder, config, opened }
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let opened = SqliteStorage::open(folder.path(), &config).expect("the storage opens");
+        Self {
+            folder,
+            config,
+            opened,
+        }
     }
 }
 
@@ -30,11 +34,19 @@ impl Backend for Files {
     }
 
     async fn reopen(self) -> Self {
-        let Self { folder, config, opened } = self;
+        let Self {
+            folder,
+            config,
+            opened,
+        } = self;
         opened.close();
         drop(opened);
-        let opened = SqliteStorage::open(folder.path(), &config).unwrap();
-        Self { folder, config, opened }
+        let opened = SqliteStorage::open(folder.path(), &config).expect("the storage opens");
+        Self {
+            folder,
+            config,
+            opened,
+        }
     }
 }
 

@@ -72,7 +72,12 @@ pub(super) struct Current {
 impl Bucket {
     pub(super) fn new(folder: &Path, number: u64) -> Self {
         let path = folder.join(format!("ev-{number:010}.db"));
-        Self { number, path, start: OnceLock::new(), removed: AtomicBool::new(false) }
+        Self {
+            number,
+            path,
+            start: OnceLock::new(),
+            removed: AtomicBool::new(false),
+        }
     }
 
     /// The numbers of the files in `folder`, oldest first.
@@ -80,7 +85,9 @@ impl Bucket {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name();
-            let number: Option<u64> = name.to_str().and_then(|name| name.strip_prefix("ev-")?.strip_suffix(".db")?.parse().ok());
+            let number: Option<u64> = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("ev-")?.strip_suffix(".db")?.parse().ok());
             numbers.extend(number);
         }
         numbers.sort_unstable();
@@ -93,7 +100,9 @@ impl Bucket {
         let connection = open_writer(&self.path, WRITER_CACHE_BYTES, config)?;
         FORMAT.establish(&connection, |connection| {
             let sql = "INSERT INTO start(id, first_group, heads) VALUES(1, ?1, ?2)";
-            connection.execute(sql, params![int(start.first_group), start.heads.encode()]).map(drop)
+            connection
+                .execute(sql, params![int(start.first_group), start.heads.encode()])
+                .map(drop)
         })?;
         if let Some(folder) = self.path.parent() {
             platform::sync_folder(folder)?;
@@ -101,7 +110,12 @@ impl Bucket {
         let next_group = start.first_group;
         let heads = start.heads.clone();
         drop(self.start.set(start));
-        Ok(Current { bucket: Arc::new(self), connection, next_group, heads })
+        Ok(Current {
+            bucket: Arc::new(self),
+            connection,
+            next_group,
+            heads,
+        })
     }
 
     /// Opens the newest file to go on with it. `None` when it was never finished making.
@@ -113,14 +127,26 @@ impl Bucket {
         FORMAT.check(&connection)?;
         let start = read_start(&connection)?;
         let last: Option<(i64, Vec<u8>)> = connection
-            .query_row("SELECT id, heads FROM g ORDER BY id DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(
+                "SELECT id, heads FROM g ORDER BY id DESC LIMIT 1",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
         let (next_group, heads) = match last {
-            Some((id, bytes)) => (uint(id) + 1, Heads::decode(&bytes).ok_or_else(unreadable_heads)?),
+            Some((id, bytes)) => (
+                uint(id) + 1,
+                Heads::decode(&bytes).ok_or_else(unreadable_heads)?,
+            ),
             None => (start.first_group, start.heads.clone()),
         };
         drop(self.start.set(start));
-        Ok(Some(Current { bucket: Arc::new(self), connection, next_group, heads }))
+        Ok(Some(Current {
+            bucket: Arc::new(self),
+            connection,
+            next_group,
+            heads,
+        }))
     }
 
     /// What was there when the file was begun; read once.
@@ -160,8 +186,12 @@ pub(super) fn remove_files(path: &Path) -> io::Result<()> {
 
 fn read_start(connection: &Connection) -> rusqlite::Result<Start> {
     let sql = "SELECT first_group, heads FROM start WHERE id = 1";
-    let (first_group, bytes): (i64, Vec<u8>) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Start { first_group: uint(first_group), heads: Heads::decode(&bytes).ok_or_else(unreadable_heads)? })
+    let (first_group, bytes): (i64, Vec<u8>) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Start {
+        first_group: uint(first_group),
+        heads: Heads::decode(&bytes).ok_or_else(unreadable_heads)?,
+    })
 }
 
 pub(super) fn unreadable_heads() -> rusqlite::Error {
@@ -177,12 +207,18 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) const fn new(config: Config) -> Self {
-        Self { idle: Mutex::new(Vec::new()), config }
+        Self {
+            idle: Mutex::new(Vec::new()),
+            config,
+        }
     }
 
     pub(super) fn take(&self, bucket: &Bucket) -> Result<Connection, StoreError> {
         let mut idle = self.lock();
-        match idle.iter().rposition(|(number, _)| *number == bucket.number) {
+        match idle
+            .iter()
+            .rposition(|(number, _)| *number == bucket.number)
+        {
             Some(index) => Ok(idle.swap_remove(index).1),
             None => {
                 drop(idle);
@@ -213,6 +249,8 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(u64, Connection)>> {
-        self.idle.lock().expect("nothing panics while it holds the connections")
+        self.idle
+            .lock()
+            .expect("nothing panics while it holds the connections")
     }
 }

@@ -53,7 +53,9 @@ pub(super) struct Files {
 
 impl Shared {
     pub(super) fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().expect("nothing panics while it holds the list of files")
+        self.files
+            .lock()
+            .expect("nothing panics while it holds the list of files")
     }
 
     pub(super) fn buckets(&self) -> Arc<Vec<Arc<Bucket>>> {
@@ -91,7 +93,14 @@ impl Committer {
     pub(super) fn new(current: Current, shared: Arc<Shared>, config: Config, hub: Hub) -> Self {
         let wal = Arc::clone(&shared.files().wal);
         wal.note_commit();
-        Self { current, wal, shared, config, hub, state: State::Sound }
+        Self {
+            current,
+            wal,
+            shared,
+            config,
+            hub,
+            state: State::Sound,
+        }
     }
 
     /// Works until the inbox is closed; gives the connection back for the last checkpoint.
@@ -139,7 +148,11 @@ impl Committer {
             }
             let group = self.join(&batches);
             let rest = batches.split_off(group.results.len());
-            let written = if group.body.is_empty() { Ok(()) } else { self.write(&group) };
+            let written = if group.body.is_empty() {
+                Ok(())
+            } else {
+                self.write(&group)
+            };
             match written {
                 Ok(()) => self.complete(batches, group),
                 Err(error) => {
@@ -173,7 +186,11 @@ impl Committer {
     }
 
     fn needs_new_file(&self, heads: &Heads, batch: &AppendBatch) -> bool {
-        let started = self.current.bucket.start(&self.shared.pool).map_or(0, |start| start.heads.payload);
+        let started = self
+            .current
+            .bucket
+            .start(&self.shared.pool)
+            .map_or(0, |start| start.heads.payload);
         let written = heads.payload - started;
         let is_full = written >= self.config.bucket_bytes_max;
         let is_over = self.slot(batch.at) > self.slot(heads.newest);
@@ -186,13 +203,16 @@ impl Committer {
 
     fn write(&self, group: &Group) -> rusqlite::Result<()> {
         let sql = "INSERT INTO g(id, t0, t1, heads, body) VALUES(?1, ?2, ?3, ?4, ?5)";
-        self.current.connection.prepare_cached(sql)?.execute(params![
-            int(self.current.next_group),
-            group.oldest.micros(),
-            group.heads.newest.micros(),
-            group.heads.encode(),
-            group.body,
-        ])?;
+        self.current
+            .connection
+            .prepare_cached(sql)?
+            .execute(params![
+                int(self.current.next_group),
+                group.oldest.micros(),
+                group.heads.newest.micros(),
+                group.heads.encode(),
+                group.body,
+            ])?;
         Ok(())
     }
 
@@ -201,18 +221,26 @@ impl Committer {
         if !group.body.is_empty() {
             self.wal.note_commit();
             self.current.heads = group.heads.clone();
-            self.shared.tail.push(self.current.next_group, group.heads, Bytes::from(group.body));
+            self.shared.tail.push(
+                self.current.next_group,
+                group.heads,
+                Bytes::from(group.body),
+            );
             self.current.next_group += 1;
             self.shared.head.send_modify(|groups| *groups += 1);
         }
-        self.shared.backlog.remove(batches.iter().map(|(batch, _)| batch.size()).sum());
+        self.shared
+            .backlog
+            .remove(batches.iter().map(|(batch, _)| batch.size()).sum());
         for ((_, completer), result) in batches.into_iter().zip(group.results) {
             completer.complete(result);
         }
     }
 
     fn fail(&self, batches: Vec<Waiting>, error: &StoreError) {
-        self.shared.backlog.remove(batches.iter().map(|(batch, _)| batch.size()).sum());
+        self.shared
+            .backlog
+            .remove(batches.iter().map(|(batch, _)| batch.size()).sum());
         for (_, completer) in batches {
             completer.complete(Err(error.clone()));
         }
@@ -220,20 +248,27 @@ impl Committer {
 
     /// Goes on in a new file.
     fn begin_file(&mut self) -> Result<(), StoreError> {
-        let Some(folder) = self.current.bucket.path.parent() else { return Err(StoreError::Unavailable) };
+        let Some(folder) = self.current.bucket.path.parent() else {
+            return Err(StoreError::Unavailable);
+        };
         let bucket = Bucket::new(folder, self.current.bucket.number + 1);
-        let start = Start { first_group: self.current.next_group, heads: self.current.heads.clone() };
-        let next = bucket.create(start, &self.config).map_err(|error| match error {
-            OpenError::Sqlite(error) => {
-                self.note(&error);
-                store_error(&error)
-            }
-            OpenError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                self.shared.disk.write_failed();
-                StoreError::DiskFull
-            }
-            error => StoreError::internal(error),
-        })?;
+        let start = Start {
+            first_group: self.current.next_group,
+            heads: self.current.heads.clone(),
+        };
+        let next = bucket
+            .create(start, &self.config)
+            .map_err(|error| match error {
+                OpenError::Sqlite(error) => {
+                    self.note(&error);
+                    store_error(&error)
+                }
+                OpenError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                    self.shared.disk.write_failed();
+                    StoreError::DiskFull
+                }
+                error => StoreError::internal(error),
+            })?;
         let before = std::mem::replace(&mut self.current, next);
         self.wal = Arc::new(WalState::default());
         let mut files = self.shared.files();
@@ -295,7 +330,9 @@ impl Committer {
             let max = self.shared.retention_bytes_max;
             tracing::warn!(hub = %self.hub.name, bytes, max, "the message log is over its size limit; the oldest hour is removed");
         }
-        self.shared.tail.forget(kept.start(&self.shared.pool)?.first_group);
+        self.shared
+            .tail
+            .forget(kept.start(&self.shared.pool)?.first_group);
         let removed = oldest.remove();
         self.shared.pool.purge(kept.number);
         removed.map_err(StoreError::internal)

@@ -42,7 +42,7 @@ pub(super) fn read(
             Err(_) if bucket.is_removed() => return Ok(DiskPage::FileGone),
             result => result?,
         }
-        if !page.is_empty() {
+        if page.is_full() {
             break;
         }
     }
@@ -54,17 +54,31 @@ fn is_any_removed(buckets: &[Arc<Bucket>]) -> bool {
 }
 
 /// The last file that begins at or before the position; the first one when all begin later.
-fn first_bucket(buckets: &[Arc<Bucket>], pool: &Pool, partition: u16, from: From) -> Result<usize, StoreError> {
+fn first_bucket(
+    buckets: &[Arc<Bucket>],
+    pool: &Pool,
+    partition: u16,
+    from: From,
+) -> Result<usize, StoreError> {
     let (mut low, mut high) = (0, buckets.len());
     while low < high {
         let middle = usize::midpoint(low, high);
         let start = buckets[middle].start(pool)?;
-        if from.is_after(start.heads.partitions[usize::from(partition)]) { low = middle + 1 } else { high = middle }
+        if from.is_after(start.heads.partitions[usize::from(partition)]) {
+            low = middle + 1
+        } else {
+            high = middle
+        }
     }
     Ok(low.saturating_sub(1))
 }
 
-fn read_bucket(bucket: &Bucket, pool: &Pool, partition: u16, page: &mut Page) -> Result<(), StoreError> {
+fn read_bucket(
+    bucket: &Bucket,
+    pool: &Pool,
+    partition: u16,
+    page: &mut Page,
+) -> Result<(), StoreError> {
     let start = bucket.start(pool)?;
     let connection = pool.take(bucket)?;
     let result = read_groups(&connection, start, partition, page);
@@ -72,9 +86,16 @@ fn read_bucket(bucket: &Bucket, pool: &Pool, partition: u16, page: &mut Page) ->
     result
 }
 
-fn read_groups(connection: &Connection, start: &Start, partition: u16, page: &mut Page) -> Result<(), StoreError> {
+fn read_groups(
+    connection: &Connection,
+    start: &Start,
+    partition: u16,
+    page: &mut Page,
+) -> Result<(), StoreError> {
     let mut low = start.first_group;
-    while let Some(id) = first_group(connection, low, partition, page.from()).map_err(|error| store_error(&error))? {
+    while let Some(id) =
+        first_group(connection, low, partition, page.from()).map_err(|error| store_error(&error))?
+    {
         match scan(connection, id, partition, page)? {
             Scan::Done => return Ok(()),
             Scan::SearchAfter(id) => low = id + 1,
@@ -84,14 +105,26 @@ fn read_groups(connection: &Connection, start: &Start, partition: u16, page: &mu
 }
 
 /// The first group from `low` on that ends after the position; `None` when there is none.
-fn first_group(connection: &Connection, low: u64, partition: u16, from: From) -> rusqlite::Result<Option<u64>> {
-    let last: Option<i64> =
-        connection.prepare_cached("SELECT max(id) FROM g")?.query_row([], |row| row.get(0))?;
-    let Some(last) = last.map(uint).filter(|last| *last >= low) else { return Ok(None) };
+fn first_group(
+    connection: &Connection,
+    low: u64,
+    partition: u16,
+    from: From,
+) -> rusqlite::Result<Option<u64>> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT max(id) FROM g")?
+        .query_row([], |row| row.get(0))?;
+    let Some(last) = last.map(uint).filter(|last| *last >= low) else {
+        return Ok(None);
+    };
     let (mut low, mut high) = (low, last + 1);
     while low < high {
         let middle = u64::midpoint(low, high);
-        if from.is_after(head_after(connection, middle, partition)?) { low = middle + 1 } else { high = middle }
+        if from.is_after(head_after(connection, middle, partition)?) {
+            low = middle + 1
+        } else {
+            high = middle
+        }
     }
     Ok((low <= last).then_some(low))
 }
@@ -111,14 +144,28 @@ enum Scan {
     SearchAfter(u64),
 }
 
-fn scan(connection: &Connection, first: u64, partition: u16, page: &mut Page) -> Result<Scan, StoreError> {
+fn scan(
+    connection: &Connection,
+    first: u64,
+    partition: u16,
+    page: &mut Page,
+) -> Result<Scan, StoreError> {
     let sql = "SELECT id, heads, body FROM g WHERE id >= ?1 ORDER BY id";
-    let mut statement = connection.prepare_cached(sql).map_err(|error| store_error(&error))?;
-    let mut rows = statement.query([int(first)]).map_err(|error| store_error(&error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| store_error(&error))?;
+    let mut rows = statement
+        .query([int(first)])
+        .map_err(|error| store_error(&error))?;
     let mut passed = 0;
     while let Some(row) = rows.next().map_err(|error| store_error(&error))? {
-        let heads = row.get_ref(1).map_err(|error| store_error(&error))?.as_blob().map_err(StoreError::internal)?;
-        let head = Heads::decode_one(heads, partition).ok_or_else(|| store_error(&unreadable_heads()))?;
+        let heads = row
+            .get_ref(1)
+            .map_err(|error| store_error(&error))?
+            .as_blob()
+            .map_err(StoreError::internal)?;
+        let head =
+            Heads::decode_one(heads, partition).ok_or_else(|| store_error(&unreadable_heads()))?;
         if page.from().is_after(head) {
             passed += 1;
             if passed > PASSED_MAX {
@@ -128,7 +175,11 @@ fn scan(connection: &Connection, first: u64, partition: u16, page: &mut Page) ->
             continue;
         }
         passed = 0;
-        let body = row.get_ref(2).map_err(|error| store_error(&error))?.as_blob().map_err(StoreError::internal)?;
+        let body = row
+            .get_ref(2)
+            .map_err(|error| store_error(&error))?
+            .as_blob()
+            .map_err(StoreError::internal)?;
         page.add(Bytes::copy_from_slice(body))?;
         if page.is_full() {
             break;

@@ -31,9 +31,16 @@ const PARTITION_BYTES: usize = 8 + 8;
 impl Heads {
     /// The heads of a log without messages.
     pub(super) fn new(partition_count: u16) -> Self {
-        let partition = PartitionHead { next: 0, last_enqueued: Timestamp::NEVER };
+        let partition = PartitionHead {
+            next: 0,
+            last_enqueued: Timestamp::NEVER,
+        };
         let partitions = vec![partition; usize::from(partition_count)].into_boxed_slice();
-        Self { payload: 0, newest: Timestamp::NEVER, partitions }
+        Self {
+            payload: 0,
+            newest: Timestamp::NEVER,
+            partitions,
+        }
     }
 
     pub(super) fn partition_count(&self) -> u16 {
@@ -57,19 +64,29 @@ impl Heads {
         let newest = Timestamp::from_micros(bytes.try_get_i64_le().ok()?);
         let (chunks, rest) = bytes.as_chunks::<PARTITION_BYTES>();
         let fits = rest.is_empty() && u16::try_from(chunks.len()).is_ok();
-        fits.then(|| Self { payload, newest, partitions: chunks.iter().map(partition_head).collect() })
+        fits.then(|| Self {
+            payload,
+            newest,
+            partitions: chunks.iter().map(partition_head).collect(),
+        })
     }
 
     /// One partition's end in the stored form, without reading the others.
     pub(super) fn decode_one(bytes: &[u8], partition: u16) -> Option<PartitionHead> {
         let start = HEAD_BYTES + PARTITION_BYTES * usize::from(partition);
-        bytes.get(start..)?.first_chunk::<PARTITION_BYTES>().map(partition_head)
+        bytes
+            .get(start..)?
+            .first_chunk::<PARTITION_BYTES>()
+            .map(partition_head)
     }
 }
 
 fn partition_head(bytes: &[u8; PARTITION_BYTES]) -> PartitionHead {
     let mut rest = bytes.as_slice();
-    PartitionHead { next: rest.get_u64_le(), last_enqueued: Timestamp::from_micros(rest.get_i64_le()) }
+    PartitionHead {
+        next: rest.get_u64_le(),
+        last_enqueued: Timestamp::from_micros(rest.get_i64_le()),
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +98,10 @@ mod tests {
         let mut heads = Heads::new(3);
         heads.payload = 9;
         heads.newest = Timestamp::from_micros(5);
-        heads.partitions[1] = PartitionHead { next: 7, last_enqueued: Timestamp::from_micros(5) };
+        heads.partitions[1] = PartitionHead {
+            next: 7,
+            last_enqueued: Timestamp::from_micros(5),
+        };
         let bytes = heads.encode();
         assert_eq!(Heads::decode(&bytes), Some(heads.clone()));
         assert_eq!(Heads::decode_one(&bytes, 1), Some(heads.partitions[1]));

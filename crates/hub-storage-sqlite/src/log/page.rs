@@ -47,7 +47,15 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn new(partition: u16, from: From, limit: ReadLimit) -> Self {
         let records_max = limit.records.max(1);
-        Self { partition, from, records_max, bytes_max: limit.bytes, bytes: 0, records: Vec::new(), full: false }
+        Self {
+            partition,
+            from,
+            records_max,
+            bytes_max: limit.bytes,
+            bytes: 0,
+            records: Vec::new(),
+            full: false,
+        }
     }
 
     /// Adds the messages of a group's body.
@@ -90,10 +98,6 @@ impl Page {
 
     pub(super) const fn is_full(&self) -> bool {
         self.full
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.records.is_empty()
     }
 
     /// Where the page goes on.

@@ -23,7 +23,11 @@ pub(super) fn slot(moment: Timestamp, span: Duration) -> i64 {
 
 /// When the span of time that holds `moment` ends.
 pub(super) fn slot_end(moment: Timestamp, span: Duration) -> Timestamp {
-    Timestamp::from_micros(slot(moment, span).saturating_add(1).saturating_mul(micros(span)))
+    Timestamp::from_micros(
+        slot(moment, span)
+            .saturating_add(1)
+            .saturating_mul(micros(span)),
+    )
 }
 
 fn micros(span: Duration) -> i64 {

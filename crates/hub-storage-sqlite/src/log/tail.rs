@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use hub_storage::log::{LogRecord, PartitionState, Position, ReadLimit};
 use hub_storage::StoreError;
+use hub_storage::log::{LogRecord, PartitionState, Position, ReadLimit};
 
 use super::heads::Heads;
 use super::page::{From, Page};
@@ -45,14 +45,26 @@ impl Group {
 impl LogTail {
     pub(super) fn new(heads: Heads, bytes_max: usize) -> Self {
         let heads = Arc::new(heads);
-        let state = State { groups: VecDeque::new(), bytes: 0, start: Arc::clone(&heads), heads };
-        Self { state: Mutex::new(state), bytes_max }
+        let state = State {
+            groups: VecDeque::new(),
+            bytes: 0,
+            start: Arc::clone(&heads),
+            heads,
+        };
+        Self {
+            state: Mutex::new(state),
+            bytes_max,
+        }
     }
 
     /// Adds a committed group.
     pub(super) fn push(&self, id: u64, heads: Heads, body: Bytes) {
         let heads = Arc::new(heads);
-        let group = Group { id, heads: Arc::clone(&heads), body };
+        let group = Group {
+            id,
+            heads: Arc::clone(&heads),
+            body,
+        };
         let mut state = self.lock();
         state.bytes += group.bytes();
         state.groups.push_back(group);
@@ -73,7 +85,11 @@ impl LogTail {
     /// What a partition holds, when its oldest message is `first`.
     pub(super) fn partition(&self, partition: u16, first: u64) -> PartitionState {
         let head = self.lock().heads.partitions[usize::from(partition)];
-        PartitionState { first, next: head.next, last_enqueued: head.last_enqueued }
+        PartitionState {
+            first,
+            next: head.next,
+            last_enqueued: head.last_enqueued,
+        }
     }
 
     /// A page from `position` on, or `None` when the disk must be asked.
@@ -114,8 +130,12 @@ impl LogTail {
         let mut from = from;
         let mut next = state.start.partitions[index].next;
         while found < records {
-            let skipped = state.groups.partition_point(|group| from.is_after(group.heads.partitions[index]));
-            let Some(group) = state.groups.get(skipped) else { break };
+            let skipped = state
+                .groups
+                .partition_point(|group| from.is_after(group.heads.partitions[index]));
+            let Some(group) = state.groups.get(skipped) else {
+                break;
+            };
             let end = group.heads.partitions[index].next;
             // By time, messages of the first group may be older than asked for, so that it may give none.
             let begin = match from {
@@ -131,7 +151,9 @@ impl LogTail {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds the tail")
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the tail")
     }
 }
 

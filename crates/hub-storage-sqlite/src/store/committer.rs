@@ -22,9 +22,14 @@ use crate::keeper::{WalState, report_checkpoint};
 /// What a committer is asked for.
 pub(super) enum Work {
     Keep(Waiting),
-    TrimFacts { before: Timestamp, completer: Completer<Committed> },
+    TrimFacts {
+        before: Timestamp,
+        completer: Completer<Committed>,
+    },
     /// Forgets results of units that were kept before this moment.
-    ForgetOperations { before: Timestamp },
+    ForgetOperations {
+        before: Timestamp,
+    },
 }
 
 /// A unit and who waits for it.
@@ -66,7 +71,13 @@ impl Committer {
         shared: Arc<Shared>,
         on_sync_failure: OnSyncFailure,
     ) -> Self {
-        Self { connection, counters, shared, on_sync_failure, state: State::Sound }
+        Self {
+            connection,
+            counters,
+            shared,
+            on_sync_failure,
+            state: State::Sound,
+        }
     }
 
     /// Works until the inbox is closed; gives the connection back for the last checkpoint.
@@ -137,8 +148,14 @@ impl Committer {
     fn transact(&self, units: &[Waiting]) -> rusqlite::Result<(Vec<Outcome>, Counters)> {
         self.run_cached("BEGIN IMMEDIATE")?;
         let mut group = Group::new(&self.connection, self.counters, now());
-        let outcomes = units.iter().map(|waiting| group.keep(&waiting.unit)).collect::<Result<Vec<_>, _>>()?;
-        let kept = units.iter().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Kept(_)));
+        let outcomes = units
+            .iter()
+            .map(|waiting| group.keep(&waiting.unit))
+            .collect::<Result<Vec<_>, _>>()?;
+        let kept = units
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Kept(_)));
         let counters = group.finish(kept.flat_map(|(waiting, _)| &waiting.unit.facts))?;
         self.run_cached("COMMIT")?;
         Ok((outcomes, counters))
@@ -150,12 +167,19 @@ impl Committer {
         self.counters = counters;
         self.shared.wal.note_commit();
         if counters.last_fact >= first_fact {
-            let kept = units.iter_mut().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Kept(_)));
-            let facts: Vec<Fact> = kept.flat_map(|(waiting, _)| std::mem::take(&mut waiting.unit.facts)).collect();
+            let kept = units
+                .iter_mut()
+                .zip(&outcomes)
+                .filter(|(_, outcome)| matches!(outcome, Outcome::Kept(_)));
+            let facts: Vec<Fact> = kept
+                .flat_map(|(waiting, _)| std::mem::take(&mut waiting.unit.facts))
+                .collect();
             self.shared.tail.push(first_fact, facts);
             self.shared.head.send_replace(FactNo(counters.last_fact));
         }
-        self.shared.backlog.remove(units.iter().map(|waiting| waiting.bytes).sum());
+        self.shared
+            .backlog
+            .remove(units.iter().map(|waiting| waiting.bytes).sum());
         for (waiting, outcome) in units.into_iter().zip(outcomes) {
             waiting.completer.complete(match outcome {
                 Outcome::Kept(committed) | Outcome::Replayed(committed) => Ok(committed),
@@ -165,7 +189,9 @@ impl Committer {
     }
 
     fn fail(&self, units: Vec<Waiting>, error: &StoreError) {
-        self.shared.backlog.remove(units.iter().map(|waiting| waiting.bytes).sum());
+        self.shared
+            .backlog
+            .remove(units.iter().map(|waiting| waiting.bytes).sum());
         for waiting in units {
             waiting.completer.complete(Err(error.clone()));
         }
@@ -194,7 +220,11 @@ impl Committer {
             Ok(Trimmed::Some { last }) => {
                 self.shared.tail.forget(last);
                 // The rest waits behind what came meanwhile. At the end it is dropped: the next start trims again.
-                drop(self.shared.inbox.push(Work::TrimFacts { before, completer }, 0));
+                drop(
+                    self.shared
+                        .inbox
+                        .push(Work::TrimFacts { before, completer }, 0),
+                );
             }
             Err(error) => {
                 roll_back(&self.connection);
@@ -251,6 +281,8 @@ impl Committer {
 
 /// The present moment, by which results of units grow old. Everything else is dated by the caller.
 pub(super) fn now() -> Timestamp {
-    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let elapsed = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_micros(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }

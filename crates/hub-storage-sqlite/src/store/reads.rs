@@ -3,7 +3,9 @@
 use hub_domain::identity::Activity;
 use hub_domain::twin::{BackEnd, Twin, TwinEtag};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ModuleId, Timestamp};
-use hub_storage::store::{FactNo, MessageNo, Ordinal, Statistics, StoredIdentity, StoredMessage, Subscriptions};
+use hub_storage::store::{
+    FactNo, MessageNo, Ordinal, Statistics, StoredIdentity, StoredMessage, Subscriptions,
+};
 use hub_storage::{StoreError, record};
 use rusqlite::{Connection, Params, Row, params};
 
@@ -13,17 +15,32 @@ use crate::sql::{int, uint};
 type Read<T> = Result<T, StoreError>;
 
 pub(super) fn hubs(connection: &Connection) -> Read<Vec<Hub>> {
-    rows(connection, "SELECT record FROM hub ORDER BY no", [], |row| record::decode_hub(blob(row, 0)?))
+    rows(
+        connection,
+        "SELECT record FROM hub ORDER BY no",
+        [],
+        |row| record::decode_hub(blob(row, 0)?),
+    )
 }
 
-pub(super) fn identity(connection: &Connection, hub: HubNo, id: &IdentityId) -> Read<Option<StoredIdentity>> {
+pub(super) fn identity(
+    connection: &Connection,
+    hub: HubNo,
+    id: &IdentityId,
+) -> Read<Option<StoredIdentity>> {
     let sql = "SELECT ordinal, connected, connection_updated, last_activity, message_count, subscriptions, record
                FROM identity WHERE hub = ?1 AND device = ?2 AND module = ?3";
     let values = params![hub.0, id.device.as_str(), id.module_text()];
-    first(connection, sql, values, |row| stored_identity(row, id.clone()))
+    first(connection, sql, values, |row| {
+        stored_identity(row, id.clone())
+    })
 }
 
-pub(super) fn twin(connection: &Connection, hub: HubNo, id: &IdentityId) -> Read<Option<(StoredIdentity, Twin)>> {
+pub(super) fn twin(
+    connection: &Connection,
+    hub: HubNo,
+    id: &IdentityId,
+) -> Read<Option<(StoredIdentity, Twin)>> {
     let sql = "SELECT i.ordinal, i.connected, i.connection_updated, i.last_activity, i.message_count, i.subscriptions,
                  i.record, i.model_id, b.etag, b.tags, b.desired_version, b.desired, b.desired_metadata,
                  r.version, r.document, r.metadata
@@ -32,12 +49,25 @@ pub(super) fn twin(connection: &Connection, hub: HubNo, id: &IdentityId) -> Read
     let values = params![hub.0, id.device.as_str(), id.module_text()];
     first(connection, sql, values, |row| {
         let stored = stored_identity(row, id.clone())?;
-        let desired = record::decode_section(uint(integer(row, 10)?), text(row, 11)?, blob(row, 12)?)?;
+        let desired =
+            record::decode_section(uint(integer(row, 10)?), text(row, 11)?, blob(row, 12)?)?;
         let tags = record::decode_document(text(row, 9)?)?;
-        let back_end = BackEnd { tags, desired, etag: TwinEtag(uint(integer(row, 8)?)) };
-        let reported = record::decode_section(uint(integer(row, 13)?), text(row, 14)?, blob(row, 15)?)?;
+        let back_end = BackEnd {
+            tags,
+            desired,
+            etag: TwinEtag(uint(integer(row, 8)?)),
+        };
+        let reported =
+            record::decode_section(uint(integer(row, 13)?), text(row, 14)?, blob(row, 15)?)?;
         let model_id = row.get(7).map_err(|error| store_error(&error))?;
-        Ok((stored, Twin { back_end, reported, model_id }))
+        Ok((
+            stored,
+            Twin {
+                back_end,
+                reported,
+                model_id,
+            },
+        ))
     })
 }
 
@@ -51,13 +81,22 @@ pub(super) fn devices(
                FROM identity WHERE hub = ?1 AND device > ?2 AND module = '' ORDER BY device LIMIT ?3";
     // Ids are never empty, so that the empty text is before all of them.
     let after = after.map_or("", DeviceId::as_str);
-    rows(connection, sql, params![hub.0, after, int(max as u64)], |row| {
-        let device = DeviceId::parse(text(row, 7)?).map_err(StoreError::internal)?;
-        stored_identity(row, IdentityId::device(device))
-    })
+    rows(
+        connection,
+        sql,
+        params![hub.0, after, int(max as u64)],
+        |row| {
+            let device = DeviceId::parse(text(row, 7)?).map_err(StoreError::internal)?;
+            stored_identity(row, IdentityId::device(device))
+        },
+    )
 }
 
-pub(super) fn modules(connection: &Connection, hub: HubNo, device: &DeviceId) -> Read<Vec<StoredIdentity>> {
+pub(super) fn modules(
+    connection: &Connection,
+    hub: HubNo,
+    device: &DeviceId,
+) -> Read<Vec<StoredIdentity>> {
     let sql = "SELECT ordinal, connected, connection_updated, last_activity, message_count, subscriptions, record, module
                FROM identity WHERE hub = ?1 AND device = ?2 AND module > '' ORDER BY module";
     rows(connection, sql, params![hub.0, device.as_str()], |row| {
@@ -73,14 +112,19 @@ pub(super) fn messages(
     max: usize,
 ) -> Read<Vec<StoredMessage>> {
     let sql = "SELECT no, delivery_count, record FROM message WHERE identity = ?1 AND no > ?2 ORDER BY no LIMIT ?3";
-    rows(connection, sql, params![int(identity.0), int(after.0), int(max as u64)], |row| {
-        let delivery_count = u32::try_from(integer(row, 1)?).unwrap_or(u32::MAX);
-        Ok(StoredMessage {
-            no: MessageNo(uint(integer(row, 0)?)),
-            delivery_count,
-            message: record::decode_message(blob(row, 2)?)?,
-        })
-    })
+    rows(
+        connection,
+        sql,
+        params![int(identity.0), int(after.0), int(max as u64)],
+        |row| {
+            let delivery_count = u32::try_from(integer(row, 1)?).unwrap_or(u32::MAX);
+            Ok(StoredMessage {
+                no: MessageNo(uint(integer(row, 0)?)),
+                delivery_count,
+                message: record::decode_message(blob(row, 2)?)?,
+            })
+        },
+    )
 }
 
 pub(super) fn expired_messages(
@@ -89,29 +133,50 @@ pub(super) fn expired_messages(
     max: usize,
 ) -> Read<Vec<(Ordinal, MessageNo)>> {
     let sql = "SELECT identity, no FROM message WHERE expiry <= ?1 ORDER BY expiry LIMIT ?2";
-    rows(connection, sql, params![now.micros(), int(max as u64)], |row| {
-        Ok((Ordinal(uint(integer(row, 0)?)), MessageNo(uint(integer(row, 1)?))))
-    })
+    rows(
+        connection,
+        sql,
+        params![now.micros(), int(max as u64)],
+        |row| {
+            Ok((
+                Ordinal(uint(integer(row, 0)?)),
+                MessageNo(uint(integer(row, 1)?)),
+            ))
+        },
+    )
 }
 
 pub(super) fn statistics(connection: &Connection, hub: HubNo) -> Read<Statistics> {
     let sql = "SELECT devices, enabled FROM hub_statistics WHERE hub = ?1";
     let counts = first(connection, sql, [hub.0], |row| {
-        Ok(Statistics { devices: uint(integer(row, 0)?), enabled: uint(integer(row, 1)?) })
+        Ok(Statistics {
+            devices: uint(integer(row, 0)?),
+            enabled: uint(integer(row, 1)?),
+        })
     })?;
     Ok(counts.unwrap_or_default())
 }
 
-pub(super) fn changes(connection: &Connection, after: FactNo, max: usize) -> Read<Vec<(FactNo, Fact)>> {
+pub(super) fn changes(
+    connection: &Connection,
+    after: FactNo,
+    max: usize,
+) -> Read<Vec<(FactNo, Fact)>> {
     let sql = "SELECT first, record FROM fact_group WHERE last > ?1 ORDER BY last";
-    let mut statement = connection.prepare_cached(sql).map_err(|error| store_error(&error))?;
-    let mut groups = statement.query([int(after.0)]).map_err(|error| store_error(&error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| store_error(&error))?;
+    let mut groups = statement
+        .query([int(after.0)])
+        .map_err(|error| store_error(&error))?;
     let mut page = Vec::new();
     while page.len() < max
         && let Some(row) = groups.next().map_err(|error| store_error(&error))?
     {
         let numbers = (uint(integer(row, 0)?)..).map(FactNo);
-        let facts = numbers.zip(record::decode_facts(blob(row, 1)?)?).filter(|(no, _)| *no > after);
+        let facts = numbers
+            .zip(record::decode_facts(blob(row, 1)?)?)
+            .filter(|(no, _)| *no > after);
         page.extend(facts.take(max - page.len()));
     }
     Ok(page)
@@ -137,8 +202,12 @@ fn rows<T>(
     values: impl Params,
     mut decode: impl FnMut(&Row<'_>) -> Read<T>,
 ) -> Read<Vec<T>> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| store_error(&error))?;
-    let mut rows = statement.query(values).map_err(|error| store_error(&error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| store_error(&error))?;
+    let mut rows = statement
+        .query(values)
+        .map_err(|error| store_error(&error))?;
     let mut all = Vec::new();
     while let Some(row) = rows.next().map_err(|error| store_error(&error))? {
         all.push(decode(row)?);
@@ -152,9 +221,16 @@ fn first<T>(
     values: impl Params,
     decode: impl FnOnce(&Row<'_>) -> Read<T>,
 ) -> Read<Option<T>> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| store_error(&error))?;
-    let mut rows = statement.query(values).map_err(|error| store_error(&error))?;
-    rows.next().map_err(|error| store_error(&error))?.map(decode).transpose()
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| store_error(&error))?;
+    let mut rows = statement
+        .query(values)
+        .map_err(|error| store_error(&error))?;
+    rows.next()
+        .map_err(|error| store_error(&error))?
+        .map(decode)
+        .transpose()
 }
 
 fn integer(row: &Row<'_>, column: usize) -> Read<i64> {

@@ -25,16 +25,24 @@ pub(super) fn trim_facts(connection: &Connection, before: Timestamp) -> rusqlite
                     WHERE last < coalesce((SELECT last FROM fact_group WHERE newest >= ?1 ORDER BY last LIMIT 1), ?3)";
     let (last, rows): (Option<i64>, i64) = transaction
         .prepare_cached(last_old)?
-        .query_row(params![before.micros(), ROWS_MAX, i64::MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row(params![before.micros(), ROWS_MAX, i64::MAX], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     if let Some(last) = last {
-        transaction.prepare_cached("DELETE FROM fact_group WHERE last <= ?1")?.execute([last])?;
+        transaction
+            .prepare_cached("DELETE FROM fact_group WHERE last <= ?1")?
+            .execute([last])?;
     }
     let mut gone = last.map_or(0, uint);
     if rows < ROWS_MAX {
         gone = gone.max(trim_first_group(&transaction, before)?);
     }
     transaction.commit()?;
-    Ok(if rows < ROWS_MAX { Trimmed::All { last: gone } } else { Trimmed::Some { last: gone } })
+    Ok(if rows < ROWS_MAX {
+        Trimmed::All { last: gone }
+    } else {
+        Trimmed::Some { last: gone }
+    })
 }
 
 /// Deletes the old facts at the beginning of the first group; returns the number of the last one.
@@ -44,18 +52,23 @@ fn trim_first_group(connection: &Connection, before: Timestamp) -> rusqlite::Res
         .prepare_cached(sql)?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((last, first, bytes)) = oldest else { return Ok(0) };
-    let facts = record::decode_facts(&bytes).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let Some((last, first, bytes)) = oldest else {
+        return Ok(0);
+    };
+    let facts = record::decode_facts(&bytes)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let old = facts.iter().take_while(|fact| fact.at < before).count();
     if old == 0 {
         return Ok(0);
     }
     let first = uint(first) + old as u64;
-    connection.prepare_cached("UPDATE fact_group SET first = ?2, record = ?3 WHERE last = ?1")?.execute(params![
-        last,
-        int(first),
-        record::encode_facts(facts[old..].iter()),
-    ])?;
+    connection
+        .prepare_cached("UPDATE fact_group SET first = ?2, record = ?3 WHERE last = ?1")?
+        .execute(params![
+            last,
+            int(first),
+            record::encode_facts(facts[old..].iter()),
+        ])?;
     Ok(first - 1)
 }
 
@@ -67,8 +80,17 @@ pub(super) enum Left {
 }
 
 /// Forgets results of units from before `before`, up to a bound.
-pub(super) fn forget_operations(connection: &Connection, before: Timestamp) -> rusqlite::Result<Left> {
+pub(super) fn forget_operations(
+    connection: &Connection,
+    before: Timestamp,
+) -> rusqlite::Result<Left> {
     let sql = "DELETE FROM operation WHERE id IN (SELECT id FROM operation WHERE at < ?1 ORDER BY at LIMIT ?2)";
-    let deleted = connection.prepare_cached(sql)?.execute(params![before.micros(), ROWS_MAX])?;
-    Ok(if deleted as u64 == uint(ROWS_MAX) { Left::More } else { Left::Nothing })
+    let deleted = connection
+        .prepare_cached(sql)?
+        .execute(params![before.micros(), ROWS_MAX])?;
+    Ok(if deleted as u64 == uint(ROWS_MAX) {
+        Left::More
+    } else {
+        Left::Nothing
+    })
 }

@@ -35,8 +35,15 @@ impl FactGroup {
 impl FactTail {
     /// An empty tail behind the fact `last`.
     pub(super) const fn new(last: u64, facts_max: usize) -> Self {
-        let state = State { groups: VecDeque::new(), facts: 0, complete_after: last };
-        Self { state: Mutex::new(state), facts_max }
+        let state = State {
+            groups: VecDeque::new(),
+            facts: 0,
+            complete_after: last,
+        };
+        Self {
+            state: Mutex::new(state),
+            facts_max,
+        }
     }
 
     /// Adds a committed group of at least one fact.
@@ -52,7 +59,11 @@ impl FactTail {
     /// Forgets groups that begin at or before `last`, which were deleted or changed on disk.
     pub(super) fn forget(&self, last: u64) {
         let mut state = self.lock();
-        while state.groups.front().is_some_and(|group| group.first <= last) {
+        while state
+            .groups
+            .front()
+            .is_some_and(|group| group.first <= last)
+        {
             state.drop_oldest();
         }
         state.complete_after = state.complete_after.max(last);
@@ -64,7 +75,9 @@ impl FactTail {
         if after.0 < state.complete_after {
             return None;
         }
-        let skipped = state.groups.partition_point(|group| group.last() <= after.0);
+        let skipped = state
+            .groups
+            .partition_point(|group| group.last() <= after.0);
         let mut wanted = max;
         let groups: Vec<Arc<FactGroup>> = state
             .groups
@@ -78,13 +91,17 @@ impl FactTail {
             .cloned()
             .collect();
         drop(state);
-        let numbered = groups.iter().flat_map(|group| (group.first..).map(FactNo).zip(&group.facts));
+        let numbered = groups
+            .iter()
+            .flat_map(|group| (group.first..).map(FactNo).zip(&group.facts));
         let newer = numbered.filter(|(no, _)| *no > after).take(max);
         Some(newer.map(|(no, fact)| (no, fact.clone())).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds the tail")
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the tail")
     }
 }
 
@@ -105,12 +122,18 @@ mod tests {
 
     fn facts(count: usize) -> Vec<Fact> {
         let id = IdentityId::parse("d").unwrap();
-        let fact = Fact { hub: HubNo(1), id, at: Timestamp::from_micros(0), kind: FactKind::MessageQueued };
+        let fact = Fact {
+            hub: HubNo(1),
+            id,
+            at: Timestamp::from_micros(0),
+            kind: FactKind::MessageQueued,
+        };
         vec![fact; count]
     }
 
     fn numbers(tail: &FactTail, after: u64, max: usize) -> Option<Vec<u64>> {
-        tail.page(FactNo(after), max).map(|page| page.into_iter().map(|(no, _)| no.0).collect())
+        tail.page(FactNo(after), max)
+            .map(|page| page.into_iter().map(|(no, _)| no.0).collect())
     }
 
     #[test]

@@ -20,13 +20,22 @@ impl Counters {
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let sql = "SELECT next_identity, next_message, last_fact FROM counter WHERE id = 1";
         connection.query_row(sql, [], |row| {
-            Ok(Self { next_identity: uint(row.get(0)?), next_message: uint(row.get(1)?), last_fact: uint(row.get(2)?) })
+            Ok(Self {
+                next_identity: uint(row.get(0)?),
+                next_message: uint(row.get(1)?),
+                last_fact: uint(row.get(2)?),
+            })
         })
     }
 
     fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "UPDATE counter SET next_identity = ?1, next_message = ?2, last_fact = ?3 WHERE id = 1";
-        let values = params![int(self.next_identity), int(self.next_message), int(self.last_fact)];
+        let sql =
+            "UPDATE counter SET next_identity = ?1, next_message = ?2, last_fact = ?3 WHERE id = 1";
+        let values = params![
+            int(self.next_identity),
+            int(self.next_message),
+            int(self.last_fact)
+        ];
         connection.prepare_cached(sql)?.execute(values).map(drop)
     }
 }
@@ -72,8 +81,17 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(super) const fn new(connection: &'a Connection, counters: Counters, now: Timestamp) -> Self {
-        Self { connection, before: counters, counters, now }
+    pub(super) const fn new(
+        connection: &'a Connection,
+        counters: Counters,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            connection,
+            before: counters,
+            counters,
+            now,
+        }
     }
 
     /// Keeps one unit within the transaction, or nothing of it.
@@ -95,7 +113,10 @@ impl<'a> Group<'a> {
     }
 
     /// Writes what belongs to the group as a whole; `facts` are those of the units that were kept, in their order.
-    pub(super) fn finish<'f>(self, facts: impl Iterator<Item = &'f Fact> + Clone) -> rusqlite::Result<Counters> {
+    pub(super) fn finish<'f>(
+        self,
+        facts: impl Iterator<Item = &'f Fact> + Clone,
+    ) -> rusqlite::Result<Counters> {
         if self.counters.last_fact > self.before.last_fact {
             let newest = facts.clone().map(|fact| fact.at).max().unwrap_or(self.now);
             let sql = "INSERT INTO fact_group(last, first, newest, record) VALUES(?1, ?2, ?3, ?4)";
@@ -141,7 +162,11 @@ impl<'a> Group<'a> {
         let committed = Committed { results, last_fact };
         if let Some(op_id) = unit.op_id {
             let sql = "INSERT INTO operation(id, at, result) VALUES(?1, ?2, ?3)";
-            let values = params![op_id.0.as_slice(), self.now.micros(), record::encode_committed(&committed)];
+            let values = params![
+                op_id.0.as_slice(),
+                self.now.micros(),
+                record::encode_committed(&committed)
+            ];
             self.connection.prepare_cached(sql)?.execute(values)?;
         }
         Ok(committed)
@@ -150,9 +175,14 @@ impl<'a> Group<'a> {
     fn replay(&self, op_id: OpId) -> rusqlite::Result<Option<Committed>> {
         let sql = "SELECT result FROM operation WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let stored: Option<Vec<u8>> = statement.query_row([op_id.0.as_slice()], |row| row.get(0)).optional()?;
+        let stored: Option<Vec<u8>> = statement
+            .query_row([op_id.0.as_slice()], |row| row.get(0))
+            .optional()?;
         stored
-            .map(|bytes| record::decode_committed(&bytes).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into())))
+            .map(|bytes| {
+                record::decode_committed(&bytes)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+            })
             .transpose()
     }
 

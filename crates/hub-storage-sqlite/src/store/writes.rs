@@ -17,19 +17,54 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
     let writer = Writer(connection);
     match op {
         Op::CreateHub(hub) => writer.create_hub(hub),
-        Op::CreateIdentity { hub, identity, twin } => writer.create_identity(counters, *hub, identity, twin),
-        Op::ReplaceIdentity { identity, next, expected } => writer.replace_identity(*identity, next, expected),
-        Op::DeleteIdentity { identity, expected } => writer.delete_identity(*identity, expected.as_ref()),
-        Op::ReplaceBackEnd { identity, next, expected } => writer.replace_back_end(*identity, next, *expected),
-        Op::ReplaceReported { identity, next, expected } => writer.replace_reported(*identity, next, *expected),
-        Op::SetModelId { identity, model_id } => writer.set_model_id(*identity, model_id),
-        Op::EnqueueMessage { identity, message, depth_max, bytes_max } => {
-            writer.enqueue(counters, *identity, message, QueueLimits { depth: *depth_max, bytes: *bytes_max })
+        Op::CreateIdentity {
+            hub,
+            identity,
+            twin,
+        } => writer.create_identity(counters, *hub, identity, twin),
+        Op::ReplaceIdentity {
+            identity,
+            next,
+            expected,
+        } => writer.replace_identity(*identity, next, expected),
+        Op::DeleteIdentity { identity, expected } => {
+            writer.delete_identity(*identity, expected.as_ref())
         }
-        Op::SettleMessage { identity, message, outcome: _ } => writer.settle(*identity, *message),
+        Op::ReplaceBackEnd {
+            identity,
+            next,
+            expected,
+        } => writer.replace_back_end(*identity, next, *expected),
+        Op::ReplaceReported {
+            identity,
+            next,
+            expected,
+        } => writer.replace_reported(*identity, next, *expected),
+        Op::SetModelId { identity, model_id } => writer.set_model_id(*identity, model_id),
+        Op::EnqueueMessage {
+            identity,
+            message,
+            depth_max,
+            bytes_max,
+        } => writer.enqueue(
+            counters,
+            *identity,
+            message,
+            QueueLimits {
+                depth: *depth_max,
+                bytes: *bytes_max,
+            },
+        ),
+        Op::SettleMessage {
+            identity,
+            message,
+            outcome: _,
+        } => writer.settle(*identity, *message),
         Op::AbandonMessage { identity, message } => writer.abandon(*identity, *message),
         Op::PurgeMessages { identity } => writer.purge(*identity),
-        Op::ReplaceSubscriptions { identity, next } => writer.replace_subscriptions(*identity, *next),
+        Op::ReplaceSubscriptions { identity, next } => {
+            writer.replace_subscriptions(*identity, *next)
+        }
         Op::FlushActivity(entries) => writer.flush_activity(entries),
     }
 }
@@ -75,18 +110,30 @@ struct Writer<'a>(&'a Connection);
 impl Writer<'_> {
     fn create_hub(&self, hub: &Hub) -> Written {
         let no = i64::from(hub.no.0);
-        if self.exists("SELECT 1 FROM hub WHERE no = ?1 OR name = ?2", params![no, hub.name.as_str()])? {
+        if self.exists(
+            "SELECT 1 FROM hub WHERE no = ?1 OR name = ?2",
+            params![no, hub.name.as_str()],
+        )? {
             return Err(Conflict::AlreadyExists.into());
         }
         self.run(
             "INSERT INTO hub(no, name, record) VALUES(?1, ?2, ?3)",
             params![no, hub.name.as_str(), record::encode_hub(hub)],
         )?;
-        self.run("INSERT INTO hub_statistics(hub, devices, enabled) VALUES(?1, 0, 0)", [no])?;
+        self.run(
+            "INSERT INTO hub_statistics(hub, devices, enabled) VALUES(?1, 0, 0)",
+            [no],
+        )?;
         Ok(OpResult::Done)
     }
 
-    fn create_identity(&self, counters: &mut Counters, hub: HubNo, identity: &Identity, twin: &Twin) -> Written {
+    fn create_identity(
+        &self,
+        counters: &mut Counters,
+        hub: HubNo,
+        identity: &Identity,
+        twin: &Twin,
+    ) -> Written {
         let hub = i64::from(hub.0);
         let device = identity.id.device.as_str();
         if !self.exists("SELECT 1 FROM hub WHERE no = ?1", [hub])? {
@@ -99,7 +146,13 @@ impl Writer<'_> {
         if identity.id.module.is_some() {
             self.count_module(hub, device)?;
         } else {
-            self.count(hub, CountChange { devices: 1, enabled: i64::from(identity.is_enabled()) })?;
+            self.count(
+                hub,
+                CountChange {
+                    devices: 1,
+                    enabled: i64::from(identity.is_enabled()),
+                },
+            )?;
         }
         let ordinal = Ordinal(counters.next_identity);
         counters.next_identity += 1;
@@ -107,7 +160,13 @@ impl Writer<'_> {
         Ok(OpResult::Created(ordinal))
     }
 
-    fn insert_identity(&self, hub: i64, ordinal: Ordinal, identity: &Identity, twin: &Twin) -> rusqlite::Result<()> {
+    fn insert_identity(
+        &self,
+        hub: i64,
+        ordinal: Ordinal,
+        identity: &Identity,
+        twin: &Twin,
+    ) -> rusqlite::Result<()> {
         let never = Timestamp::NEVER.micros();
         self.run(
             "INSERT INTO identity(ordinal, hub, device, module, enabled, module_count, connected, connection_updated,
@@ -141,7 +200,12 @@ impl Writer<'_> {
         let reported = record::encode_section(&twin.reported);
         self.run(
             "INSERT INTO reported(ordinal, version, document, metadata) VALUES(?1, ?2, ?3, ?4)",
-            params![int(ordinal.0), int(twin.reported.version), reported.document, reported.metadata],
+            params![
+                int(ordinal.0),
+                int(twin.reported.version),
+                reported.document,
+                reported.metadata
+            ],
         )?;
         Ok(())
     }
@@ -150,13 +214,17 @@ impl Writer<'_> {
     fn count_module(&self, hub: i64, device: &str) -> Result<(), WriteError> {
         let sql = "SELECT ordinal, module_count FROM identity WHERE hub = ?1 AND device = ?2 AND module = ''";
         let mut statement = self.0.prepare_cached(sql)?;
-        let row: Option<(i64, i64)> =
-            statement.query_row(params![hub, device], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let row: Option<(i64, i64)> = statement
+            .query_row(params![hub, device], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         let (ordinal, modules) = row.ok_or(Conflict::NotFound)?;
         if uint(modules) >= MODULES_PER_DEVICE_MAX {
             return Err(Conflict::TooManyModules.into());
         }
-        self.run("UPDATE identity SET module_count = module_count + 1 WHERE ordinal = ?1", [ordinal])?;
+        self.run(
+            "UPDATE identity SET module_count = module_count + 1 WHERE ordinal = ?1",
+            [ordinal],
+        )?;
         Ok(())
     }
 
@@ -165,11 +233,22 @@ impl Writer<'_> {
         before.check_etag(Some(expected))?;
         self.run(
             "UPDATE identity SET enabled = ?2, etag = ?3, record = ?4 WHERE ordinal = ?1",
-            params![int(ordinal.0), next.is_enabled(), next.etag.0, record::encode_identity(next)],
+            params![
+                int(ordinal.0),
+                next.is_enabled(),
+                next.etag.0,
+                record::encode_identity(next)
+            ],
         )?;
         if before.is_device() && before.enabled != next.is_enabled() {
             let enabled = if next.is_enabled() { 1 } else { -1 };
-            self.count(before.hub, CountChange { devices: 0, enabled })?;
+            self.count(
+                before.hub,
+                CountChange {
+                    devices: 0,
+                    enabled,
+                },
+            )?;
         }
         Ok(OpResult::Done)
     }
@@ -183,7 +262,13 @@ impl Writer<'_> {
                     self.remove(module, messages)?;
                 }
             }
-            self.count(before.hub, CountChange { devices: -1, enabled: -i64::from(before.enabled) })?;
+            self.count(
+                before.hub,
+                CountChange {
+                    devices: -1,
+                    enabled: -i64::from(before.enabled),
+                },
+            )?;
         } else {
             self.run(
                 "UPDATE identity SET module_count = module_count - 1 WHERE hub = ?1 AND device = ?2 AND module = ''",
@@ -198,7 +283,9 @@ impl Writer<'_> {
     fn modules(&self, hub: i64, device: &str) -> rusqlite::Result<Vec<(i64, i64)>> {
         let sql = "SELECT ordinal, message_count FROM identity WHERE hub = ?1 AND device = ?2 AND module <> ''";
         let mut statement = self.0.prepare_cached(sql)?;
-        statement.query_map(params![hub, device], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        statement
+            .query_map(params![hub, device], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
     }
 
     fn remove(&self, ordinal: i64, message_count: i64) -> rusqlite::Result<()> {
@@ -241,7 +328,10 @@ impl Writer<'_> {
     fn done_or_stale(&self, changed: usize, ordinal: Ordinal) -> Written {
         if changed > 0 {
             Ok(OpResult::Done)
-        } else if self.exists("SELECT 1 FROM identity WHERE ordinal = ?1", [int(ordinal.0)])? {
+        } else if self.exists(
+            "SELECT 1 FROM identity WHERE ordinal = ?1",
+            [int(ordinal.0)],
+        )? {
             Err(Conflict::VersionMismatch.into())
         } else {
             Err(Conflict::NotFound.into())
@@ -262,8 +352,9 @@ impl Writer<'_> {
     ) -> Written {
         let sql = "SELECT message_count, message_bytes FROM identity WHERE ordinal = ?1";
         let mut statement = self.0.prepare_cached(sql)?;
-        let queue: Option<(i64, i64)> =
-            statement.query_row([int(ordinal.0)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let queue: Option<(i64, i64)> = statement
+            .query_row([int(ordinal.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         let (count, bytes) = queue.ok_or(Conflict::NotFound)?;
         let body_bytes = message.body.len() as u64;
         if uint(count) + 1 > limits.depth || uint(bytes) + body_bytes > limits.bytes {
@@ -291,8 +382,9 @@ impl Writer<'_> {
     fn settle(&self, ordinal: Ordinal, no: MessageNo) -> Written {
         let sql = "DELETE FROM message WHERE no = ?1 AND identity = ?2 RETURNING body_bytes";
         let mut statement = self.0.prepare_cached(sql)?;
-        let body_bytes: Option<i64> =
-            statement.query_row(params![int(no.0), int(ordinal.0)], |row| row.get(0)).optional()?;
+        let body_bytes: Option<i64> = statement
+            .query_row(params![int(no.0), int(ordinal.0)], |row| row.get(0))
+            .optional()?;
         let body_bytes = body_bytes.ok_or(Conflict::NotFound)?;
         self.run(
             "UPDATE identity SET message_count = message_count - 1, message_bytes = message_bytes - ?2 WHERE ordinal = ?1",
@@ -356,7 +448,8 @@ impl Writer<'_> {
 
     fn count(&self, hub: i64, change: CountChange) -> rusqlite::Result<()> {
         let sql = "UPDATE hub_statistics SET devices = devices + ?2, enabled = enabled + ?3 WHERE hub = ?1";
-        self.run(sql, params![hub, change.devices, change.enabled]).map(drop)
+        self.run(sql, params![hub, change.devices, change.enabled])
+            .map(drop)
     }
 
     fn exists(&self, sql: &str, values: impl Params) -> rusqlite::Result<bool> {
@@ -369,5 +462,9 @@ impl Writer<'_> {
 }
 
 fn done_or_gone(changed: usize) -> Written {
-    if changed > 0 { Ok(OpResult::Done) } else { Err(Conflict::NotFound.into()) }
+    if changed > 0 {
+        Ok(OpResult::Done)
+    } else {
+        Err(Conflict::NotFound.into())
+    }
 }
