@@ -19,7 +19,8 @@ mod twin;
 pub use error::{ErrorBody, ErrorDetail};
 pub use event::{BodyEncoding, Event, EventLine, EventSource, Notice, NoticeKind, StartPosition, StartPositionError};
 pub use hub::{
-    ConnectionStrings, EventsAccess, HubDocument, HubSummary, NewHub, Page, Ports, ProvisioningAccess, Statistics,
+    ConnectionStrings, EventsAccess, HubDocument, HubSummary, Keys, NewHub, Page, Ports, ProvisioningAccess, Reach,
+    Statistics,
 };
 pub use identity::{
     Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings, Module, ModuleSettings,

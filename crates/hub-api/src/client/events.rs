@@ -49,8 +49,8 @@ pub struct EventStream {
 /// What came next.
 #[derive(Debug)]
 pub enum Received {
-    /// A line.
-    Line(EventLine),
+    /// A line: what it says, and its text as it came.
+    Line(EventLine, String),
     /// A sign of life.
     Heartbeat,
     /// The end of the stream.
@@ -87,7 +87,7 @@ impl EventStream {
     pub async fn next(&mut self) -> Result<Received, ClientError> {
         loop {
             if let Some(line) = self.take_line() {
-                return if line.is_empty() { Ok(Received::Heartbeat) } else { parse(&line).map(Received::Line) };
+                return if line.is_empty() { Ok(Received::Heartbeat) } else { read_line(line) };
             }
             if self.buffer.len() > LINE_BYTES_MAX {
                 return Err(ClientError::TooLong { bytes_max: LINE_BYTES_MAX });
@@ -118,4 +118,10 @@ impl EventStream {
             }
         }
     }
+}
+
+fn read_line(line: Vec<u8>) -> Result<Received, ClientError> {
+    let parsed = parse(&line)?;
+    // JSON that was parsed is UTF-8.
+    Ok(Received::Line(parsed, String::from_utf8_lossy(&line).into_owned()))
 }

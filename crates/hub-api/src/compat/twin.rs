@@ -100,10 +100,6 @@ impl<'a> Twin<'a> {
 /// too, is ignored, because SDKs send back what they read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TwinInput {
-    /// The device id in the body, to be compared with the path's.
-    pub device_id: Option<String>,
-    /// The module id in the body, to be compared with the path's.
-    pub module_id: Option<String>,
     /// The tags, if there are any.
     pub tags: Option<Map<String, Value>>,
     /// The desired properties, if there are any. Nulls are kept: they remove.
@@ -123,8 +119,6 @@ impl TwinInput {
             Some(properties) => properties.map("desired")?.cloned(),
         };
         Ok(Self {
-            device_id: members.text("deviceId")?.map(str::to_owned),
-            module_id: members.text("moduleId")?.map(str::to_owned),
             tags: members.map("tags")?.cloned(),
             desired,
         })

@@ -22,10 +22,12 @@ pub enum EventLine {
 }
 
 /// A message of a device, or a committed fact about one.
+///
+/// `Body` is what holds the body: a value for readers, the text as it came for writers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Event"))]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct Event<Body = Value> {
     /// What kind of event.
     pub source: EventSource,
     /// Which device.
@@ -51,7 +53,7 @@ pub struct Event {
     /// How `body` holds the bytes.
     pub body_encoding: BodyEncoding,
     /// The body.
-    pub body: Value,
+    pub body: Body,
 }
 
 /// How an event holds its body.

@@ -1,7 +1,6 @@
 //! Hubs and what a client needs to reach one.
 
-use std::collections::BTreeMap;
-
+use hub_domain::Hub;
 use serde::{Deserialize, Serialize};
 
 /// One page of a list.
@@ -32,6 +31,21 @@ pub struct HubSummary {
     pub retention_days: u32,
     /// True for the hub that is meant where none is named.
     pub default: bool,
+}
+
+impl HubSummary {
+    /// The summary of `hub`, `default` being the number of the default hub.
+    pub fn of(hub: &Hub, default: Option<hub_domain::HubNo>) -> Self {
+        const DAY: u64 = 24 * 3600;
+        Self {
+            name: hub.name.to_string(),
+            host_name: hub.host.to_string(),
+            aliases: hub.aliases.iter().map(ToString::to_string).collect(),
+            partition_count: hub.partition_count,
+            retention_days: u32::try_from(hub.retention.as_secs() / DAY).unwrap_or(u32::MAX),
+            default: default == Some(hub.no),
+        }
+    }
 }
 
 /// A hub to create.
@@ -77,6 +91,42 @@ pub struct HubDocument {
     pub provisioning: Option<ProvisioningAccess>,
 }
 
+/// Whether a document shows keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// It does: for the administrator.
+    Shown,
+    /// It does not.
+    Hidden,
+}
+
+/// Where an installation is reached, which a hub does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The bound ports; those of the configuration while no server runs.
+    pub ports: Ports,
+    /// Path of the PEM file with the certificate that clients have to trust.
+    pub ca_certificate: Option<String>,
+}
+
+impl HubDocument {
+    /// The document of `hub`, beside a running server and without one.
+    pub fn of(hub: &Hub, reach: &Reach, keys: Keys) -> Self {
+        Self {
+            name: hub.name.to_string(),
+            host_name: hub.host.to_string(),
+            ports: reach.ports,
+            ca_certificate: reach.ca_certificate.clone(),
+            connection_strings: match keys {
+                Keys::Shown => ConnectionStrings::of(hub),
+                Keys::Hidden => None,
+            },
+            events: EventsAccess { connection_string: None, partition_count: hub.partition_count },
+            provisioning: None,
+        }
+    }
+}
+
 /// The connection strings of a hub's policies.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -95,11 +145,12 @@ pub struct ConnectionStrings {
 }
 
 impl ConnectionStrings {
-    /// Puts together the strings of `host` for the keys by policy name; `None` when one of the five policies is missing.
-    pub fn of(host: &str, keys: &BTreeMap<String, String>) -> Option<Self> {
-        let of = |policy: &str| {
-            let key = keys.get(policy)?;
-            Some(format!("HostName={host};SharedAccessKeyName={policy};SharedAccessKey={key}"))
+    /// The strings of the five default policies with their first keys; `None` when the hub lacks one of them.
+    fn of(hub: &Hub) -> Option<Self> {
+        let of = |name: &str| {
+            let policy = hub.policy(name)?;
+            let key = policy.primary.to_base64();
+            Some(format!("HostName={};SharedAccessKeyName={};SharedAccessKey={key}", hub.host, policy.name))
         };
         Some(Self {
             iothubowner: of("iothubowner")?,
@@ -180,18 +231,70 @@ pub struct Statistics {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use hub_domain::access::DEFAULT_POLICIES;
+    use hub_domain::{HostName, HubName, HubNo, Permissions, Policy, SymmetricKey, Timestamp};
+
     use super::*;
 
+    fn hub() -> Hub {
+        let key = SymmetricKey::from_bytes(&[7; 32]).unwrap();
+        let policy = |(name, permissions): &(&str, &[hub_domain::Permission])| Policy {
+            name: (*name).to_owned(),
+            permissions: Permissions::of(permissions),
+            primary: key.clone(),
+            secondary: key.clone(),
+        };
+        Hub {
+            no: HubNo(1),
+            name: HubName::parse("hub").unwrap(),
+            host: HostName::parse("hub.test").unwrap(),
+            aliases: Vec::new(),
+            policies: DEFAULT_POLICIES.iter().map(policy).collect(),
+            partition_count: 4,
+            retention: Duration::from_secs(24 * 3600),
+            retention_bytes_max: 1,
+            created: Timestamp::from_micros(0),
+        }
+    }
+
     #[test]
-    fn connection_strings_have_no_port_and_no_semicolon_at_the_end() {
-        let names = ["iothubowner", "service", "device", "registryRead", "registryReadWrite"];
-        let keys = names.iter().map(|name| ((*name).to_owned(), format!("key-of-{name}"))).collect();
-        let strings = ConnectionStrings::of("hub.test", &keys).unwrap();
-        assert_eq!(
-            serde_json::to_value(&strings).unwrap()["registryRead"],
-            "HostName=hub.test;SharedAccessKeyName=registryRead;SharedAccessKey=key-of-registryRead"
-        );
-        assert_eq!(strings.entries().map(|(name, _)| name), names);
-        assert!(ConnectionStrings::of("hub.test", &BTreeMap::new()).is_none());
+    fn the_document_keeps_its_members_names() {
+        let reach = Reach {
+            ports: Ports { https: Some(443), mqtt: Some(8883), amqp: None },
+            ca_certificate: Some("D/ca.pem".to_owned()),
+        };
+        let document = serde_json::to_value(HubDocument::of(&hub(), &reach, Keys::Shown)).unwrap();
+        let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+        let string = |policy: &str| format!("HostName=hub.test;SharedAccessKeyName={policy};SharedAccessKey={key}");
+        let expected = serde_json::json!({
+            "name": "hub",
+            "hostName": "hub.test",
+            "ports": { "https": 443, "mqtt": 8883 },
+            "caCertificate": "D/ca.pem",
+            "connectionStrings": {
+                "iothubowner": string("iothubowner"),
+                "service": string("service"),
+                "device": string("device"),
+                "registryRead": string("registryRead"),
+                "registryReadWrite": string("registryReadWrite"),
+            },
+            "events": { "partitionCount": 4 },
+        });
+        assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn keys_are_hidden_from_who_may_not_see_them() {
+        let document = HubDocument::of(&hub(), &Reach::default(), Keys::Hidden);
+        assert!(!serde_json::to_string(&document).unwrap().contains("SharedAccessKey"));
+    }
+
+    #[test]
+    fn one_hub_is_the_default() {
+        assert!(HubSummary::of(&hub(), Some(HubNo(1))).default);
+        assert!(!HubSummary::of(&hub(), Some(HubNo(2))).default);
+        assert_eq!(HubSummary::of(&hub(), None).retention_days, 1);
     }
 }

@@ -8,10 +8,12 @@ use serde_json::Value;
 use super::Moment;
 
 /// A message for a device.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+///
+/// `Json` is what holds a JSON body: a value, or the text as it came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "NewMessage"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NewMessage {
+pub struct NewMessage<Json = Value> {
     /// The sender's own id of the message, up to 128 characters; feedback names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
@@ -41,20 +43,37 @@ pub struct NewMessage {
     pub properties: BTreeMap<String, String>,
     /// What the device gets; empty when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<MessageBody>,
+    pub body: Option<MessageBody<Json>>,
+}
+
+impl<Json> Default for NewMessage<Json> {
+    fn default() -> Self {
+        Self {
+            message_id: None,
+            correlation_id: None,
+            user_id: None,
+            content_type: None,
+            content_encoding: None,
+            expiry_time_utc: None,
+            ttl_seconds: None,
+            ack: Ack::default(),
+            properties: BTreeMap::new(),
+            body: None,
+        }
+    }
 }
 
 /// The body of a message, in the form that suits the sender: `{"text":…}`, `{"base64":…}` or `{"json":…}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "MessageBody"))]
 #[serde(rename_all = "camelCase")]
-pub enum MessageBody {
+pub enum MessageBody<Json = Value> {
     /// The bytes of the text in UTF-8.
     Text(String),
     /// The bytes that the base64 stands for.
     Base64(String),
-    /// The text of the JSON, without spaces.
-    Json(Value),
+    /// The text of the JSON as it stands there.
+    Json(Json),
 }
 
 /// Which feedback the sender of a message wants.
@@ -80,7 +99,7 @@ pub enum Ack {
 pub struct SentMessage {
     /// Its number within the installation.
     pub number: u64,
-    /// The id that the sender gave, or the one that the hub gave where the sender did not.
+    /// The id that the sender gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
 }

@@ -4,15 +4,22 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// A call of a direct method.
+///
+/// `Payload` is what holds the payload: a value, or the text as it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "MethodCall"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct MethodCall {
+pub struct MethodCall<Payload = Value> {
     /// The method's name.
     pub method_name: String,
     /// Any JSON, null too; absent is no payload at all.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Value>,
+    #[serde(
+        default = "absent",
+        deserialize_with = "present",
+        bound(deserialize = "Payload: Deserialize<'de>"),
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub payload: Option<Payload>,
     /// How long the device may take to answer, 5 to 300; 30 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_timeout_in_seconds: Option<u64>,
@@ -22,19 +29,24 @@ pub struct MethodCall {
 }
 
 /// What the device answered.
+///
+/// `Payload` is what holds the payload: a value, or the text as it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct MethodResult {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "MethodResult"))]
+pub struct MethodResult<Payload = Value> {
     /// The device's own number.
     pub status: i32,
     /// Any JSON; null when the device sent nothing.
-    #[serde(default)]
-    pub payload: Value,
+    pub payload: Payload,
 }
 
 /// Keeps a null that is there apart from a member that is not.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+fn present<'de, D: Deserializer<'de>, P: Deserialize<'de>>(deserializer: D) -> Result<Option<P>, D::Error> {
+    P::deserialize(deserializer).map(Some)
+}
+
+const fn absent<P>() -> Option<P> {
+    None
 }
 
 #[cfg(test)]

@@ -48,8 +48,9 @@ pub struct TwinProperties {
     pub reported: Map<String, Value>,
 }
 
-/// What a back end writes: merged by PATCH, where null removes; put in place of what is there by PUT. A part that is
-/// absent stays as it is. `$metadata` and `$version` are ignored, so that what was read can be sent back.
+/// What a back end writes. PATCH merges it: null removes, a part that is absent stays. PUT puts it in place of what is
+/// there: a part that is absent becomes empty. `$metadata` and `$version` are ignored, so that what was read can be
+/// sent back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

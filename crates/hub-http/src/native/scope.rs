@@ -1,0 +1,118 @@
+//! Who asks, and for which hub.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use hub_domain::sas::SasToken;
+use hub_domain::{DeviceId, HostName, Hub, IdentityId, ModuleId, Timestamp};
+use hub_engine::{Caller, Engine, ErrorKind, OpContext};
+
+use super::Failure;
+use crate::AppState;
+use crate::request::RequestId;
+
+/// A request whose caller is proved: before its body is read, and before it learns what there is.
+pub(super) struct Scope {
+    /// The installation.
+    pub(super) app: AppState,
+    /// Who asks.
+    pub(super) ctx: OpContext,
+    /// When the proof ends; the admin token's does not.
+    pub(super) expires: Option<Timestamp>,
+    hub: Option<Arc<Hub>>,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Scope {
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        self.app.engine()
+    }
+
+    /// The hub of the path; on a path without one, the hub of the caller's policy.
+    pub(super) fn hub(&self) -> Result<&Arc<Hub>, Failure> {
+        self.hub.as_ref().ok_or_else(|| {
+            let name = self.parameters.get("hub").map_or("", String::as_str);
+            Failure::from(hub_engine::Error::new(ErrorKind::NotFound, format!("there is no hub named {name}")))
+        })
+    }
+
+    /// The hub that the caller's proof is bound to, if it is.
+    pub(super) fn hub_of_caller(&self) -> Option<&Arc<Hub>> {
+        match self.ctx.caller {
+            Caller::Policy { .. } => self.hub.as_ref(),
+            Caller::Admin | Caller::System | Caller::Identity { .. } => None,
+        }
+    }
+
+    /// The device of the path.
+    pub(super) fn device(&self) -> Result<DeviceId, Failure> {
+        DeviceId::parse(self.parameter("device")).map_err(|error| Failure::invalid(error.to_string()))
+    }
+
+    /// The device of the path, or its module where the path has one.
+    pub(super) fn identity(&self) -> Result<IdentityId, Failure> {
+        let device = self.device()?;
+        if !self.parameters.contains_key("module") {
+            return Ok(IdentityId::device(device));
+        }
+        let module = ModuleId::parse(self.parameter("module")).map_err(|error| Failure::invalid(error.to_string()))?;
+        Ok(IdentityId::module(device, module))
+    }
+
+    fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).map_or("", String::as_str)
+    }
+}
+
+impl FromRequestParts<AppState> for Scope {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Failure> {
+        let parameters = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Failure::invalid("the path is not UTF-8"))?;
+        let parameters: BTreeMap<String, String> =
+            parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let now = app.engine().environment().now();
+        let proof = prove(app, parts, parameters.get("hub").map(String::as_str), now)?;
+        let request_id = parts.extensions.get::<RequestId>().map_or("", |id| &id.0).to_owned();
+        let ctx = OpContext { caller: proof.caller, request_id, now };
+        Ok(Self { app: app.clone(), ctx, expires: proof.expires, hub: proof.hub, parameters })
+    }
+}
+
+struct Proof {
+    caller: Caller,
+    hub: Option<Arc<Hub>>,
+    expires: Option<Timestamp>,
+}
+
+fn prove(app: &AppState, parts: &Parts, hub_name: Option<&str>, now: Timestamp) -> Result<Proof, Failure> {
+    let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
+        Failure::not_authenticated("there is no Authorization header; send the admin token of run.json or a policy's token")
+    })?;
+    let header = header.to_str().map_err(|_| Failure::not_authenticated("the Authorization header is not ASCII"))?;
+    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+    let hubs = &app.engine().hubs;
+    if scheme.eq_ignore_ascii_case("Bearer") {
+        if !app.admin_token().matches(rest.trim()) {
+            return Err(Failure::not_authenticated("the bearer token is not this server's admin token"));
+        }
+        return Ok(Proof { caller: Caller::Admin, hub: hub_name.and_then(|name| hubs.by_name(name)), expires: None });
+    }
+    if !scheme.eq_ignore_ascii_case("SharedAccessSignature") {
+        return Err(Failure::not_authenticated("the Authorization header is neither Bearer nor SharedAccessSignature"));
+    }
+    let token = SasToken::parse(header).map_err(|error| Failure::not_authenticated(error.to_string()))?;
+    let hub = match hub_name {
+        Some(name) => hubs.by_name(name),
+        None => HostName::parse(token.resource().host()).ok().and_then(|host| hubs.by_host(Some(&host))),
+    };
+    // Whoever holds no token of a hub does not learn whether it exists.
+    let hub = hub.ok_or_else(|| Failure::not_authenticated("the token is not one of this hub"))?;
+    let caller = app.engine().access.authenticate_policy(&hub, header, now)?;
+    Ok(Proof { caller, hub: Some(hub), expires: Some(token.expiry()) })
+}
