@@ -23,6 +23,7 @@ pub mod preconditions;
 pub mod random;
 pub mod random_log;
 pub mod reads;
+pub mod twins;
 pub mod units;
 
 use std::future::Future;
@@ -119,8 +120,6 @@ macro_rules! conformance_tests {
             }
             identities {
                 every_field_of_an_identity_is_kept
-                every_kind_of_twin_content_is_kept
-                a_part_of_a_twin_leaves_the_other_parts
                 ids_differ_by_case
                 a_deleted_device_takes_everything_with_it
                 a_deleted_module_leaves_its_device
@@ -129,6 +128,10 @@ macro_rules! conformance_tests {
                 a_write_to_a_deleted_identity_conflicts
                 statistics_follow_every_change
                 a_reopening_keeps_everything
+            }
+            twins {
+                every_kind_of_twin_content_is_kept
+                a_part_of_a_twin_leaves_the_other_parts
             }
             messages {
                 every_field_of_a_message_is_kept
