@@ -66,7 +66,8 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn parameter(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
-        self.query.extend(value.map(|value| (name, value.to_string())));
+        self.query
+            .extend(value.map(|value| (name, value.to_string())));
         self
     }
 
@@ -92,14 +93,19 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("thingstead/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &config.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(ClientError::Certificate)?;
+            let certificates =
+                reqwest::Certificate::from_pem_bundle(pem).map_err(ClientError::Certificate)?;
             builder = builder.tls_certs_only(certificates);
         }
         if let Some((name, address)) = &config.resolve {
             builder = builder.resolve(name, *address);
         }
         let http = builder.build().map_err(ClientError::Certificate)?;
-        Ok(Self { http, base: config.base, credential: config.credential })
+        Ok(Self {
+            http,
+            base: config.base,
+            credential: config.credential,
+        })
     }
 
     /// The address that calls go to.
@@ -108,7 +114,10 @@ impl Client {
     }
 
     /// Calls and reads the answer's document.
-    pub(crate) async fn fetch<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ClientError> {
+    pub(crate) async fn fetch<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+    ) -> Result<T, ClientError> {
         let body = self.read(self.send(call, None).await?).await?;
         parse(&body)
     }
@@ -130,29 +139,46 @@ impl Client {
     }
 
     /// Sends a call and returns the answer once its head is there and says success.
-    async fn send(&self, call: Call<'_>, body: Option<Vec<u8>>) -> Result<reqwest::Response, ClientError> {
+    async fn send(
+        &self,
+        call: Call<'_>,
+        body: Option<Vec<u8>>,
+    ) -> Result<reqwest::Response, ClientError> {
         let url = self.url(&call);
-        let mut request = self
-            .http
-            .request(method(call.operation.verb), &url)
-            .header(AUTHORIZATION, self.credential.authorization(now(), call.token_life));
+        let mut request = self.http.request(method(call.operation.verb), &url).header(
+            AUTHORIZATION,
+            self.credential.authorization(now(), call.token_life),
+        );
         if let Some(timeout) = call.timeout {
             request = request.timeout(timeout);
         }
         if let Some(etag) = call.if_match {
-            request = request.header(IF_MATCH, if etag == "*" { etag.to_owned() } else { format!("\"{etag}\"") });
+            request = request.header(
+                IF_MATCH,
+                if etag == "*" {
+                    etag.to_owned()
+                } else {
+                    format!("\"{etag}\"")
+                },
+            );
         }
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request.send().await.map_err(|source| self.transport(source))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|source| self.transport(source))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status().as_u16();
         let body = self.read(response).await?;
         Err(match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(body) => ClientError::Refused { status, detail: body.error },
+            Ok(body) => ClientError::Refused {
+                status,
+                detail: body.error,
+            },
             Err(_) => ClientError::NotOurs { status },
         })
     }
@@ -163,16 +189,25 @@ impl Client {
             url.push(if index == 0 { '?' } else { '&' });
             url.push_str(name);
             url.push('=');
-            url.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
+            url.extend(percent_encoding::utf8_percent_encode(
+                value,
+                percent_encoding::NON_ALPHANUMERIC,
+            ));
         }
         url
     }
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|source| self.transport(source))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|source| self.transport(source))?
+        {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(ClientError::TooLong { bytes_max: ANSWER_BYTES_MAX });
+                return Err(ClientError::TooLong {
+                    bytes_max: ANSWER_BYTES_MAX,
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -181,7 +216,10 @@ impl Client {
 
     fn transport(&self, source: reqwest::Error) -> ClientError {
         // The address is said once, by this error; the source would say it again with its query.
-        ClientError::Transport { base: self.base.clone(), source: source.without_url() }
+        ClientError::Transport {
+            base: self.base.clone(),
+            source: source.without_url(),
+        }
     }
 }
 
@@ -201,7 +239,9 @@ const fn method(verb: Verb) -> reqwest::Method {
 
 /// The moment that a token's life is counted from. A clock before 1970 makes tokens that have expired.
 fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 

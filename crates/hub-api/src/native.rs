@@ -17,20 +17,24 @@ mod run_file;
 mod twin;
 
 pub use error::{ErrorBody, ErrorDetail};
-pub use event::{BodyEncoding, Event, EventLine, EventSource, Notice, NoticeKind, StartPosition, StartPositionError};
+pub use event::{
+    BodyEncoding, Event, EventLine, EventSource, Notice, NoticeKind, StartPosition,
+    StartPositionError,
+};
 pub use hub::{
-    ConnectionStrings, EventsAccess, HubDocument, HubSummary, Keys, NewHub, Page, Ports, ProvisioningAccess, Reach,
-    Statistics,
+    ConnectionStrings, EventsAccess, HubDocument, HubSummary, Keys, NewHub, Page, Ports,
+    ProvisioningAccess, Reach, Statistics,
 };
 pub use identity::{
-    Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings, Module, ModuleSettings,
-    Status, SymmetricKeys, Thumbprints,
+    Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings,
+    Module, ModuleSettings, Status, SymmetricKeys, Thumbprints,
 };
 pub use message::{Ack, MessageBody, NewMessage, PurgedMessages, SentMessage};
 pub use method::{MethodCall, MethodResult};
 pub use moment::Moment;
 pub use operation::{
-    Answer, BASE_PATH, Guard, Needs, OPERATIONS, Operation, OperationId, Parameter, ParameterKind, Verb,
+    Answer, BASE_PATH, Guard, Needs, OPERATIONS, Operation, OperationId, Parameter, ParameterKind,
+    Verb,
 };
 pub use run_file::{RUN_FILE_NAME, RunFile};
 pub use twin::{Twin, TwinChange, TwinDesired, TwinProperties};

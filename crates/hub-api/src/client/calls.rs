@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{CALL_TIMEOUT, Call, Client, ClientError};
 use crate::native::{
-    Device, DeviceSettings, HubDocument, HubSummary, MethodCall, MethodResult, Module, ModuleSettings, NewHub,
-    NewMessage, OperationId, Page, PurgedMessages, SentMessage, Statistics, Twin, TwinChange,
+    Device, DeviceSettings, HubDocument, HubSummary, MethodCall, MethodResult, Module,
+    ModuleSettings, NewHub, NewMessage, OperationId, Page, PurgedMessages, SentMessage, Statistics,
+    Twin, TwinChange,
 };
 
 /// Time to answer when a call of a method names none (`hub_domain::limits`).
@@ -37,7 +38,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn create_hub(&self, hub: &NewHub) -> Result<HubSummary, ClientError> {
-        self.exchange(Call::new(OperationId::CreateHub, &[]), hub).await
+        self.exchange(Call::new(OperationId::CreateHub, &[]), hub)
+            .await
     }
 
     /// What a client needs to reach the hub.
@@ -53,23 +55,34 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn statistics(&self, hub: &str) -> Result<Statistics, ClientError> {
-        self.fetch(Call::new(OperationId::GetStatistics, &[hub])).await
+        self.fetch(Call::new(OperationId::GetStatistics, &[hub]))
+            .await
     }
 
     /// Devices in the order of their ids.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn list_devices(&self, hub: &str, page: &PageQuery) -> Result<Page<Device>, ClientError> {
-        self.fetch(paged(OperationId::ListDevices, &[hub], page)).await
+    pub async fn list_devices(
+        &self,
+        hub: &str,
+        page: &PageQuery,
+    ) -> Result<Page<Device>, ClientError> {
+        self.fetch(paged(OperationId::ListDevices, &[hub], page))
+            .await
     }
 
     /// Creates a device.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn create_device(&self, hub: &str, settings: &DeviceSettings) -> Result<Device, ClientError> {
-        self.exchange(Call::new(OperationId::CreateDevice, &[hub]), settings).await
+    pub async fn create_device(
+        &self,
+        hub: &str,
+        settings: &DeviceSettings,
+    ) -> Result<Device, ClientError> {
+        self.exchange(Call::new(OperationId::CreateDevice, &[hub]), settings)
+            .await
     }
 
     /// One device.
@@ -77,7 +90,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn device(&self, hub: &str, device: &str) -> Result<Device, ClientError> {
-        self.fetch(Call::new(OperationId::GetDevice, &[hub, device])).await
+        self.fetch(Call::new(OperationId::GetDevice, &[hub, device]))
+            .await
     }
 
     /// Replaces a device's settings, while `etag` holds if there is one.
@@ -91,15 +105,25 @@ impl Client {
         settings: &DeviceSettings,
         etag: Option<&str>,
     ) -> Result<Device, ClientError> {
-        self.exchange(Call::new(OperationId::ReplaceDevice, &[hub, device]).if_match(etag), settings).await
+        self.exchange(
+            Call::new(OperationId::ReplaceDevice, &[hub, device]).if_match(etag),
+            settings,
+        )
+        .await
     }
 
     /// Deletes a device with everything of it.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn delete_device(&self, hub: &str, device: &str, etag: Option<&str>) -> Result<(), ClientError> {
-        self.perform(Call::new(OperationId::DeleteDevice, &[hub, device]).if_match(etag)).await
+    pub async fn delete_device(
+        &self,
+        hub: &str,
+        device: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteDevice, &[hub, device]).if_match(etag))
+            .await
     }
 
     /// A device's modules.
@@ -107,7 +131,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn list_modules(&self, hub: &str, device: &str) -> Result<Page<Module>, ClientError> {
-        self.fetch(Call::new(OperationId::ListModules, &[hub, device])).await
+        self.fetch(Call::new(OperationId::ListModules, &[hub, device]))
+            .await
     }
 
     /// Creates a module.
@@ -120,15 +145,25 @@ impl Client {
         device: &str,
         settings: &ModuleSettings,
     ) -> Result<Module, ClientError> {
-        self.exchange(Call::new(OperationId::CreateModule, &[hub, device]), settings).await
+        self.exchange(
+            Call::new(OperationId::CreateModule, &[hub, device]),
+            settings,
+        )
+        .await
     }
 
     /// One module.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn module(&self, hub: &str, device: &str, module: &str) -> Result<Module, ClientError> {
-        self.fetch(Call::new(OperationId::GetModule, &[hub, device, module])).await
+    pub async fn module(
+        &self,
+        hub: &str,
+        device: &str,
+        module: &str,
+    ) -> Result<Module, ClientError> {
+        self.fetch(Call::new(OperationId::GetModule, &[hub, device, module]))
+            .await
     }
 
     /// Replaces a module's settings, while `etag` holds if there is one.
@@ -143,7 +178,11 @@ impl Client {
         settings: &ModuleSettings,
         etag: Option<&str>,
     ) -> Result<Module, ClientError> {
-        self.exchange(Call::new(OperationId::ReplaceModule, &[hub, device, module]).if_match(etag), settings).await
+        self.exchange(
+            Call::new(OperationId::ReplaceModule, &[hub, device, module]).if_match(etag),
+            settings,
+        )
+        .await
     }
 
     /// Deletes a module with its twin.
@@ -157,7 +196,8 @@ impl Client {
         module: &str,
         etag: Option<&str>,
     ) -> Result<(), ClientError> {
-        self.perform(Call::new(OperationId::DeleteModule, &[hub, device, module]).if_match(etag)).await
+        self.perform(Call::new(OperationId::DeleteModule, &[hub, device, module]).if_match(etag))
+            .await
     }
 
     /// The twin of a device, or of a module.
@@ -165,7 +205,12 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn twin(&self, hub: &str, target: Target<'_>) -> Result<Twin, ClientError> {
-        let (id, segments) = aimed(hub, target, OperationId::GetDeviceTwin, OperationId::GetModuleTwin);
+        let (id, segments) = aimed(
+            hub,
+            target,
+            OperationId::GetDeviceTwin,
+            OperationId::GetModuleTwin,
+        );
         self.fetch(Call::new(id, &segments)).await
     }
 
@@ -180,8 +225,14 @@ impl Client {
         change: &TwinChange,
         etag: Option<&str>,
     ) -> Result<Twin, ClientError> {
-        let (id, segments) = aimed(hub, target, OperationId::PatchDeviceTwin, OperationId::PatchModuleTwin);
-        self.exchange(Call::new(id, &segments).if_match(etag), change).await
+        let (id, segments) = aimed(
+            hub,
+            target,
+            OperationId::PatchDeviceTwin,
+            OperationId::PatchModuleTwin,
+        );
+        self.exchange(Call::new(id, &segments).if_match(etag), change)
+            .await
     }
 
     /// Replaces parts of a twin, while `etag` holds if there is one.
@@ -195,8 +246,14 @@ impl Client {
         change: &TwinChange,
         etag: Option<&str>,
     ) -> Result<Twin, ClientError> {
-        let (id, segments) = aimed(hub, target, OperationId::ReplaceDeviceTwin, OperationId::ReplaceModuleTwin);
-        self.exchange(Call::new(id, &segments).if_match(etag), change).await
+        let (id, segments) = aimed(
+            hub,
+            target,
+            OperationId::ReplaceDeviceTwin,
+            OperationId::ReplaceModuleTwin,
+        );
+        self.exchange(Call::new(id, &segments).if_match(etag), change)
+            .await
     }
 
     /// Invokes a direct method and waits for its answer, as long as the call's own times say.
@@ -209,11 +266,19 @@ impl Client {
         target: Target<'_>,
         call: &MethodCall,
     ) -> Result<MethodResult, ClientError> {
-        let (id, segments) = aimed(hub, target, OperationId::InvokeDeviceMethod, OperationId::InvokeModuleMethod);
-        let response = call.response_timeout_in_seconds.unwrap_or(METHOD_RESPONSE_DEFAULT);
+        let (id, segments) = aimed(
+            hub,
+            target,
+            OperationId::InvokeDeviceMethod,
+            OperationId::InvokeModuleMethod,
+        );
+        let response = call
+            .response_timeout_in_seconds
+            .unwrap_or(METHOD_RESPONSE_DEFAULT);
         let device = response.saturating_add(call.connect_timeout_in_seconds.unwrap_or(0));
         let timeout = CALL_TIMEOUT.saturating_add(Duration::from_secs(device));
-        self.exchange(Call::new(id, &segments).timeout(Some(timeout)), call).await
+        self.exchange(Call::new(id, &segments).timeout(Some(timeout)), call)
+            .await
     }
 
     /// Queues a message for a device.
@@ -226,20 +291,28 @@ impl Client {
         device: &str,
         message: &NewMessage,
     ) -> Result<SentMessage, ClientError> {
-        self.exchange(Call::new(OperationId::SendMessage, &[hub, device]), message).await
+        self.exchange(Call::new(OperationId::SendMessage, &[hub, device]), message)
+            .await
     }
 
     /// Empties a device's message queue.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn purge_messages(&self, hub: &str, device: &str) -> Result<PurgedMessages, ClientError> {
-        self.fetch(Call::new(OperationId::PurgeMessages, &[hub, device])).await
+    pub async fn purge_messages(
+        &self,
+        hub: &str,
+        device: &str,
+    ) -> Result<PurgedMessages, ClientError> {
+        self.fetch(Call::new(OperationId::PurgeMessages, &[hub, device]))
+            .await
     }
 }
 
 fn paged<'a>(id: OperationId, segments: &'a [&'a str], page: &PageQuery) -> Call<'a> {
-    Call::new(id, segments).parameter("after", page.after.as_ref()).parameter("max", page.max)
+    Call::new(id, segments)
+        .parameter("after", page.after.as_ref())
+        .parameter("max", page.max)
 }
 
 fn aimed<'a>(

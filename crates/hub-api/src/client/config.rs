@@ -18,7 +18,12 @@ impl ClientConfig {
     /// The installation at `base`, such as `https://hub.test:8443`.
     pub fn new(base: impl Into<String>, credential: Credential) -> Self {
         let base = base.into();
-        Self { base: base.trim_end_matches('/').to_owned(), resolve: None, ca_pem: None, credential }
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            resolve: None,
+            ca_pem: None,
+            credential,
+        }
     }
 
     /// The server that wrote `run`, on this machine. Only the certificate of `ca_pem` is trusted, and the name it is
@@ -39,9 +44,25 @@ impl ClientConfig {
 
     /// The installation that a connection string names, on port 443 unless the string names another.
     pub fn of_connection_string(connection: ConnectionString) -> Self {
-        let ConnectionString { host, port, policy, key } = connection;
-        let base = if host.as_str().contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") };
-        Self::new(base, Credential::Policy { host: host.to_string(), name: policy, key })
+        let ConnectionString {
+            host,
+            port,
+            policy,
+            key,
+        } = connection;
+        let base = if host.as_str().contains(':') {
+            format!("https://[{host}]:{port}")
+        } else {
+            format!("https://{host}:{port}")
+        };
+        Self::new(
+            base,
+            Credential::Policy {
+                host: host.to_string(),
+                name: policy,
+                key,
+            },
+        )
     }
 
     /// Trusts the certificates of this PEM text and no others, instead of those of the system.
@@ -99,8 +120,14 @@ impl ConnectionString {
     /// When a member is missing or not valid.
     pub fn parse(text: &str) -> Result<Self, ConnectionStringError> {
         let member = |name: &str| {
-            let members = text.trim().split(';').filter_map(|member| member.split_once('='));
-            members.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+            let members = text
+                .trim()
+                .split(';')
+                .filter_map(|member| member.split_once('='));
+            members
+                .filter(|(key, _)| key.trim().eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim())
+                .next()
         };
         if member("DeviceId").is_some() {
             return Err(ConnectionStringError::OfADevice);
@@ -113,10 +140,17 @@ impl ConnectionString {
             }
             Some(_) | None => 443,
         };
-        let policy = member("SharedAccessKeyName").ok_or(ConnectionStringError::Missing("SharedAccessKeyName"))?;
-        let key = member("SharedAccessKey").ok_or(ConnectionStringError::Missing("SharedAccessKey"))?;
+        let policy = member("SharedAccessKeyName")
+            .ok_or(ConnectionStringError::Missing("SharedAccessKeyName"))?;
+        let key =
+            member("SharedAccessKey").ok_or(ConnectionStringError::Missing("SharedAccessKey"))?;
         let key = SymmetricKey::parse(key).map_err(|_| ConnectionStringError::Key)?;
-        Ok(Self { host, port, policy: policy.to_owned(), key })
+        Ok(Self {
+            host,
+            port,
+            policy: policy.to_owned(),
+            key,
+        })
     }
 }
 
@@ -129,22 +163,41 @@ mod tests {
     fn read(text: &str) -> Result<String, ConnectionStringError> {
         let connection = ConnectionString::parse(text)?;
         let policy = connection.policy.clone();
-        Ok(format!("{policy} at {}", ClientConfig::of_connection_string(connection).base))
+        Ok(format!(
+            "{policy} at {}",
+            ClientConfig::of_connection_string(connection).base
+        ))
     }
 
     #[test]
     fn connection_strings_name_host_policy_and_perhaps_a_port() {
-        let of = |host: &str| read(&format!("HostName={host};SharedAccessKeyName=service;SharedAccessKey={KEY}"));
+        let of = |host: &str| {
+            read(&format!(
+                "HostName={host};SharedAccessKeyName=service;SharedAccessKey={KEY}"
+            ))
+        };
         assert_eq!(of("Hub.Test"), Ok("service at https://hub.test:443".into()));
-        assert_eq!(of("localhost:8443"), Ok("service at https://localhost:8443".into()));
+        assert_eq!(
+            of("localhost:8443"),
+            Ok("service at https://localhost:8443".into())
+        );
         assert_eq!(of("[::1]:8443"), Ok("service at https://[::1]:8443".into()));
     }
 
     #[test]
     fn what_is_wrong_with_a_connection_string_is_said_without_the_string() {
         assert_eq!(read(""), Err(ConnectionStringError::Missing("HostName")));
-        assert_eq!(read("HostName=h"), Err(ConnectionStringError::Missing("SharedAccessKeyName")));
-        assert_eq!(read("HostName=h;SharedAccessKeyName=p;SharedAccessKey=?"), Err(ConnectionStringError::Key));
-        assert_eq!(read(&format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}")), Err(ConnectionStringError::OfADevice));
+        assert_eq!(
+            read("HostName=h"),
+            Err(ConnectionStringError::Missing("SharedAccessKeyName"))
+        );
+        assert_eq!(
+            read("HostName=h;SharedAccessKeyName=p;SharedAccessKey=?"),
+            Err(ConnectionStringError::Key)
+        );
+        assert_eq!(
+            read(&format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}")),
+            Err(ConnectionStringError::OfADevice)
+        );
     }
 }

@@ -74,7 +74,12 @@ impl Client {
             .timeout(None)
             .token_life(STREAM_TOKEN_LIFE);
         let response = self.send(call, None).await?;
-        Ok(EventStream { response, buffer: Vec::new(), searched: 0, base: self.base.clone() })
+        Ok(EventStream {
+            response,
+            buffer: Vec::new(),
+            searched: 0,
+            base: self.base.clone(),
+        })
     }
 }
 
@@ -87,15 +92,25 @@ impl EventStream {
     pub async fn next(&mut self) -> Result<Received, ClientError> {
         loop {
             if let Some(line) = self.take_line() {
-                return if line.is_empty() { Ok(Received::Heartbeat) } else { read_line(line) };
+                return if line.is_empty() {
+                    Ok(Received::Heartbeat)
+                } else {
+                    read_line(line)
+                };
             }
             if self.buffer.len() > LINE_BYTES_MAX {
-                return Err(ClientError::TooLong { bytes_max: LINE_BYTES_MAX });
+                return Err(ClientError::TooLong {
+                    bytes_max: LINE_BYTES_MAX,
+                });
             }
-            let chunk = self.response.chunk().await.map_err(|source| ClientError::Transport {
-                base: self.base.clone(),
-                source: source.without_url(),
-            })?;
+            let chunk = self
+                .response
+                .chunk()
+                .await
+                .map_err(|source| ClientError::Transport {
+                    base: self.base.clone(),
+                    source: source.without_url(),
+                })?;
             match chunk {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None => return Ok(Received::End),
@@ -104,7 +119,10 @@ impl EventStream {
     }
 
     fn take_line(&mut self) -> Option<Vec<u8>> {
-        match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
+        match self.buffer[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        {
             Some(at) => {
                 let rest = self.buffer.split_off(self.searched + at + 1);
                 let mut line = std::mem::replace(&mut self.buffer, rest);
@@ -123,5 +141,8 @@ impl EventStream {
 fn read_line(line: Vec<u8>) -> Result<Received, ClientError> {
     let parsed = parse(&line)?;
     // JSON that was parsed is UTF-8.
-    Ok(Received::Line(parsed, String::from_utf8_lossy(&line).into_owned()))
+    Ok(Received::Line(
+        parsed,
+        String::from_utf8_lossy(&line).into_owned(),
+    ))
 }

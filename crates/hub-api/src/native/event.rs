@@ -118,7 +118,11 @@ pub enum EventSource {
 
 impl EventSource {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Telemetry, Self::TwinChangeEvents, Self::DeviceLifecycleEvents];
+    pub const ALL: [Self; 3] = [
+        Self::Telemetry,
+        Self::TwinChangeEvents,
+        Self::DeviceLifecycleEvents,
+    ];
 
     /// The spelling on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -131,7 +135,9 @@ impl EventSource {
 
     /// Reads the spelling on the wire, without regard to case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|source| source.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -169,7 +175,9 @@ impl FromStr for StartPosition {
             None if text == "start" => Ok(Self::Start),
             None if text == "end" => Ok(Self::End),
             Some(("offset", offset)) => offset.parse().map(Self::Offset).map_err(|_| error()),
-            Some(("time", time)) => Timestamp::parse_rfc3339(time).map(Self::Time).map_err(|_| error()),
+            Some(("time", time)) => Timestamp::parse_rfc3339(time)
+                .map(Self::Time)
+                .map_err(|_| error()),
             None | Some(_) => Err(error()),
         }
     }
@@ -192,8 +200,16 @@ mod tests {
 
     #[test]
     fn positions_read_what_they_print() {
-        for text in ["start", "end", "offset:12", "time:2026-01-31T12:00:00.0000000Z"] {
-            assert_eq!(text.parse::<StartPosition>().map(|p| p.to_string()), Ok(text.to_owned()));
+        for text in [
+            "start",
+            "end",
+            "offset:12",
+            "time:2026-01-31T12:00:00.0000000Z",
+        ] {
+            assert_eq!(
+                text.parse::<StartPosition>().map(|p| p.to_string()),
+                Ok(text.to_owned())
+            );
         }
         for bad in ["", "begin", "offset:", "offset:-1", "time:now", "offset"] {
             assert!(bad.parse::<StartPosition>().is_err(), "{bad:?}");

@@ -121,7 +121,10 @@ impl HubDocument {
                 Keys::Shown => ConnectionStrings::of(hub),
                 Keys::Hidden => None,
             },
-            events: EventsAccess { connection_string: None, partition_count: hub.partition_count },
+            events: EventsAccess {
+                connection_string: None,
+                partition_count: hub.partition_count,
+            },
             provisioning: None,
         }
     }
@@ -150,7 +153,10 @@ impl ConnectionStrings {
         let of = |name: &str| {
             let policy = hub.policy(name)?;
             let key = policy.primary.to_base64();
-            Some(format!("HostName={};SharedAccessKeyName={};SharedAccessKey={key}", hub.host, policy.name))
+            Some(format!(
+                "HostName={};SharedAccessKeyName={};SharedAccessKey={key}",
+                hub.host, policy.name
+            ))
         };
         Some(Self {
             iothubowner: of("iothubowner")?,
@@ -262,12 +268,18 @@ mod tests {
     #[test]
     fn the_document_keeps_its_members_names() {
         let reach = Reach {
-            ports: Ports { https: Some(443), mqtt: Some(8883), amqp: None },
+            ports: Ports {
+                https: Some(443),
+                mqtt: Some(8883),
+                amqp: None,
+            },
             ca_certificate: Some("D/ca.pem".to_owned()),
         };
         let document = serde_json::to_value(HubDocument::of(&hub(), &reach, Keys::Shown)).unwrap();
         let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-        let string = |policy: &str| format!("HostName=hub.test;SharedAccessKeyName={policy};SharedAccessKey={key}");
+        let string = |policy: &str| {
+            format!("HostName=hub.test;SharedAccessKeyName={policy};SharedAccessKey={key}")
+        };
         let expected = serde_json::json!({
             "name": "hub",
             "hostName": "hub.test",
@@ -288,7 +300,11 @@ mod tests {
     #[test]
     fn keys_are_hidden_from_who_may_not_see_them() {
         let document = HubDocument::of(&hub(), &Reach::default(), Keys::Hidden);
-        assert!(!serde_json::to_string(&document).unwrap().contains("SharedAccessKey"));
+        assert!(
+            !serde_json::to_string(&document)
+                .unwrap()
+                .contains("SharedAccessKey")
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct MethodCall<Payload = Value> {
     pub method_name: String,
     /// Any JSON, null too; absent is no payload at all.
     #[serde(
-        default = "absent",
+        default,
         deserialize_with = "present",
         bound(deserialize = "Payload: Deserialize<'de>"),
         skip_serializing_if = "Option::is_none"
@@ -41,12 +41,10 @@ pub struct MethodResult<Payload = Value> {
 }
 
 /// Keeps a null that is there apart from a member that is not.
-fn present<'de, D: Deserializer<'de>, P: Deserialize<'de>>(deserializer: D) -> Result<Option<P>, D::Error> {
+fn present<'de, D: Deserializer<'de>, P: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<P>, D::Error> {
     P::deserialize(deserializer).map(Some)
-}
-
-const fn absent<P>() -> Option<P> {
-    None
 }
 
 #[cfg(test)]
@@ -55,11 +53,18 @@ mod tests {
 
     #[test]
     fn a_null_payload_is_a_payload() {
-        let with: MethodCall = serde_json::from_str(r#"{"methodName":"m","payload":null}"#).unwrap();
+        let with: MethodCall =
+            serde_json::from_str(r#"{"methodName":"m","payload":null}"#).unwrap();
         let without: MethodCall = serde_json::from_str(r#"{"methodName":"m"}"#).unwrap();
         assert_eq!(with.payload, Some(Value::Null));
         assert_eq!(without.payload, None);
-        assert_eq!(serde_json::to_string(&with).unwrap(), r#"{"methodName":"m","payload":null}"#);
-        assert_eq!(serde_json::to_string(&without).unwrap(), r#"{"methodName":"m"}"#);
+        assert_eq!(
+            serde_json::to_string(&with).unwrap(),
+            r#"{"methodName":"m","payload":null}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&without).unwrap(),
+            r#"{"methodName":"m"}"#
+        );
     }
 }

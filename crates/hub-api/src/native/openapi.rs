@@ -5,12 +5,16 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, BASE_PATH, Device, DeviceSettings, ErrorBody, EventLine, Guard, HubDocument, HubSummary, MethodCall,
-    MethodResult, Module, ModuleSettings, Needs, NewHub, NewMessage, OPERATIONS, Operation, Page, Parameter,
-    ParameterKind, PurgedMessages, SentMessage, Statistics, Twin, TwinChange,
+    Answer, BASE_PATH, Device, DeviceSettings, ErrorBody, EventLine, Guard, HubDocument,
+    HubSummary, MethodCall, MethodResult, Module, ModuleSettings, Needs, NewHub, NewMessage,
+    OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, SentMessage, Statistics,
+    Twin, TwinChange,
 };
 
-const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/thingstead-v1.json");
+const COMMITTED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../openapi/thingstead-v1.json"
+);
 
 #[test]
 fn the_committed_document_is_the_one_of_the_code() {
@@ -20,7 +24,10 @@ fn the_committed_document_is_the_one_of_the_code() {
         std::fs::write(COMMITTED, &made).unwrap();
     }
     let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
-    let first_difference = made.lines().zip(committed.lines()).find(|(made, committed)| made != committed);
+    let first_difference = made
+        .lines()
+        .zip(committed.lines())
+        .find(|(made, committed)| made != committed);
     assert!(
         made == committed,
         "openapi/thingstead-v1.json is not what the code says ({first_difference:?}); \
@@ -33,7 +40,10 @@ fn every_reference_of_the_document_leads_somewhere() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let text = document.to_string();
-    let mut references = text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let mut references = text
+        .split("#/components/schemas/")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap());
     assert!(references.all(|name| schemas.contains_key(name)));
 }
 
@@ -82,7 +92,11 @@ fn document() -> Value {
 
 /// Registers every type that the list names; a name that is missing here fails the test.
 fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    fn add<T: JsonSchema>(named: &mut Map<String, Value>, generator: &mut SchemaGenerator, name: &str) {
+    fn add<T: JsonSchema>(
+        named: &mut Map<String, Value>,
+        generator: &mut SchemaGenerator,
+        name: &str,
+    ) {
         named.insert(name.to_owned(), generator.subschema_for::<T>().into());
     }
     let mut named = Map::new();
@@ -144,8 +158,12 @@ fn operation_object(operation: &Operation, named: &Map<String, Value>) -> Value 
 fn query_parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
         ParameterKind::Text => json!({ "type": "string" }),
-        ParameterKind::Number(minimum, u64::MAX) => json!({ "type": "integer", "minimum": minimum }),
-        ParameterKind::Number(minimum, maximum) => json!({ "type": "integer", "minimum": minimum, "maximum": maximum }),
+        ParameterKind::Number(minimum, u64::MAX) => {
+            json!({ "type": "integer", "minimum": minimum })
+        }
+        ParameterKind::Number(minimum, maximum) => {
+            json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
+        }
         ParameterKind::OneOf(values) => json!({ "type": "string", "enum": values }),
     };
     json!({ "name": parameter.name, "in": "query", "description": parameter.summary, "schema": schema })

@@ -33,12 +33,17 @@ pub struct Operation {
 impl Operation {
     /// The operation of that name.
     pub fn of(id: OperationId) -> &'static Self {
-        OPERATIONS.iter().find(|operation| operation.id == id).expect("the list holds every operation")
+        OPERATIONS
+            .iter()
+            .find(|operation| operation.id == id)
+            .expect("the list holds every operation")
     }
 
     /// The names of the path's parameters, in order.
     pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        self.path
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
 
     /// The path from the root of the server, its parameters replaced by `values`, percent-encoded.
@@ -51,13 +56,21 @@ impl Operation {
         for segment in self.path.split('/').skip(1) {
             path.push('/');
             if segment.starts_with('{') {
-                let value = values.next().expect("a path has a value for each parameter");
-                path.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
+                let value = values
+                    .next()
+                    .expect("a path has a value for each parameter");
+                path.extend(percent_encoding::utf8_percent_encode(
+                    value,
+                    percent_encoding::NON_ALPHANUMERIC,
+                ));
             } else {
                 path.push_str(segment);
             }
         }
-        assert!(values.next().is_none(), "a path has a parameter for each value");
+        assert!(
+            values.next().is_none(),
+            "a path has a parameter for each value"
+        );
         path
     }
 }
@@ -232,7 +245,10 @@ mod tests {
 
     #[test]
     fn no_two_operations_share_method_and_path() {
-        let mut seen: Vec<String> = OPERATIONS.iter().map(|o| format!("{} {}", o.verb.as_str(), o.path)).collect();
+        let mut seen: Vec<String> = OPERATIONS
+            .iter()
+            .map(|o| format!("{} {}", o.verb.as_str(), o.path))
+            .collect();
         seen.sort();
         assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
     }
@@ -240,8 +256,13 @@ mod tests {
     #[test]
     fn paths_take_ids_with_any_character() {
         let path = Operation::of(OperationId::GetModule).path_of(&["h1", "a#b%/c", "$edge?"]);
-        assert_eq!(path, "/api/v1/hubs/h1/devices/a%23b%25%2Fc/modules/%24edge%3F");
-        let names: Vec<_> = Operation::of(OperationId::GetModule).path_parameters().collect();
+        assert_eq!(
+            path,
+            "/api/v1/hubs/h1/devices/a%23b%25%2Fc/modules/%24edge%3F"
+        );
+        let names: Vec<_> = Operation::of(OperationId::GetModule)
+            .path_parameters()
+            .collect();
         assert_eq!(names, ["hub", "device", "module"]);
     }
 }

@@ -21,8 +21,16 @@ const MODULE_TWIN: &str = "/hubs/{hub}/devices/{device}/modules/{module}/twin";
 const MODULE_METHODS: &str = "/hubs/{hub}/devices/{device}/modules/{module}/methods";
 
 const PAGE: &[Parameter] = &[
-    Parameter { name: "after", summary: "the id after which the page begins", kind: ParameterKind::Text },
-    Parameter { name: "max", summary: "the most items of the page; 100 when absent", kind: ParameterKind::Number(1, 1000) },
+    Parameter {
+        name: "after",
+        summary: "the id after which the page begins",
+        kind: ParameterKind::Text,
+    },
+    Parameter {
+        name: "max",
+        summary: "the most items of the page; 100 when absent",
+        kind: ParameterKind::Number(1, 1000),
+    },
 ];
 
 const EVENT_STREAM: &[Parameter] = &[
@@ -36,17 +44,35 @@ const EVENT_STREAM: &[Parameter] = &[
         summary: "where to begin: start, end (when absent), offset:NUMBER (telemetry: with partition) or time:RFC3339",
         kind: ParameterKind::Text,
     },
-    Parameter { name: "partition", summary: "only this partition; telemetry only", kind: ParameterKind::Number(0, 127) },
-    Parameter { name: "device", summary: "only this device and its modules", kind: ParameterKind::Text },
+    Parameter {
+        name: "partition",
+        summary: "only this partition; telemetry only",
+        kind: ParameterKind::Number(0, 127),
+    },
+    Parameter {
+        name: "device",
+        summary: "only this device and its modules",
+        kind: ParameterKind::Text,
+    },
     Parameter {
         name: "follow",
         summary: "true (when absent): wait for more; false: end where the events ended when the stream opened",
         kind: ParameterKind::OneOf(&["true", "false"]),
     },
-    Parameter { name: "max", summary: "end after so many events", kind: ParameterKind::Number(1, u64::MAX) },
+    Parameter {
+        name: "max",
+        summary: "end after so many events",
+        kind: ParameterKind::Number(1, u64::MAX),
+    },
 ];
 
-const fn read(id: OperationId, path: &'static str, summary: &'static str, needs: Needs, answer: &'static str) -> Operation {
+const fn read(
+    id: OperationId,
+    path: &'static str,
+    summary: &'static str,
+    needs: Needs,
+    answer: &'static str,
+) -> Operation {
     Operation {
         id,
         verb: Verb::Get,
@@ -60,8 +86,17 @@ const fn read(id: OperationId, path: &'static str, summary: &'static str, needs:
     }
 }
 
-const fn listing(id: OperationId, path: &'static str, summary: &'static str, needs: Needs, answer: &'static str) -> Operation {
-    Operation { query: PAGE, ..read(id, path, summary, needs, answer) }
+const fn listing(
+    id: OperationId,
+    path: &'static str,
+    summary: &'static str,
+    needs: Needs,
+    answer: &'static str,
+) -> Operation {
+    Operation {
+        query: PAGE,
+        ..read(id, path, summary, needs, answer)
+    }
 }
 
 const fn create(
@@ -88,7 +123,11 @@ const fn call(
     request: &'static str,
     answer: &'static str,
 ) -> Operation {
-    Operation { verb: Verb::Post, request: Some(request), ..read(id, path, summary, needs, answer) }
+    Operation {
+        verb: Verb::Post,
+        request: Some(request),
+        ..read(id, path, summary, needs, answer)
+    }
 }
 
 const fn write(
@@ -100,7 +139,12 @@ const fn write(
     request: &'static str,
     answer: &'static str,
 ) -> Operation {
-    Operation { verb, request: Some(request), guard: Guard::IfMatch, ..read(id, path, summary, needs, answer) }
+    Operation {
+        verb,
+        request: Some(request),
+        guard: Guard::IfMatch,
+        ..read(id, path, summary, needs, answer)
+    }
 }
 
 const fn delete(id: OperationId, path: &'static str, summary: &'static str) -> Operation {
@@ -114,22 +158,123 @@ const fn delete(id: OperationId, path: &'static str, summary: &'static str) -> O
 
 /// Every operation of `/api/v1`.
 pub const OPERATIONS: &[Operation] = &[
-    listing(OperationId::ListHubs, HUBS, "List the hubs that the caller may use", Needs::AnyPolicy, "HubSummaryPage"),
-    create(OperationId::CreateHub, HUBS, "Create a hub", Needs::Admin, "NewHub", "HubSummary"),
-    read(OperationId::GetHub, HUB, "Get what a client needs to reach the hub", Needs::AnyPolicy, "HubDocument"),
-    read(OperationId::GetStatistics, STATISTICS, "Count the hub's devices", READ, "Statistics"),
-    listing(OperationId::ListDevices, DEVICES, "List devices in the order of their ids", READ, "DevicePage"),
-    create(OperationId::CreateDevice, DEVICES, "Create a device", WRITE, "DeviceSettings", "Device"),
-    read(OperationId::GetDevice, DEVICE, "Get a device", READ, "Device"),
-    write(OperationId::ReplaceDevice, Verb::Put, DEVICE, "Replace a device's settings", WRITE, "DeviceSettings", "Device"),
-    delete(OperationId::DeleteDevice, DEVICE, "Delete a device with its modules, twin and messages"),
-    read(OperationId::ListModules, MODULES, "List a device's modules", READ, "ModulePage"),
-    create(OperationId::CreateModule, MODULES, "Create a module", WRITE, "ModuleSettings", "Module"),
-    read(OperationId::GetModule, MODULE, "Get a module", READ, "Module"),
-    write(OperationId::ReplaceModule, Verb::Put, MODULE, "Replace a module's settings", WRITE, "ModuleSettings", "Module"),
-    delete(OperationId::DeleteModule, MODULE, "Delete a module with its twin"),
-    read(OperationId::GetDeviceTwin, DEVICE_TWIN, "Get a device's twin", SERVICE, "Twin"),
-    write(OperationId::PatchDeviceTwin, Verb::Patch, DEVICE_TWIN, "Merge into a device's twin", SERVICE, "TwinChange", "Twin"),
+    listing(
+        OperationId::ListHubs,
+        HUBS,
+        "List the hubs that the caller may use",
+        Needs::AnyPolicy,
+        "HubSummaryPage",
+    ),
+    create(
+        OperationId::CreateHub,
+        HUBS,
+        "Create a hub",
+        Needs::Admin,
+        "NewHub",
+        "HubSummary",
+    ),
+    read(
+        OperationId::GetHub,
+        HUB,
+        "Get what a client needs to reach the hub",
+        Needs::AnyPolicy,
+        "HubDocument",
+    ),
+    read(
+        OperationId::GetStatistics,
+        STATISTICS,
+        "Count the hub's devices",
+        READ,
+        "Statistics",
+    ),
+    listing(
+        OperationId::ListDevices,
+        DEVICES,
+        "List devices in the order of their ids",
+        READ,
+        "DevicePage",
+    ),
+    create(
+        OperationId::CreateDevice,
+        DEVICES,
+        "Create a device",
+        WRITE,
+        "DeviceSettings",
+        "Device",
+    ),
+    read(
+        OperationId::GetDevice,
+        DEVICE,
+        "Get a device",
+        READ,
+        "Device",
+    ),
+    write(
+        OperationId::ReplaceDevice,
+        Verb::Put,
+        DEVICE,
+        "Replace a device's settings",
+        WRITE,
+        "DeviceSettings",
+        "Device",
+    ),
+    delete(
+        OperationId::DeleteDevice,
+        DEVICE,
+        "Delete a device with its modules, twin and messages",
+    ),
+    read(
+        OperationId::ListModules,
+        MODULES,
+        "List a device's modules",
+        READ,
+        "ModulePage",
+    ),
+    create(
+        OperationId::CreateModule,
+        MODULES,
+        "Create a module",
+        WRITE,
+        "ModuleSettings",
+        "Module",
+    ),
+    read(
+        OperationId::GetModule,
+        MODULE,
+        "Get a module",
+        READ,
+        "Module",
+    ),
+    write(
+        OperationId::ReplaceModule,
+        Verb::Put,
+        MODULE,
+        "Replace a module's settings",
+        WRITE,
+        "ModuleSettings",
+        "Module",
+    ),
+    delete(
+        OperationId::DeleteModule,
+        MODULE,
+        "Delete a module with its twin",
+    ),
+    read(
+        OperationId::GetDeviceTwin,
+        DEVICE_TWIN,
+        "Get a device's twin",
+        SERVICE,
+        "Twin",
+    ),
+    write(
+        OperationId::PatchDeviceTwin,
+        Verb::Patch,
+        DEVICE_TWIN,
+        "Merge into a device's twin",
+        SERVICE,
+        "TwinChange",
+        "Twin",
+    ),
     write(
         OperationId::ReplaceDeviceTwin,
         Verb::Put,
@@ -139,8 +284,22 @@ pub const OPERATIONS: &[Operation] = &[
         "TwinChange",
         "Twin",
     ),
-    read(OperationId::GetModuleTwin, MODULE_TWIN, "Get a module's twin", SERVICE, "Twin"),
-    write(OperationId::PatchModuleTwin, Verb::Patch, MODULE_TWIN, "Merge into a module's twin", SERVICE, "TwinChange", "Twin"),
+    read(
+        OperationId::GetModuleTwin,
+        MODULE_TWIN,
+        "Get a module's twin",
+        SERVICE,
+        "Twin",
+    ),
+    write(
+        OperationId::PatchModuleTwin,
+        Verb::Patch,
+        MODULE_TWIN,
+        "Merge into a module's twin",
+        SERVICE,
+        "TwinChange",
+        "Twin",
+    ),
     write(
         OperationId::ReplaceModuleTwin,
         Verb::Put,
@@ -166,10 +325,23 @@ pub const OPERATIONS: &[Operation] = &[
         "MethodCall",
         "MethodResult",
     ),
-    create(OperationId::SendMessage, MESSAGES, "Queue a message for a device", SERVICE, "NewMessage", "SentMessage"),
+    create(
+        OperationId::SendMessage,
+        MESSAGES,
+        "Queue a message for a device",
+        SERVICE,
+        "NewMessage",
+        "SentMessage",
+    ),
     Operation {
         verb: Verb::Delete,
-        ..read(OperationId::PurgeMessages, MESSAGES, "Empty a device's message queue", SERVICE, "PurgedMessages")
+        ..read(
+            OperationId::PurgeMessages,
+            MESSAGES,
+            "Empty a device's message queue",
+            SERVICE,
+            "PurgedMessages",
+        )
     },
     Operation {
         query: EVENT_STREAM,
