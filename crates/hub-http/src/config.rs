@@ -2,26 +2,41 @@
 
 use std::time::Duration;
 
+use hub_api::native::Reach;
+
 /// Bounds that protect the process. Every one has a default that suits a server.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// How long a client may take to send a request's head, the first one counted from the accepted stream.
-    pub header_read_timeout: Duration,
+    /// How long a new connection may take to send the head of its first request.
+    pub first_request_timeout: Duration,
+    /// How long a connection may stay open between two requests, the next one's head included.
+    pub idle_timeout: Duration,
+    /// How long a client may leave bytes of an answer unread.
+    pub write_timeout: Duration,
+    /// How long a request's body may take, and then its operation. Direct methods have their own
+    /// timeouts instead.
+    pub request_timeout: Duration,
     /// The largest request body in bytes.
     pub body_bytes_max: usize,
-    /// How long a request may take, body and answer included. Direct methods get their own timeouts on top.
-    pub request_timeout: Duration,
+    /// Requests of one HTTP/2 connection at the same time.
+    pub streams_max: u32,
     /// How long a stopping server waits for the requests in progress.
     pub drain_timeout: Duration,
+    /// Where the installation is reached, as `/api/v1` says it.
+    pub reach: Reach,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
-            header_read_timeout: Duration::from_secs(30),
-            body_bytes_max: 1024 * 1024,
+            first_request_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(120),
+            write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
+            body_bytes_max: 1024 * 1024,
+            streams_max: 100,
             drain_timeout: Duration::from_secs(10),
+            reach: Reach::default(),
         }
     }
 }

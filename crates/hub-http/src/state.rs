@@ -20,8 +20,18 @@ struct Shared {
 }
 
 impl AppState {
-    pub(crate) fn new(engine: Arc<Engine>, admin_token: AdminToken, version: String, config: HttpConfig) -> Self {
-        Self(Arc::new(Shared { engine, admin_token, version, config }))
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        admin_token: AdminToken,
+        version: String,
+        config: HttpConfig,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            engine,
+            admin_token,
+            version,
+            config,
+        }))
     }
 
     /// The operations.

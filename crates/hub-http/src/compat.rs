@@ -1,0 +1,191 @@
+//! The vendor-compatible service REST.
+//!
+//! A request passes in this order: route (404, 405), host and caller (401), api-version (400), body (408,
+//! 413, 415), operation. Nothing of the body is read for a caller that may not do the operation.
+
+mod body;
+mod devices;
+mod etag;
+mod messages;
+mod methods;
+mod refusal;
+mod routes;
+mod twins;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use hub_domain::{ErrorCode, Hub, IdentityId};
+use hub_engine::{Caller, Engine, OpContext};
+use serde::Serialize;
+
+use crate::AppState;
+use crate::request::{RequestId, host};
+use refusal::Refusal;
+use routes::{Found, Operation, PathIds, Query, Route};
+
+/// A request on its way to its operation.
+struct Call {
+    engine: Arc<Engine>,
+    hub: Arc<Hub>,
+    ctx: OpContext,
+    ids: PathIds,
+    query: Query,
+    parts: Parts,
+    body: Bytes,
+}
+
+impl Call {
+    fn id(&self) -> Result<IdentityId, Refusal> {
+        self.ids.identity()
+    }
+}
+
+/// Answers any request that no other router knows.
+pub(crate) async fn handle(State(app): State<AppState>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let id = parts.extensions.get::<RequestId>().cloned();
+    let id = id.expect("invariant: the outermost layer gives every request an id");
+    match answer(&app, &id, parts, body).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.render(&id.0, app.engine().environment().now()),
+    }
+}
+
+async fn answer(
+    app: &AppState,
+    id: &RequestId,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let (route, ids) = match routes::find(&parts.method, parts.uri.path())? {
+        Found::Route(route, ids) => (route, ids),
+        Found::WrongMethod { allowed } => return Err(Refusal::wrong_method(allowed)),
+        Found::Nothing => return Err(Refusal::no_route()),
+    };
+    let hub = hub(app, &parts)?;
+    let ctx = context(app, id, &hub, &parts)?;
+    allow(&ctx, &hub, route)?;
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    query.check_api_version()?;
+    let body = body::read(route.operation.body(), &parts.headers, body, app.config()).await?;
+    let call = Call {
+        engine: Arc::clone(app.engine()),
+        hub,
+        ctx,
+        ids,
+        query,
+        parts,
+        body,
+    };
+    if route.operation == Operation::InvokeMethod {
+        return methods::invoke(call).await;
+    }
+    match tokio::time::timeout(app.config().request_timeout, run(route.operation, call)).await {
+        Ok(result) => result,
+        Err(_) => Err(Refusal::new(
+            ErrorCode::GenericTimeout,
+            "the hub took too long, it may or may not have done what was asked",
+        )),
+    }
+}
+
+fn hub(app: &AppState, parts: &Parts) -> Result<Arc<Hub>, Refusal> {
+    let host = host(parts)
+        .map_err(|error| Refusal::new(ErrorCode::GenericBadRequest, error.to_string()))?;
+    app.engine().hubs.by_host(host.as_ref()).ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::IotHubNotFound,
+            "no hub of this installation has the host name of the request",
+        )
+    })
+}
+
+fn context(app: &AppState, id: &RequestId, hub: &Hub, parts: &Parts) -> Result<OpContext, Refusal> {
+    let unauthorized = |text: &str| Refusal::new(ErrorCode::IotHubUnauthorized, text);
+    let token = parts
+        .headers
+        .get(AUTHORIZATION)
+        .ok_or_else(|| {
+            unauthorized(
+                "the request has no Authorization header, sign it with a shared access policy",
+            )
+        })?
+        .to_str()
+        .map_err(|_| unauthorized("the Authorization header has characters that are not ASCII"))?;
+    let now = app.engine().environment().now();
+    let caller: Caller = app.engine().access.authenticate_policy(hub, token, now)?;
+    Ok(OpContext {
+        caller,
+        request_id: id.0.to_string(),
+        now,
+    })
+}
+
+fn allow(ctx: &OpContext, hub: &Hub, route: &Route) -> Result<(), Refusal> {
+    let mut refused = None;
+    for permission in route.permissions {
+        match ctx.caller.require(hub.no, *permission) {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(refused
+        .expect("invariant: every route needs a permission")
+        .into())
+}
+
+async fn run(operation: Operation, call: Call) -> Result<Response, Refusal> {
+    match operation {
+        Operation::ListDevices => devices::list(call).await,
+        Operation::GetDevice | Operation::GetModule => devices::get(call).await,
+        Operation::PutDevice => devices::put_device(call).await,
+        Operation::PutModule => devices::put_module(call).await,
+        Operation::DeleteDevice | Operation::DeleteModule => devices::delete(call).await,
+        Operation::ListModules => devices::list_modules(call).await,
+        Operation::DeviceStatistics => devices::device_statistics(call).await,
+        Operation::ServiceStatistics => devices::service_statistics(call).await,
+        Operation::PurgeMessages => messages::purge(call).await,
+        Operation::SendMessage => messages::send(call).await,
+        Operation::GetTwin => twins::get(call).await,
+        Operation::PatchTwin => twins::patch(call).await,
+        Operation::ReplaceTwin => twins::replace(call).await,
+        Operation::InvokeMethod => methods::invoke(call).await,
+    }
+}
+
+/// An answer of JSON, without an etag.
+fn json(body: &impl Serialize) -> Result<Response, Refusal> {
+    let bytes = serde_json::to_vec(body)
+        .map_err(|_| Refusal::new(ErrorCode::ServerError, "the answer could not be written"))?;
+    let mut response = Response::new(Body::from(bytes));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+/// An answer of JSON with its etag, which the header shows in quotes.
+fn json_with_etag(body: &impl Serialize, etag: &str) -> Result<Response, Refusal> {
+    let mut response = json(body)?;
+    if let Ok(value) = HeaderValue::from_str(&format!("\"{etag}\"")) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    Ok(response)
+}
+
+fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The media type of every body. Node reads a body only when the header names JSON.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");

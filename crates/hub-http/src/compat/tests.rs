@@ -1,0 +1,6 @@
+mod access;
+mod bad_input;
+mod methods;
+mod registry;
+mod rendering;
+mod twins;
