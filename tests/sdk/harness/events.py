@@ -40,7 +40,7 @@ class Events:
         if self.reader is not None:
             self.reader.join()
         self.seen = []
-        arguments = ["events", "watch", "--from-start", "-o", "json"]
+        arguments = ["events", "watch", "--from", "start", "-o", "json"]
         arguments += ["--source", self.source] if self.source else []
         self.process = subprocess.Popen(
             self.hub.command(*arguments),

@@ -12,12 +12,12 @@ behaviour('c2d_arrives_with_its_properties', async (context) => {
   const messages = receive(await connect(context, device));
   const properties = 'plain=value;with space=a b;umlaut-ä=grüße 🚀;signs=a&b/c?d%e+f';
   await sendC2d(
-    device, '{"open":true}', '--message-id', 'message 1', '--correlation-id', 'correlation/1', '--user-id', 'someone',
+    device, '{"open":true}', '--message-id', 'message-1', '--correlation-id', 'correlation/1', '--user-id', 'someone',
     '--content-type', 'application/json', '--content-encoding', 'utf-8', '--properties', properties,
   );
   const message = await messages.take('the message');
   assert.equal(text(message), '{"open":true}');
-  assert.equal(message.messageId, 'message 1');
+  assert.equal(message.messageId, 'message-1');
   assert.equal(message.correlationId, 'correlation/1');
   assert.equal(message.userId, 'someone');
   assert.equal(message.contentType, 'application/json');

@@ -190,7 +190,7 @@ function restart(how) {
 
 /** The first events of a device or module, read from the hub's log while it grows. */
 async function events(identity, count) {
-  const args = ['events', 'watch', '--from-start', '-o', 'json', '--data-dir', process.env.THINGSTEAD_DATA];
+  const args = ['events', 'watch', '--from', 'start', '-o', 'json', '--data-dir', process.env.THINGSTEAD_DATA];
   const watch = spawn(process.env.THINGSTEAD_BINARY, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const found = [];
   readline.createInterface({ input: watch.stdout }).on('line', (line) => {

@@ -22,7 +22,7 @@ def test_c2d_arrives_with_its_properties(hub, service):
         hub.send_c2d(
             device.device,
             '{"open":true}',
-            message_id="message 1",
+            message_id="message-1",
             correlation_id="correlation/1",
             user_id="someone",
             content_type="application/json",
@@ -31,7 +31,7 @@ def test_c2d_arrives_with_its_properties(hub, service):
         )
         message = take(recorder.messages, "the message")
     assert data(message) == '{"open":true}'
-    assert message.message_id == "message 1"
+    assert message.message_id == "message-1"
     assert message.correlation_id == "correlation/1"
     assert message.user_id == "someone"
     assert message.content_type == "application/json"
