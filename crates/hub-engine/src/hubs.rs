@@ -9,6 +9,7 @@ use hub_domain::limits::{
 use hub_domain::{HostName, Hub, HubName, HubNo, Permissions, Policy, SymmetricKey};
 use hub_storage::MessageLog;
 use hub_storage::store::{Op, Unit};
+use tokio::sync::watch;
 
 use crate::{EngineParts, Environment, Error, ErrorKind, OpContext};
 
@@ -18,6 +19,7 @@ pub struct Hubs {
     parts: EngineParts,
     table: Arc<RwLock<Vec<Entry>>>,
     creating: Arc<tokio::sync::Mutex<()>>,
+    changes: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Clone)]
@@ -52,6 +54,7 @@ impl Hubs {
             parts,
             table: Arc::new(RwLock::new(table)),
             creating: Arc::default(),
+            changes: Arc::new(watch::Sender::new(0)),
         })
     }
 
@@ -176,7 +179,14 @@ impl Hubs {
             hub: Arc::clone(&hub),
             log,
         });
+        drop(table);
+        self.changes.send_modify(|count| *count += 1);
         Ok(hub)
+    }
+
+    /// Changes when a hub was created.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

@@ -129,7 +129,7 @@ pub struct RegistryStatistics {
 }
 
 /// How often a write without a guard is decided anew when others were faster.
-pub(crate) const RETRIES_MAX: u32 = 5;
+const RETRIES_MAX: u32 = 5;
 
 impl Registry {
     pub(crate) const fn new(parts: EngineParts, activities: Arc<Activities>) -> Self {

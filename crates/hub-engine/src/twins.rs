@@ -1,28 +1,32 @@
 //! Twins: back-end writes, reported patches, reads.
 
 mod cache;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use hub_domain::fact::{SectionChange, TwinChange};
 use hub_domain::twin::{
-    BackEndChange, BackEndPatch, BackEndReplacement, Twin, TwinError, patch_back_end,
-    patch_reported, replace_back_end,
+    BackEnd, BackEndChange, BackEndPatch, BackEndReplacement, Section, Twin, TwinError,
+    patch_back_end, patch_reported, replace_back_end,
 };
 use hub_domain::{Fact, FactKind, HubNo, IdentityId, Permission, Timestamp};
-use hub_storage::store::{Committed, Op, Ordinal, Unit};
-use hub_storage::{Conflict, Pending, Store, StoreError};
+use hub_storage::Store;
+use hub_storage::store::{Op, Ordinal, Unit};
 use serde_json::{Map, Value};
 
-use crate::registry::{RETRIES_MAX, retry};
+use crate::registry::retry;
 use crate::{Error, ErrorKind, IdentityView, IfMatch, OpContext, Registry};
-use cache::TwinCache;
+use cache::{Base, Decision, Part, TwinCache};
 
 /// Operations on twins.
 ///
 /// Decisions are chained: each is made on the newest submitted state, not on the newest durable one, so
 /// that a twin may change many times per commit. When a commit fails, what was built on it fails too, by
-/// its precondition, and is decided anew.
+/// its precondition, and is decided anew. The parts of a twin have a counter each: a change of one part that was
+/// decided while the other part has pending changes guards that one as well, for the version and the fact of the
+/// change count both.
 pub struct Twins {
     store: Arc<dyn Store>,
     registry: Registry,
@@ -128,6 +132,7 @@ impl Twins {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
         let mut attempt = 0;
         loop {
+            let mark = self.cache.read_mark();
             let (stored, twin) = self
                 .store
                 .twin(hub, id)
@@ -138,24 +143,28 @@ impl Twins {
                 id,
                 ordinal: stored.ordinal,
             };
+            let model_id = twin.model_id.clone();
             let decided = self
                 .cache
-                .decide(key.ordinal, Some(Arc::new(twin)), |current| {
-                    if_match.check(&current.back_end.etag.to_string())?;
+                .decide(key.ordinal, Some((mark, Arc::new(twin))), |base| {
+                    if_match.check(&base.twin.back_end.etag.to_string())?;
                     let change =
-                        decide_back_end(current, patch, write, ctx.now).map_err(twin_error)?;
-                    Ok(self.submit_back_end(key, current, change, write, ctx.now))
+                        decide_back_end(base.twin, patch, write, ctx.now).map_err(twin_error)?;
+                    Ok(self.submit_back_end(key, base, change, write, ctx.now))
                 })?;
-            let Some((pending, next)) = decided else {
+            let Some((submitted, next)) = decided else {
                 continue;
             };
-            let result = pending.await;
-            self.cache.settle(key.ordinal, &result);
+            let result = submitted.await;
+            self.cache.settle(key.ordinal);
             match result {
                 Ok(_) => {
                     return Ok(TwinView {
                         identity: self.registry.view(stored),
-                        twin: (*next).clone(),
+                        twin: Twin {
+                            model_id,
+                            ..(*next).clone()
+                        },
                     });
                 }
                 Err(error) => attempt = retry(error, if_match, attempt, id)?,
@@ -166,11 +175,12 @@ impl Twins {
     fn submit_back_end(
         &self,
         key: TwinKey<'_>,
-        current: &Twin,
+        base: Base<'_>,
         change: BackEndChange,
         write: BackEndWrite,
         now: Timestamp,
-    ) -> (Pending<Committed>, Arc<Twin>) {
+    ) -> Decision {
+        let current = base.twin;
         let next = Twin {
             back_end: change.next,
             reported: current.reported.clone(),
@@ -183,15 +193,22 @@ impl Twins {
             desired: change.desired,
             reported: None,
         };
-        let op = Op::ReplaceBackEnd {
-            identity: key.ordinal,
-            next: Box::new(next.back_end.clone()),
-            expected: current.back_end.etag,
-        };
-        (
-            self.store.submit(Unit::new(op, vec![key.fact(fact, now)])),
-            Arc::new(next),
-        )
+        let mut unit = Unit::new(
+            Op::ReplaceBackEnd {
+                identity: key.ordinal,
+                next: Box::new(next.back_end.clone()),
+                expected: current.back_end.etag,
+            },
+            vec![key.fact(fact, now)],
+        );
+        if base.is_reported_pending {
+            unit.ops.push(guard_reported(key, &current.reported));
+        }
+        Decision {
+            part: Part::BackEnd,
+            pending: self.store.submit(unit),
+            next: Arc::new(next),
+        }
     }
 
     /// The twin as its device reads it. Shows durable state only.
@@ -225,30 +242,25 @@ impl Twins {
     ) -> Result<u64, Error> {
         let mut attempt = 0;
         loop {
-            let loaded = if self.cache.holds(key.ordinal) {
+            let read = if self.cache.holds(key.ordinal) {
                 None
             } else {
-                Some(self.load(key).await?)
+                let mark = self.cache.read_mark();
+                Some((mark, self.load(key).await?))
             };
-            let decided = self.cache.decide(key.ordinal, loaded, |current| {
-                let next =
-                    patch_reported(&current.reported, patch, expected, now).map_err(twin_error)?;
-                Ok(self.submit_reported(key, current, next, patch, now))
+            let decided = self.cache.decide(key.ordinal, read, |base| {
+                let next = patch_reported(&base.twin.reported, patch, expected, now)
+                    .map_err(twin_error)?;
+                Ok(self.submit_reported(key, base, next, patch, now))
             })?;
-            let Some((pending, next)) = decided else {
+            let Some((submitted, next)) = decided else {
                 continue;
             };
-            let result = pending.await;
-            self.cache.settle(key.ordinal, &result);
+            let result = submitted.await;
+            self.cache.settle(key.ordinal);
             match result {
                 Ok(_) => return Ok(next.reported.version),
-                Err(StoreError::Conflict(Conflict::VersionMismatch)) if attempt < RETRIES_MAX => {
-                    attempt += 1
-                }
-                Err(StoreError::Conflict(Conflict::NotFound)) => {
-                    return Err(Error::device_not_found(key.id));
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => attempt = retry(error, &IfMatch::Absent, attempt, key.id)?,
             }
         }
     }
@@ -256,20 +268,20 @@ impl Twins {
     fn submit_reported(
         &self,
         key: TwinKey<'_>,
-        current: &Twin,
-        next: hub_domain::twin::Section,
+        base: Base<'_>,
+        next: Section,
         patch: &Map<String, Value>,
         now: Timestamp,
-    ) -> (Pending<Committed>, Arc<Twin>) {
-        let expected = current.reported.version;
-        let op = Op::ReplaceReported {
-            identity: key.ordinal,
-            next: Box::new(next.clone()),
-            expected,
-        };
+    ) -> Decision {
+        let current = base.twin;
         let change = SectionChange {
             members: patch.clone(),
             version: next.version,
+        };
+        let op = Op::ReplaceReported {
+            identity: key.ordinal,
+            next: Box::new(next.clone()),
+            expected: current.reported.version,
         };
         let next = Twin {
             back_end: current.back_end.clone(),
@@ -283,10 +295,33 @@ impl Twins {
             desired: None,
             reported: Some(change),
         };
-        (
-            self.store.submit(Unit::new(op, vec![key.fact(fact, now)])),
-            Arc::new(next),
-        )
+        let mut unit = Unit::new(op, vec![key.fact(fact, now)]);
+        if base.is_back_end_pending {
+            unit.ops.push(guard_back_end(key, &current.back_end));
+        }
+        Decision {
+            part: Part::Reported,
+            pending: self.store.submit(unit),
+            next: Arc::new(next),
+        }
+    }
+}
+
+/// Writes the reported part as it is: the guard of a change to the other part.
+fn guard_reported(key: TwinKey<'_>, reported: &Section) -> Op {
+    Op::ReplaceReported {
+        identity: key.ordinal,
+        next: Box::new(reported.clone()),
+        expected: reported.version,
+    }
+}
+
+/// Writes the back-end part as it is: the guard of a change to the other part.
+fn guard_back_end(key: TwinKey<'_>, back_end: &BackEnd) -> Op {
+    Op::ReplaceBackEnd {
+        identity: key.ordinal,
+        next: Box::new(back_end.clone()),
+        expected: back_end.etag,
     }
 }
 
