@@ -1,5 +1,8 @@
 //! The service: one router for all connections, served on streams that someone else accepted.
 
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
