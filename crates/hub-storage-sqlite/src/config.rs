@@ -14,6 +14,10 @@ pub struct Config {
     pub backlog_bytes_max: usize,
     /// Free bytes of the disk below which writes are refused. Default 256 MiB.
     pub disk_free_bytes_min: u64,
+    /// How old the knowledge of the free bytes may be while writes go on. Default 250 ms.
+    pub disk_check_interval: Duration,
+    /// How often a full disk is asked again. Default 1 s.
+    pub disk_probe_interval: Duration,
     /// Threads that read `store.db`, each with its own connection. Default 2.
     pub store_readers: usize,
     /// Threads that read message logs from disk. Default 2.
@@ -49,6 +53,8 @@ impl Default for Config {
         Self {
             backlog_bytes_max: limits::COMMITTER_WAITING_BYTES_MAX,
             disk_free_bytes_min: limits::DISK_FREE_BYTES_MIN,
+            disk_check_interval: Duration::from_millis(250),
+            disk_probe_interval: Duration::from_secs(1),
             store_readers: 2,
             log_readers: 2,
             store_cache_bytes: 512 << 20,

@@ -11,10 +11,6 @@ use hub_storage::store::Health;
 
 use crate::config::{Config, FreeSpace};
 
-/// How old the knowledge of the free space may be while writes go on.
-const CHECK_INTERVAL: Duration = Duration::from_millis(250);
-/// How often a full disk is asked again.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// What a probe writes: more than a small group needs.
 const PROBE_BYTES: usize = 1 << 20;
 
@@ -24,6 +20,8 @@ pub(crate) struct Disk {
     folder: PathBuf,
     free_bytes_min: u64,
     free_space: FreeSpace,
+    check_interval: Duration,
+    probe_interval: Duration,
     full: AtomicBool,
     looked: Mutex<Instant>,
 }
@@ -35,6 +33,8 @@ impl Disk {
             folder: folder.to_owned(),
             free_bytes_min: config.disk_free_bytes_min,
             free_space: config.free_space.clone(),
+            check_interval: config.disk_check_interval,
+            probe_interval: config.disk_probe_interval,
             full: AtomicBool::new(false),
             looked: Mutex::new(Instant::now()),
         };
@@ -56,7 +56,7 @@ impl Disk {
 
     /// True when a group may be written. Looks at the free space now and then.
     pub(crate) fn accepts_writes(&self) -> bool {
-        if !self.is_full() && self.is_due(CHECK_INTERVAL) {
+        if !self.is_full() && self.is_due(self.check_interval) {
             self.look();
         }
         !self.is_full()
@@ -73,7 +73,8 @@ impl Disk {
 
     /// Called now and then; lifts the refusal once there is room again.
     pub(crate) fn probe(&self) {
-        if self.is_full() && self.is_due(PROBE_INTERVAL) && self.has_room() && self.can_write() {
+        if self.is_full() && self.is_due(self.probe_interval) && self.has_room() && self.can_write()
+        {
             self.full.store(false, Ordering::Release);
             tracing::info!(folder = %self.folder.display(), "the disk has room again; writes are accepted");
         }
