@@ -1,0 +1,47 @@
+//! What can be typed.
+
+mod common;
+mod device;
+mod events;
+mod hub;
+mod message;
+mod method;
+mod module;
+mod twin;
+
+use clap::Subcommand;
+
+pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusArgument};
+pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
+pub(crate) use events::{EventsCommand, EventsWatch};
+pub(crate) use hub::{HubCommand, HubCreate};
+pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
+pub(crate) use method::{MethodCommand, MethodInvoke};
+pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};
+pub(crate) use twin::{TwinCommand, TwinWrite};
+
+/// The commands of the hub, to be flattened into a program's own.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Hubs, and what a client needs to reach one
+    #[command(subcommand)]
+    Hub(HubCommand),
+    /// Devices
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Modules of devices
+    #[command(subcommand)]
+    Module(ModuleCommand),
+    /// Twins: tags, desired and reported properties
+    #[command(subcommand)]
+    Twin(TwinCommand),
+    /// Direct methods
+    #[command(subcommand)]
+    Method(MethodCommand),
+    /// Messages from the cloud to a device
+    #[command(subcommand, name = "c2d")]
+    Message(MessageCommand),
+    /// What devices send, and what happened to them
+    #[command(subcommand)]
+    Events(EventsCommand),
+}

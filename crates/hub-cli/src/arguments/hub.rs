@@ -1,0 +1,43 @@
+//! `hub …`.
+
+use clap::{Args, Subcommand};
+
+use super::Common;
+
+/// Commands on hubs.
+#[derive(Debug, Subcommand)]
+pub enum HubCommand {
+    /// Everything a client needs to reach a hub, beside a running server or without one
+    Show {
+        /// The hub's name; the default hub when absent
+        #[arg(conflicts_with = "hub")]
+        name: Option<String>,
+        /// Where
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Create a hub
+    Create(HubCreate),
+    /// List the hubs
+    List(Common),
+    /// Count a hub's devices
+    Statistics(Common),
+}
+
+/// `hub create`.
+#[derive(Debug, Args)]
+pub struct HubCreate {
+    /// The new hub's name: letters, digits and `-`
+    pub(crate) name: String,
+    /// The host name that clients resolve
+    #[arg(long, value_name = "HOST")]
+    pub(crate) hostname: String,
+    /// A further host name; may be given again
+    #[arg(long = "alias", value_name = "HOST")]
+    pub(crate) aliases: Vec<String>,
+    /// Partitions of its message log, fixed for ever
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) partition_count: Option<u16>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}

@@ -1,0 +1,81 @@
+//! What the commands do: one call or two of the client, then the answer.
+
+mod device;
+mod events;
+mod hub;
+mod identity;
+mod message;
+mod method;
+mod module;
+mod twin;
+
+use std::io::Write;
+
+use crate::arguments::{
+    Command, DeviceCommand, EventsCommand, HubCommand, MessageCommand, MethodCommand,
+    ModuleCommand, TwinCommand,
+};
+use crate::connect::{Connected, Variables, connect, explain};
+use crate::failure::Failure;
+use crate::offline::Offline;
+
+/// Does a command and writes its answer to `out`.
+pub(crate) async fn execute(
+    command: Command,
+    offline: &dyn Offline,
+    variables: Variables<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if let Command::Hub(command) = command {
+        return hub::execute(command, offline, variables, out).await;
+    }
+    let common = common(&command).clone();
+    let connected = connect(&common, variables).await?;
+    let result = on_hub(command, &connected, out).await;
+    result.map_err(|failure| explain(failure, &common, variables))
+}
+
+async fn on_hub(
+    command: Command,
+    connected: &Connected,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        Command::Hub(_) => unreachable!("commands on hubs find their hub themselves"),
+        Command::Device(command) => device::execute(command, connected, out).await,
+        Command::Module(command) => module::execute(command, connected, out).await,
+        Command::Twin(command) => twin::execute(command, connected, out).await,
+        Command::Method(MethodCommand::Invoke(invoke)) => {
+            method::invoke(invoke, connected, out).await
+        }
+        Command::Message(command) => message::execute(command, connected, out).await,
+        Command::Events(EventsCommand::Watch(watch)) => events::watch(watch, connected, out).await,
+    }
+}
+
+fn common(command: &Command) -> &crate::arguments::Common {
+    match command {
+        Command::Hub(
+            HubCommand::Show { common, .. }
+            | HubCommand::List(common)
+            | HubCommand::Statistics(common),
+        ) => common,
+        Command::Hub(HubCommand::Create(create)) => &create.common,
+        Command::Device(DeviceCommand::Create(create)) => &create.common,
+        Command::Device(DeviceCommand::List(list)) => &list.common,
+        Command::Device(DeviceCommand::Show(show)) => &show.common,
+        Command::Device(DeviceCommand::Update(update)) => &update.common,
+        Command::Device(DeviceCommand::Delete(delete)) => &delete.common,
+        Command::Module(ModuleCommand::Create(create)) => &create.common,
+        Command::Module(ModuleCommand::List(list)) => &list.common,
+        Command::Module(ModuleCommand::Show(show)) => &show.common,
+        Command::Module(ModuleCommand::Update(update)) => &update.common,
+        Command::Module(ModuleCommand::Delete(delete)) => &delete.common,
+        Command::Twin(TwinCommand::Show(show)) => &show.common,
+        Command::Twin(TwinCommand::Update(write) | TwinCommand::Replace(write)) => &write.common,
+        Command::Method(MethodCommand::Invoke(invoke)) => &invoke.common,
+        Command::Message(MessageCommand::Send(send)) => &send.common,
+        Command::Message(MessageCommand::Purge(purge)) => &purge.common,
+        Command::Events(EventsCommand::Watch(watch)) => &watch.common,
+    }
+}
