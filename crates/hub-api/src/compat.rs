@@ -27,7 +27,7 @@ pub use method::{MethodInput, MethodResult};
 pub use module::{Module, ModuleInput};
 pub use read::{InputError, JsonType};
 pub use statistics::{DeviceStatistics, PurgeResult, ServiceStatistics};
-pub use twin::{Twin, TwinInput, section_input};
+pub use twin::{Twin, TwinInput};
 
 use hub_domain::identity::Activity;
 

@@ -124,11 +124,3 @@ impl TwinInput {
         })
     }
 }
-
-/// Reads the body that replaces one section: the section itself.
-///
-/// # Errors
-/// When it is no JSON object.
-pub fn section_input(body: &[u8]) -> Result<Map<String, Value>, InputError> {
-    object_body(body)
-}
