@@ -64,7 +64,9 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::GetDeviceTwin | OperationId::GetModuleTwin => on(verb, twins::get),
         OperationId::PatchDeviceTwin | OperationId::PatchModuleTwin => on(verb, twins::patch),
         OperationId::ReplaceDeviceTwin | OperationId::ReplaceModuleTwin => on(verb, twins::replace),
-        OperationId::InvokeDeviceMethod | OperationId::InvokeModuleMethod => on(verb, methods::invoke),
+        OperationId::InvokeDeviceMethod | OperationId::InvokeModuleMethod => {
+            on(verb, methods::invoke)
+        }
         OperationId::SendMessage => on(verb, messages::send),
         OperationId::PurgeMessages => on(verb, messages::purge),
         OperationId::ReadEvents => on(verb, events::read),

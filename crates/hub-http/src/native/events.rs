@@ -26,9 +26,9 @@ pub(super) async fn read(scope: Scope, query: Query) -> Result<Response, Failure
     let request = EventRequest::parse(query)?;
     let hub = scope.hub()?.clone();
     let source = match request.source {
-        EventSource::Telemetry => {
-            Source::Telemetry(telemetry::Reader::open(scope.engine(), &scope.ctx, &hub, &request).await?)
-        }
+        EventSource::Telemetry => Source::Telemetry(
+            telemetry::Reader::open(scope.engine(), &scope.ctx, &hub, &request).await?,
+        ),
         EventSource::TwinChangeEvents | EventSource::DeviceLifecycleEvents => {
             Source::Facts(facts::Reader::open(scope.engine(), &scope.ctx, &hub, &request).await?)
         }
@@ -38,6 +38,9 @@ pub(super) async fn read(scope: Scope, query: Query) -> Result<Response, Failure
         let chunk = stream.next_chunk().await?;
         Some((Ok::<_, Infallible>(chunk), stream))
     });
-    let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
+    let headers = [
+        (CONTENT_TYPE, "application/x-ndjson"),
+        (CACHE_CONTROL, "no-store"),
+    ];
     Ok((headers, Body::from_stream(body)).into_response())
 }

@@ -35,11 +35,18 @@ impl Failure {
     }
 
     pub(super) fn unknown_route() -> Self {
-        Self(Error::new(ErrorKind::NotFound, "there is no such path in /api/v1"))
+        Self(Error::new(
+            ErrorKind::NotFound,
+            "there is no such path in /api/v1",
+        ))
     }
 
     pub(super) fn wrong_method() -> Self {
-        Self::coded(ErrorKind::Invalid, ErrorCode::GenericMethodNotAllowed, "this path does not take this method")
+        Self::coded(
+            ErrorKind::Invalid,
+            ErrorCode::GenericMethodNotAllowed,
+            "this path does not take this method",
+        )
     }
 }
 
@@ -59,7 +66,11 @@ impl IntoResponse for Failure {
 
 /// Renders and logs what failed, once, at the edge.
 pub(super) async fn render(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().map_or("", |id| &id.0).to_owned();
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map_or("", |id| &id.0)
+        .to_owned();
     let response = next.run(request).await;
     match response.extensions().get::<Arc<Error>>() {
         None => response,
@@ -71,10 +82,14 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
 }
 
 fn rendered(error: &Error, request_id: String) -> Response {
-    let body = ErrorBody { error: detail(error, request_id) };
+    let body = ErrorBody {
+        error: detail(error, request_id),
+    };
     let mut response = (status(error), Json(body)).into_response();
     if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
@@ -128,7 +143,9 @@ fn log(error: &Error, request_id: &str) {
     };
     match error.kind() {
         ErrorKind::Internal => tracing::error!(request_id, error = chain(), "operation failed"),
-        ErrorKind::Unavailable => tracing::warn!(request_id, error = chain(), "operation not possible"),
+        ErrorKind::Unavailable => {
+            tracing::warn!(request_id, error = chain(), "operation not possible")
+        }
         ErrorKind::NotFound
         | ErrorKind::AlreadyExists
         | ErrorKind::PreconditionFailed
@@ -140,7 +157,9 @@ fn log(error: &Error, request_id: &str) {
         | ErrorKind::QuotaExceeded
         | ErrorKind::DeviceOffline
         | ErrorKind::TimedOut
-        | ErrorKind::BadDeviceAnswer => tracing::debug!(request_id, error = chain(), "operation refused"),
+        | ErrorKind::BadDeviceAnswer => {
+            tracing::debug!(request_id, error = chain(), "operation refused")
+        }
     }
 }
 
@@ -155,7 +174,12 @@ mod tests {
             .map(|kind| {
                 let error = Error::new(kind, "text");
                 let detail = detail(&error, "r1".to_owned());
-                format!("{kind:?}: {} {} {}", status(&error).as_u16(), detail.code, detail.name)
+                format!(
+                    "{kind:?}: {} {} {}",
+                    status(&error).as_u16(),
+                    detail.code,
+                    detail.name
+                )
             })
             .collect();
         assert_eq!(

@@ -20,7 +20,11 @@ pub(super) async fn list(scope: Scope, query: Query) -> Result<Json<Page<HubSumm
     seen.sort_by(|a, b| a.name.cmp(&b.name));
     let mut items: Vec<HubSummary> = seen
         .iter()
-        .filter(|hub| after.as_deref().is_none_or(|after| hub.name.as_str() > after))
+        .filter(|hub| {
+            after
+                .as_deref()
+                .is_none_or(|after| hub.name.as_str() > after)
+        })
         .map(|hub| HubSummary::of(hub, default))
         .collect();
     let more = items.len() > max;
@@ -52,11 +56,19 @@ pub(super) async fn get(scope: Scope) -> Result<Json<HubDocument>, Failure> {
         Caller::Admin => Keys::Shown,
         Caller::Policy { .. } | Caller::Identity { .. } | Caller::System => Keys::Hidden,
     };
-    Ok(Json(HubDocument::of(scope.hub()?, &scope.app.config().reach, keys)))
+    Ok(Json(HubDocument::of(
+        scope.hub()?,
+        &scope.app.config().reach,
+        keys,
+    )))
 }
 
 pub(super) async fn statistics(scope: Scope) -> Result<Json<Statistics>, Failure> {
-    let counts = scope.engine().registry.statistics(&scope.ctx, scope.hub()?.no).await?;
+    let counts = scope
+        .engine()
+        .registry
+        .statistics(&scope.ctx, scope.hub()?.no)
+        .await?;
     Ok(Json(Statistics {
         total_device_count: counts.devices,
         enabled_device_count: counts.enabled,
@@ -71,7 +83,10 @@ pub(super) fn page(mut query: Query) -> Result<(Option<String>, usize), Failure>
     let max = query.take("max")?.unwrap_or(PAGE_DEFAULT);
     query.finish()?;
     if !(1..=hub_domain::limits::PAGE_MAX).contains(&max) {
-        return Err(Failure::invalid(format!("max must be 1 to {}", hub_domain::limits::PAGE_MAX)));
+        return Err(Failure::invalid(format!(
+            "max must be 1 to {}",
+            hub_domain::limits::PAGE_MAX
+        )));
     }
     Ok((after, max))
 }

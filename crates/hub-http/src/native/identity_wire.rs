@@ -1,8 +1,8 @@
 //! Identities between the wire and the engine.
 
 use hub_api::native::{
-    Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings, Module, ModuleSettings,
-    Moment, Status, SymmetricKeys, Thumbprints,
+    Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings,
+    Module, ModuleSettings, Moment, Status, SymmetricKeys, Thumbprints,
 };
 use hub_domain::identity::{Activity, Thumbprint};
 use hub_domain::{DeviceId, Hub, Identity, IdentityId, SymmetricKey};
@@ -43,19 +43,26 @@ pub(super) fn module(id: IdentityId, settings: ModuleSettings) -> Result<NewIden
 
 /// Keys and thumbprints of another kind than the one named are refused, for they would be dropped in silence.
 fn authentication(wire: Authentication) -> Result<NewAuthentication, Failure> {
-    let Authentication { kind, symmetric_key, x509_thumbprint } = wire;
+    let Authentication {
+        kind,
+        symmetric_key,
+        x509_thumbprint,
+    } = wire;
     if symmetric_key.is_some() && kind != AuthenticationKind::Sas {
         return Err(Failure::invalid("symmetricKey goes with the type sas"));
     }
     if x509_thumbprint.is_some() && kind != AuthenticationKind::SelfSigned {
-        return Err(Failure::invalid("x509Thumbprint goes with the type selfSigned"));
+        return Err(Failure::invalid(
+            "x509Thumbprint goes with the type selfSigned",
+        ));
     }
     let keys = symmetric_key.unwrap_or_default();
     let thumbprints = x509_thumbprint.unwrap_or_default();
     Ok(match kind {
-        AuthenticationKind::Sas => {
-            NewAuthentication::Sas { primary: key(keys.primary_key)?, secondary: key(keys.secondary_key)? }
-        }
+        AuthenticationKind::Sas => NewAuthentication::Sas {
+            primary: key(keys.primary_key)?,
+            secondary: key(keys.secondary_key)?,
+        },
         AuthenticationKind::SelfSigned => NewAuthentication::SelfSigned {
             primary: thumbprint(thumbprints.primary_thumbprint)?,
             secondary: thumbprint(thumbprints.secondary_thumbprint)?,
@@ -72,12 +79,17 @@ fn key(text: Option<String>) -> Result<Option<SymmetricKey>, Failure> {
 
 fn thumbprint(text: Option<String>) -> Result<Option<Thumbprint>, Failure> {
     let wrong = || Failure::invalid("a thumbprint has 40 or 64 hexadecimal digits");
-    text.map(|text| Thumbprint::parse(&text).ok_or_else(wrong)).transpose()
+    text.map(|text| Thumbprint::parse(&text).ok_or_else(wrong))
+        .transpose()
 }
 
 /// A device as back ends see it.
 pub(super) fn device_of(hub: &Hub, view: &IdentityView) -> Device {
-    let IdentityView { identity, activity, message_count } = view;
+    let IdentityView {
+        identity,
+        activity,
+        message_count,
+    } = view;
     Device {
         device_id: identity.id.device.to_string(),
         generation_id: identity.generation.as_str().to_owned(),
@@ -90,7 +102,9 @@ pub(super) fn device_of(hub: &Hub, view: &IdentityView) -> Device {
         last_activity_time: Moment::of(activity.last_activity),
         cloud_to_device_message_count: *message_count,
         authentication: authentication_of(identity),
-        capabilities: Capabilities { iot_edge: identity.iot_edge },
+        capabilities: Capabilities {
+            iot_edge: identity.iot_edge,
+        },
         device_scope: identity.device_scope.clone(),
         parent_scopes: identity.parent_scopes.clone(),
         connection_string: connection_string(hub, identity),
@@ -99,7 +113,11 @@ pub(super) fn device_of(hub: &Hub, view: &IdentityView) -> Device {
 
 /// A module as back ends see it.
 pub(super) fn module_of(hub: &Hub, view: &IdentityView) -> Module {
-    let IdentityView { identity, activity, message_count } = view;
+    let IdentityView {
+        identity,
+        activity,
+        message_count,
+    } = view;
     Module {
         device_id: identity.id.device.to_string(),
         module_id: identity.id.module_text().to_owned(),
@@ -123,11 +141,19 @@ pub(super) fn status_of(identity: &Identity) -> Status {
 }
 
 pub(super) fn connection_state_of(activity: &Activity) -> ConnectionState {
-    if activity.connected { ConnectionState::Connected } else { ConnectionState::Disconnected }
+    if activity.connected {
+        ConnectionState::Connected
+    } else {
+        ConnectionState::Disconnected
+    }
 }
 
 fn authentication_of(identity: &Identity) -> Authentication {
-    let of = |kind| Authentication { kind, symmetric_key: None, x509_thumbprint: None };
+    let of = |kind| Authentication {
+        kind,
+        symmetric_key: None,
+        x509_thumbprint: None,
+    };
     match &identity.authentication {
         hub_domain::Authentication::Sas { primary, secondary } => Authentication {
             symmetric_key: Some(SymmetricKeys {
@@ -137,7 +163,9 @@ fn authentication_of(identity: &Identity) -> Authentication {
             ..of(AuthenticationKind::Sas)
         },
         hub_domain::Authentication::SelfSigned { primary, secondary } => {
-            let text = |thumbprint: &Option<Thumbprint>| thumbprint.as_ref().map(|t| t.as_str().to_owned());
+            let text = |thumbprint: &Option<Thumbprint>| {
+                thumbprint.as_ref().map(|t| t.as_str().to_owned())
+            };
             Authentication {
                 x509_thumbprint: Some(Thumbprints {
                     primary_thumbprint: text(primary),
@@ -146,7 +174,9 @@ fn authentication_of(identity: &Identity) -> Authentication {
                 ..of(AuthenticationKind::SelfSigned)
             }
         }
-        hub_domain::Authentication::CertificateAuthority => of(AuthenticationKind::CertificateAuthority),
+        hub_domain::Authentication::CertificateAuthority => {
+            of(AuthenticationKind::CertificateAuthority)
+        }
         hub_domain::Authentication::None => of(AuthenticationKind::None),
     }
 }
@@ -154,7 +184,16 @@ fn authentication_of(identity: &Identity) -> Authentication {
 /// What the identity's program connects with. The vendor's spelling, without a port.
 fn connection_string(hub: &Hub, identity: &Identity) -> Option<String> {
     let (primary, _) = identity.authentication.keys()?;
-    let module = identity.id.module.as_ref().map(|module| format!(";ModuleId={module}")).unwrap_or_default();
+    let module = identity
+        .id
+        .module
+        .as_ref()
+        .map(|module| format!(";ModuleId={module}"))
+        .unwrap_or_default();
     let device = &identity.id.device;
-    Some(format!("HostName={};DeviceId={device}{module};SharedAccessKey={}", hub.host, primary.to_base64()))
+    Some(format!(
+        "HostName={};DeviceId={device}{module};SharedAccessKey={}",
+        hub.host,
+        primary.to_base64()
+    ))
 }

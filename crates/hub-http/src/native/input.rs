@@ -26,23 +26,41 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Document<T> {
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Failure> {
         if !is_json(request.headers().get(CONTENT_TYPE)) {
             let text = "the body must be application/json, and the Content-Type header say so";
-            return Err(Failure::coded(ErrorKind::Invalid, ErrorCode::GenericUnsupportedMediaType, text));
+            return Err(Failure::coded(
+                ErrorKind::Invalid,
+                ErrorCode::GenericUnsupportedMediaType,
+                text,
+            ));
         }
         let bytes_max = app.config().body_bytes_max;
         let reading = to_bytes(request.into_body(), bytes_max);
         let body = tokio::time::timeout(app.config().request_timeout, reading)
             .await
-            .map_err(|_| Failure::coded(ErrorKind::Invalid, ErrorCode::RequestTimedOut, "the body came too slowly"))?
+            .map_err(|_| {
+                Failure::coded(
+                    ErrorKind::Invalid,
+                    ErrorCode::RequestTimedOut,
+                    "the body came too slowly",
+                )
+            })?
             .map_err(|_| {
                 let text = format!("the body cannot be read, or has more than {bytes_max} bytes");
-                Failure::coded(ErrorKind::TooLarge, ErrorCode::GenericRequestEntityTooLarge, text)
+                Failure::coded(
+                    ErrorKind::TooLarge,
+                    ErrorCode::GenericRequestEntityTooLarge,
+                    text,
+                )
             })?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| Failure::invalid(format!("the body: {error}")))
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| Failure::invalid(format!("the body: {error}")))
     }
 }
 
 fn is_json(content_type: Option<&HeaderValue>) -> bool {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
 }
@@ -67,7 +85,10 @@ fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
         return Ok(IfMatch::Absent);
     };
     let text = value.to_str().map_err(|_| wrong())?.trim();
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
     match inner {
         _ if values.next().is_some() => Err(wrong()),
         "*" => Ok(IfMatch::Any),
@@ -94,7 +115,10 @@ impl Query {
         for part in text.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            parameters.entry(decode(name)).or_default().push(decode(value));
+            parameters
+                .entry(decode(name))
+                .or_default()
+                .push(decode(value));
         }
         Self(parameters)
     }
@@ -109,16 +133,23 @@ impl Query {
             return Ok(None);
         };
         let [value] = values.as_slice() else {
-            return Err(Failure::invalid(format!("the parameter {name} stands there more than once")));
+            return Err(Failure::invalid(format!(
+                "the parameter {name} stands there more than once"
+            )));
         };
-        value.parse().map(Some).map_err(|error| Failure::invalid(format!("the parameter {name}: {error}")))
+        value
+            .parse()
+            .map(Some)
+            .map_err(|error| Failure::invalid(format!("the parameter {name}: {error}")))
     }
 
     /// Refuses what nobody took.
     pub(super) fn finish(self) -> Result<(), Failure> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(Failure::invalid(format!("there is no parameter {name} here"))),
+            Some(name) => Err(Failure::invalid(format!(
+                "there is no parameter {name} here"
+            ))),
         }
     }
 }
@@ -137,7 +168,10 @@ mod tests {
     fn guards_are_one_etag_or_a_star() {
         assert_eq!(guard("*"), Some(IfMatch::Any));
         assert_eq!(guard("\"*\""), Some(IfMatch::Any));
-        assert_eq!(guard("\"AAAAAAAAAAE=\""), Some(IfMatch::Etag("AAAAAAAAAAE=".into())));
+        assert_eq!(
+            guard("\"AAAAAAAAAAE=\""),
+            Some(IfMatch::Etag("AAAAAAAAAAE=".into()))
+        );
         assert_eq!(guard("abc"), Some(IfMatch::Etag("abc".into())));
         for wrong in ["", "\"\"", "W/\"abc\"", "\"a\", \"b\""] {
             assert_eq!(guard(wrong), None, "{wrong:?}");
@@ -148,7 +182,10 @@ mod tests {
     #[test]
     fn parameters_are_decoded_taken_once_and_all() {
         let mut query = Query::parse("device=a%2Bb+c&max=3&x=1&x=2");
-        assert_eq!(query.take::<String>("device").ok(), Some(Some("a+b+c".to_owned())));
+        assert_eq!(
+            query.take::<String>("device").ok(),
+            Some(Some("a+b+c".to_owned()))
+        );
         assert_eq!(query.take::<u64>("max").ok(), Some(Some(3)));
         assert!(query.take::<u64>("none").is_ok_and(|value| value.is_none()));
         assert!(query.take::<String>("x").is_err());

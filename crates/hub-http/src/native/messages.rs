@@ -23,21 +23,43 @@ pub(super) async fn send(
     let id = IdentityId::device(scope.device()?);
     let message_id = new.message_id.clone();
     let message = message(&scope, &id, new)?;
-    let number = scope.engine().messages.send(&scope.ctx, hub.no, &id, message).await?;
-    Ok((StatusCode::CREATED, Json(SentMessage { number: number.0, message_id })))
+    let number = scope
+        .engine()
+        .messages
+        .send(&scope.ctx, hub.no, &id, message)
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(SentMessage {
+            number: number.0,
+            message_id,
+        }),
+    ))
 }
 
 pub(super) async fn purge(scope: Scope) -> Result<Json<PurgedMessages>, Failure> {
     let hub = scope.hub()?;
     let id = IdentityId::device(scope.device()?);
-    let purged = scope.engine().messages.purge(&scope.ctx, hub.no, &id).await?;
+    let purged = scope
+        .engine()
+        .messages
+        .purge(&scope.ctx, hub.no, &id)
+        .await?;
     Ok(Json(PurgedMessages { purged }))
 }
 
-fn message(scope: &Scope, id: &IdentityId, new: NewMessage<Box<RawValue>>) -> Result<CloudToDeviceMessage, Failure> {
+fn message(
+    scope: &Scope,
+    id: &IdentityId,
+    new: NewMessage<Box<RawValue>>,
+) -> Result<CloudToDeviceMessage, Failure> {
     let now = scope.ctx.now;
     let expiry = match (new.expiry_time_utc, new.ttl_seconds) {
-        (Some(_), Some(_)) => return Err(Failure::invalid("expiryTimeUtc and ttlSeconds exclude each other")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::invalid(
+                "expiryTimeUtc and ttlSeconds exclude each other",
+            ));
+        }
         (Some(moment), None) => Some(moment.0),
         (None, Some(seconds)) => Some(now.plus(Duration::from_secs(seconds))),
         (None, None) => None,
@@ -55,11 +77,19 @@ fn message(scope: &Scope, id: &IdentityId, new: NewMessage<Box<RawValue>>) -> Re
             Ack::Negative => FeedbackAck::Negative,
             Ack::Full => FeedbackAck::Full,
         },
-        properties: new.properties.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+        properties: new
+            .properties
+            .into_iter()
+            .map(|(name, value)| (name, Some(value)))
+            .collect(),
         ..CloudToDeviceDraft::new(id, body(new.body)?, now)
     };
     CloudToDeviceMessage::parse(draft).map_err(|error| {
-        let kind = if error.code().http_status() == 413 { ErrorKind::TooLarge } else { ErrorKind::Invalid };
+        let kind = if error.code().http_status() == 413 {
+            ErrorKind::TooLarge
+        } else {
+            ErrorKind::Invalid
+        };
         Failure::coded(kind, error.code(), error.to_string())
     })
 }
@@ -70,7 +100,9 @@ fn body(body: Option<MessageBody<Box<RawValue>>>) -> Result<Bytes, Failure> {
         Some(MessageBody::Text(text)) => Bytes::from(text),
         Some(MessageBody::Json(json)) => Bytes::copy_from_slice(json.get().as_bytes()),
         Some(MessageBody::Base64(text)) => {
-            let bytes = STANDARD.decode(text).map_err(|_| Failure::invalid("body.base64 is not base64"))?;
+            let bytes = STANDARD
+                .decode(text)
+                .map_err(|_| Failure::invalid("body.base64 is not base64"))?;
             Bytes::from(bytes)
         }
     })

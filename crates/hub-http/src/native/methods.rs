@@ -19,14 +19,33 @@ pub(super) async fn invoke(
     let hub = scope.hub()?;
     let request = MethodRequest {
         name: call.method_name,
-        payload: call.payload.map(|payload| Bytes::copy_from_slice(payload.get().as_bytes())),
+        payload: call
+            .payload
+            .map(|payload| Bytes::copy_from_slice(payload.get().as_bytes())),
         connect: Duration::from_secs(call.connect_timeout_in_seconds.unwrap_or(0)),
-        response: call.response_timeout_in_seconds.map_or(METHOD_RESPONSE_TIMEOUT_DEFAULT, Duration::from_secs),
+        response: call
+            .response_timeout_in_seconds
+            .map_or(METHOD_RESPONSE_TIMEOUT_DEFAULT, Duration::from_secs),
     };
-    let answer = scope.engine().methods.invoke(&scope.ctx, hub.no, &scope.identity()?, request).await?;
-    let payload = if answer.payload.is_empty() { b"null" } else { &*answer.payload };
+    let answer = scope
+        .engine()
+        .methods
+        .invoke(&scope.ctx, hub.no, &scope.identity()?, request)
+        .await?;
+    let payload = if answer.payload.is_empty() {
+        b"null"
+    } else {
+        &*answer.payload
+    };
     let payload = serde_json::from_slice(payload).map_err(|error| {
-        Error::new(ErrorKind::BadDeviceAnswer, "the device answered with a payload that is not JSON").with_source(error)
+        Error::new(
+            ErrorKind::BadDeviceAnswer,
+            "the device answered with a payload that is not JSON",
+        )
+        .with_source(error)
     })?;
-    Ok(Json(MethodResult { status: answer.status, payload }))
+    Ok(Json(MethodResult {
+        status: answer.status,
+        payload,
+    }))
 }

@@ -35,7 +35,10 @@ impl Scope {
     pub(super) fn hub(&self) -> Result<&Arc<Hub>, Failure> {
         self.hub.as_ref().ok_or_else(|| {
             let name = self.parameters.get("hub").map_or("", String::as_str);
-            Failure::from(hub_engine::Error::new(ErrorKind::NotFound, format!("there is no hub named {name}")))
+            Failure::from(hub_engine::Error::new(
+                ErrorKind::NotFound,
+                format!("there is no hub named {name}"),
+            ))
         })
     }
 
@@ -49,7 +52,8 @@ impl Scope {
 
     /// The device of the path.
     pub(super) fn device(&self) -> Result<DeviceId, Failure> {
-        DeviceId::parse(self.parameter("device")).map_err(|error| Failure::invalid(error.to_string()))
+        DeviceId::parse(self.parameter("device"))
+            .map_err(|error| Failure::invalid(error.to_string()))
     }
 
     /// The device of the path, or its module where the path has one.
@@ -58,7 +62,8 @@ impl Scope {
         if !self.parameters.contains_key("module") {
             return Ok(IdentityId::device(device));
         }
-        let module = ModuleId::parse(self.parameter("module")).map_err(|error| Failure::invalid(error.to_string()))?;
+        let module = ModuleId::parse(self.parameter("module"))
+            .map_err(|error| Failure::invalid(error.to_string()))?;
         Ok(IdentityId::module(device, module))
     }
 
@@ -74,13 +79,29 @@ impl FromRequestParts<AppState> for Scope {
         let parameters = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| Failure::invalid("the path is not UTF-8"))?;
-        let parameters: BTreeMap<String, String> =
-            parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let parameters: BTreeMap<String, String> = parameters
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let now = app.engine().environment().now();
         let proof = prove(app, parts, parameters.get("hub").map(String::as_str), now)?;
-        let request_id = parts.extensions.get::<RequestId>().map_or("", |id| &id.0).to_owned();
-        let ctx = OpContext { caller: proof.caller, request_id, now };
-        Ok(Self { app: app.clone(), ctx, expires: proof.expires, hub: proof.hub, parameters })
+        let request_id = parts
+            .extensions
+            .get::<RequestId>()
+            .map_or("", |id| &id.0)
+            .to_owned();
+        let ctx = OpContext {
+            caller: proof.caller,
+            request_id,
+            now,
+        };
+        Ok(Self {
+            app: app.clone(),
+            ctx,
+            expires: proof.expires,
+            hub: proof.hub,
+            parameters,
+        })
     }
 }
 
@@ -90,29 +111,51 @@ struct Proof {
     expires: Option<Timestamp>,
 }
 
-fn prove(app: &AppState, parts: &Parts, hub_name: Option<&str>, now: Timestamp) -> Result<Proof, Failure> {
+fn prove(
+    app: &AppState,
+    parts: &Parts,
+    hub_name: Option<&str>,
+    now: Timestamp,
+) -> Result<Proof, Failure> {
     let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
         Failure::not_authenticated("there is no Authorization header; send the admin token of run.json or a policy's token")
     })?;
-    let header = header.to_str().map_err(|_| Failure::not_authenticated("the Authorization header is not ASCII"))?;
+    let header = header
+        .to_str()
+        .map_err(|_| Failure::not_authenticated("the Authorization header is not ASCII"))?;
     let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
     let hubs = &app.engine().hubs;
     if scheme.eq_ignore_ascii_case("Bearer") {
         if !app.admin_token().matches(rest.trim()) {
-            return Err(Failure::not_authenticated("the bearer token is not this server's admin token"));
+            return Err(Failure::not_authenticated(
+                "the bearer token is not this server's admin token",
+            ));
         }
-        return Ok(Proof { caller: Caller::Admin, hub: hub_name.and_then(|name| hubs.by_name(name)), expires: None });
+        return Ok(Proof {
+            caller: Caller::Admin,
+            hub: hub_name.and_then(|name| hubs.by_name(name)),
+            expires: None,
+        });
     }
     if !scheme.eq_ignore_ascii_case("SharedAccessSignature") {
-        return Err(Failure::not_authenticated("the Authorization header is neither Bearer nor SharedAccessSignature"));
+        return Err(Failure::not_authenticated(
+            "the Authorization header is neither Bearer nor SharedAccessSignature",
+        ));
     }
-    let token = SasToken::parse(header).map_err(|error| Failure::not_authenticated(error.to_string()))?;
+    let token =
+        SasToken::parse(header).map_err(|error| Failure::not_authenticated(error.to_string()))?;
     let hub = match hub_name {
         Some(name) => hubs.by_name(name),
-        None => HostName::parse(token.resource().host()).ok().and_then(|host| hubs.by_host(Some(&host))),
+        None => HostName::parse(token.resource().host())
+            .ok()
+            .and_then(|host| hubs.by_host(Some(&host))),
     };
     // Whoever holds no token of a hub does not learn whether it exists.
     let hub = hub.ok_or_else(|| Failure::not_authenticated("the token is not one of this hub"))?;
     let caller = app.engine().access.authenticate_policy(&hub, header, now)?;
-    Ok(Proof { caller, hub: Some(hub), expires: Some(token.expiry()) })
+    Ok(Proof {
+        caller,
+        hub: Some(hub),
+        expires: Some(token.expiry()),
+    })
 }

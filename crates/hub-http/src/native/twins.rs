@@ -11,7 +11,11 @@ use super::{Document, Failure, Guarded, Scope};
 
 pub(super) async fn get(scope: Scope) -> Result<Json<Twin>, Failure> {
     let hub = scope.hub()?;
-    let view = scope.engine().twins.fetch(&scope.ctx, hub.no, &scope.identity()?).await?;
+    let view = scope
+        .engine()
+        .twins
+        .fetch(&scope.ctx, hub.no, &scope.identity()?)
+        .await?;
     Ok(Json(twin_of(view)))
 }
 
@@ -22,7 +26,11 @@ pub(super) async fn patch(
 ) -> Result<Json<Twin>, Failure> {
     let hub = scope.hub()?;
     let id = scope.identity()?;
-    let view = scope.engine().twins.patch(&scope.ctx, hub.no, &id, back_end(change), if_match).await?;
+    let view = scope
+        .engine()
+        .twins
+        .patch(&scope.ctx, hub.no, &id, back_end(change), if_match)
+        .await?;
     Ok(Json(twin_of(view)))
 }
 
@@ -33,19 +41,31 @@ pub(super) async fn replace(
 ) -> Result<Json<Twin>, Failure> {
     let hub = scope.hub()?;
     let id = scope.identity()?;
-    let view = scope.engine().twins.replace(&scope.ctx, hub.no, &id, back_end(change), if_match).await?;
+    let view = scope
+        .engine()
+        .twins
+        .replace(&scope.ctx, hub.no, &id, back_end(change), if_match)
+        .await?;
     Ok(Json(twin_of(view)))
 }
 
 fn back_end(change: TwinChange) -> BackEndPatch {
-    BackEndPatch { tags: change.tags, desired: change.properties.and_then(|properties| properties.desired) }
+    BackEndPatch {
+        tags: change.tags,
+        desired: change.properties.and_then(|properties| properties.desired),
+    }
 }
 
 fn twin_of(view: TwinView) -> Twin {
     let TwinView { identity, twin } = view;
     Twin {
         device_id: identity.identity.id.device.to_string(),
-        module_id: identity.identity.id.module.as_ref().map(ToString::to_string),
+        module_id: identity
+            .identity
+            .id
+            .module
+            .as_ref()
+            .map(ToString::to_string),
         etag: twin.back_end.etag.to_string(),
         version: twin.version(),
         status: status_of(&identity.identity),

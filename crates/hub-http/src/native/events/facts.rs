@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hub_api::native::{BodyEncoding, Event, EventSource, Moment, Notice, NoticeKind, StartPosition};
+use hub_api::native::{
+    BodyEncoding, Event, EventSource, Moment, Notice, NoticeKind, StartPosition,
+};
 use hub_domain::fact::SectionChange;
 use hub_domain::twin::Twin;
 use hub_domain::{DeviceId, Fact, FactKind, Hub, IdentityId, Timestamp, TwinChange};
@@ -79,7 +81,10 @@ impl Reader {
         if self.until.is_some_and(|until| self.after >= until) {
             return Ok(Page::End);
         }
-        let page = engine.events.facts(ctx, self.hub.no, self.after, PAGE_FACTS).await?;
+        let page = engine
+            .events
+            .facts(ctx, self.hub.no, self.after, PAGE_FACTS)
+            .await?;
         if page.next == self.after {
             return Ok(Page::End);
         }
@@ -108,7 +113,10 @@ impl Reader {
     fn wants(&self, no: FactNo, fact: &Fact) -> bool {
         self.until.is_none_or(|until| no <= until)
             && self.not_before.is_none_or(|time| fact.at >= time)
-            && self.device.as_ref().is_none_or(|device| fact.id.device == *device)
+            && self
+                .device
+                .as_ref()
+                .is_none_or(|device| fact.id.device == *device)
     }
 
     /// Waits for a commit with facts.
@@ -121,17 +129,31 @@ impl Reader {
 fn event_of(source: EventSource, hub: &Hub, no: FactNo, fact: &Fact) -> Option<Event> {
     let (schema, operation, body) = match (source, &fact.kind) {
         (EventSource::TwinChangeEvents, FactKind::TwinChanged(change)) => {
-            let operation = if change.replaced { "replaceTwin" } else { "updateTwin" };
-            ("twinChangeNotification", operation, twin_change(change, fact.at))
+            let operation = if change.replaced {
+                "replaceTwin"
+            } else {
+                "updateTwin"
+            };
+            (
+                "twinChangeNotification",
+                operation,
+                twin_change(change, fact.at),
+            )
         }
-        (EventSource::DeviceLifecycleEvents, FactKind::IdentityCreated { .. }) => {
-            (lifecycle_schema(&fact.id), lifecycle_operation(&fact.id, "create"), created(&fact.id))
-        }
-        (EventSource::DeviceLifecycleEvents, FactKind::IdentityDeleted { .. }) => {
-            (lifecycle_schema(&fact.id), lifecycle_operation(&fact.id, "delete"), ids(&fact.id))
-        }
+        (EventSource::DeviceLifecycleEvents, FactKind::IdentityCreated { .. }) => (
+            lifecycle_schema(&fact.id),
+            lifecycle_operation(&fact.id, "create"),
+            created(&fact.id),
+        ),
+        (EventSource::DeviceLifecycleEvents, FactKind::IdentityDeleted { .. }) => (
+            lifecycle_schema(&fact.id),
+            lifecycle_operation(&fact.id, "delete"),
+            ids(&fact.id),
+        ),
         (
-            EventSource::Telemetry | EventSource::TwinChangeEvents | EventSource::DeviceLifecycleEvents,
+            EventSource::Telemetry
+            | EventSource::TwinChangeEvents
+            | EventSource::DeviceLifecycleEvents,
             FactKind::IdentityCreated { .. }
             | FactKind::IdentityUpdated { .. }
             | FactKind::IdentityDeleted { .. }
@@ -142,9 +164,15 @@ fn event_of(source: EventSource, hub: &Hub, no: FactNo, fact: &Fact) -> Option<E
     };
     let time = fact.at.to_rfc3339();
     let mut annotations = common_annotations(source, no.0, &time);
-    annotations.insert("iothub-connection-device-id".to_owned(), Value::from(fact.id.device.as_str()));
+    annotations.insert(
+        "iothub-connection-device-id".to_owned(),
+        Value::from(fact.id.device.as_str()),
+    );
     if let Some(module) = &fact.id.module {
-        annotations.insert("iothub-connection-module-id".to_owned(), Value::from(module.as_str()));
+        annotations.insert(
+            "iothub-connection-module-id".to_owned(),
+            Value::from(module.as_str()),
+        );
     }
     Some(Event {
         source,
@@ -167,7 +195,13 @@ fn event_of(source: EventSource, hub: &Hub, no: FactNo, fact: &Fact) -> Option<E
     })
 }
 
-fn properties(hub: &Hub, fact: &Fact, schema: &str, operation: &str, time: &str) -> BTreeMap<String, String> {
+fn properties(
+    hub: &Hub,
+    fact: &Fact,
+    schema: &str,
+    operation: &str,
+    time: &str,
+) -> BTreeMap<String, String> {
     let mut properties = texts([
         ("hubName", hub.name.as_str()),
         ("deviceId", fact.id.device.as_str()),
@@ -182,7 +216,10 @@ fn properties(hub: &Hub, fact: &Fact, schema: &str, operation: &str, time: &str)
 }
 
 fn texts<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, String> {
-    entries.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    entries
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 const fn lifecycle_schema(id: &IdentityId) -> &'static str {
@@ -216,7 +253,8 @@ fn created(id: &IdentityId) -> Value {
     body["etag"] = Value::from(twin.back_end.etag.to_string());
     body["version"] = Value::from(twin.version());
     body["tags"] = json!({});
-    body["properties"] = json!({ "desired": section(&twin.back_end.desired), "reported": section(&twin.reported) });
+    body["properties"] =
+        json!({ "desired": section(&twin.back_end.desired), "reported": section(&twin.reported) });
     body
 }
 
@@ -227,7 +265,10 @@ fn twin_change(change: &TwinChange, at: Timestamp) -> Value {
     }
     let mut properties = Map::new();
     if let Some(desired) = &change.desired {
-        properties.insert("desired".to_owned(), section_change(desired, at, Some(desired.version)));
+        properties.insert(
+            "desired".to_owned(),
+            section_change(desired, at, Some(desired.version)),
+        );
     }
     if let Some(reported) = &change.reported {
         properties.insert("reported".to_owned(), section_change(reported, at, None));
@@ -240,7 +281,10 @@ fn twin_change(change: &TwinChange, at: Timestamp) -> Value {
 
 fn section_change(change: &SectionChange, at: Timestamp, updated_version: Option<u64>) -> Value {
     let mut members = change.members.clone();
-    members.insert("$metadata".to_owned(), metadata(&change.members, &at.to_rfc3339(), updated_version));
+    members.insert(
+        "$metadata".to_owned(),
+        metadata(&change.members, &at.to_rfc3339(), updated_version),
+    );
     members.insert("$version".to_owned(), Value::from(change.version));
     Value::Object(members)
 }

@@ -32,7 +32,11 @@ pub(super) fn event_of(partition: u16, record: &LogRecord) -> Event<Box<RawValue
     let bag = decode_telemetry_properties(&record.bag).unwrap_or_default();
     let source = &record.source;
     let content_type = bag.system(SystemProperty::ContentType);
-    let (body_encoding, body) = body_of(content_type, bag.system(SystemProperty::ContentEncoding), &record.body);
+    let (body_encoding, body) = body_of(
+        content_type,
+        bag.system(SystemProperty::ContentEncoding),
+        &record.body,
+    );
     Event {
         source: EventSource::Telemetry,
         device_id: source.device.clone(),
@@ -53,21 +57,34 @@ fn system_properties(bag: &TelemetryProperties) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     for (key, value) in &bag.system {
         let property = SystemProperty::from_mqtt_name(key);
-        if property.is_some_and(|property| ANNOTATED.contains(&property) || property == SystemProperty::CreationTime) {
+        if property.is_some_and(|property| {
+            ANNOTATED.contains(&property) || property == SystemProperty::CreationTime
+        }) {
             continue;
         }
-        let short = NAMES.iter().find(|(known, _)| property == Some(*known)).map(|(_, name)| *name);
-        let name = short.or(property.map(SystemProperty::json_name)).unwrap_or(key);
+        let short = NAMES
+            .iter()
+            .find(|(known, _)| property == Some(*known))
+            .map(|(_, name)| *name);
+        let name = short
+            .or(property.map(SystemProperty::json_name))
+            .unwrap_or(key);
         properties.insert(name.to_owned(), value.clone().unwrap_or_default());
     }
     properties
 }
 
 /// What the hub adds to the sender's properties: "Communicate with an IoT hub using MQTT" (retain flag, will).
-fn application_properties(flags: RecordFlags, bag: TelemetryProperties) -> BTreeMap<String, String> {
+fn application_properties(
+    flags: RecordFlags,
+    bag: TelemetryProperties,
+) -> BTreeMap<String, String> {
     let creation = bag.system(SystemProperty::CreationTime).map(str::to_owned);
-    let mut properties: BTreeMap<String, String> =
-        bag.application.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
+    let mut properties: BTreeMap<String, String> = bag
+        .application
+        .into_iter()
+        .map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect();
     let mut add = |name: &str, value: &str| properties.insert(name.to_owned(), value.to_owned());
     if let Some(creation) = creation {
         add(SystemProperty::CreationTime.json_name(), &creation);
@@ -99,13 +116,20 @@ fn annotations(record: &LogRecord, bag: &TelemetryProperties) -> BTreeMap<String
     add("iothub-connection-auth-method", &source.auth_method);
     add("dt-dataschema", &source.model_id);
     for property in ANNOTATED {
-        add(property.json_name(), bag.system(property).unwrap_or_default());
+        add(
+            property.json_name(),
+            bag.system(property).unwrap_or_default(),
+        );
     }
     annotations
 }
 
 /// The annotations that every event has, whatever its source.
-pub(super) fn common_annotations(source: EventSource, number: u64, time: &str) -> BTreeMap<String, Value> {
+pub(super) fn common_annotations(
+    source: EventSource,
+    number: u64,
+    time: &str,
+) -> BTreeMap<String, Value> {
     [
         ("iothub-enqueuedtime", Value::from(time)),
         ("iothub-message-source", Value::from(source.as_str())),
@@ -120,8 +144,13 @@ pub(super) fn common_annotations(source: EventSource, number: u64, time: &str) -
 
 /// JSON as it came, where its sender says that it is JSON and it is; else base64 ("Message routing query syntax",
 /// body queries, asks for the same type and encoding).
-fn body_of(content_type: Option<&str>, encoding: Option<&str>, body: &[u8]) -> (BodyEncoding, Box<RawValue>) {
-    let is_said = content_type.is_some_and(is_json) && encoding.is_some_and(|text| text.eq_ignore_ascii_case("utf-8"));
+fn body_of(
+    content_type: Option<&str>,
+    encoding: Option<&str>,
+    body: &[u8],
+) -> (BodyEncoding, Box<RawValue>) {
+    let is_said = content_type.is_some_and(is_json)
+        && encoding.is_some_and(|text| text.eq_ignore_ascii_case("utf-8"));
     match is_said.then(|| json_of(body)).flatten() {
         Some(json) => (BodyEncoding::Json, json),
         None => {
@@ -169,13 +198,25 @@ mod tests {
 
     #[test]
     fn a_body_is_json_when_its_sender_says_so_and_it_is() {
-        assert_eq!(shown("application/json", "utf-8", br#"{"b":1.50, "a":2}"#), r#"Json {"b":1.50, "a":2}"#);
-        assert_eq!(shown("application/json; charset=utf-8", "UTF-8", b" 1 "), "Json 1");
-        assert_eq!(shown("application/json", "utf-8", b"{\"a\":\n1}"), r#"Json {"a":1}"#);
+        assert_eq!(
+            shown("application/json", "utf-8", br#"{"b":1.50, "a":2}"#),
+            r#"Json {"b":1.50, "a":2}"#
+        );
+        assert_eq!(
+            shown("application/json; charset=utf-8", "UTF-8", b" 1 "),
+            "Json 1"
+        );
+        assert_eq!(
+            shown("application/json", "utf-8", b"{\"a\":\n1}"),
+            r#"Json {"a":1}"#
+        );
         assert_eq!(shown("application/json", "utf-8", b"{"), "Base64 \"ew==\"");
         assert_eq!(shown("application/json", "", b"{}"), "Base64 \"e30=\"");
         assert_eq!(shown("text/plain", "utf-8", b"{}"), "Base64 \"e30=\"");
-        assert_eq!(shown("application/json", "utf-8", br#""\ud800""#), "Base64 \"Ilx1ZDgwMCI=\"");
+        assert_eq!(
+            shown("application/json", "utf-8", br#""\ud800""#),
+            "Base64 \"Ilx1ZDgwMCI=\""
+        );
         assert_eq!(shown("application/json", "utf-8", b""), "Base64 \"\"");
     }
 

@@ -51,14 +51,22 @@ impl EventRequest {
     fn check(self) -> Result<Self, Failure> {
         let has_partition = self.partition.is_some();
         match self.source {
-            EventSource::Telemetry if matches!(self.from, StartPosition::Offset(_)) && !has_partition => {
-                Err(Failure::invalid("an offset is one of a partition: name the partition too"))
+            EventSource::Telemetry
+                if matches!(self.from, StartPosition::Offset(_)) && !has_partition =>
+            {
+                Err(Failure::invalid(
+                    "an offset is one of a partition: name the partition too",
+                ))
             }
             EventSource::TwinChangeEvents | EventSource::DeviceLifecycleEvents if has_partition => {
-                Err(Failure::invalid("only telemetry has partitions; leave the parameter partition out"))
+                Err(Failure::invalid(
+                    "only telemetry has partitions; leave the parameter partition out",
+                ))
             }
             _ if self.max == Some(0) => Err(Failure::invalid("max must be at least 1")),
-            EventSource::Telemetry | EventSource::TwinChangeEvents | EventSource::DeviceLifecycleEvents => Ok(self),
+            EventSource::Telemetry
+            | EventSource::TwinChangeEvents
+            | EventSource::DeviceLifecycleEvents => Ok(self),
         }
     }
 }

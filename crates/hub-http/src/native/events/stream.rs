@@ -64,7 +64,8 @@ impl Lines {
     }
 
     fn push(&mut self, line: &impl Serialize) {
-        serde_json::to_writer(&mut self.bytes, line).expect("wire types always serialize into memory");
+        serde_json::to_writer(&mut self.bytes, line)
+            .expect("wire types always serialize into memory");
         self.bytes.push(b'\n');
     }
 }
@@ -81,8 +82,18 @@ enum Woken {
 
 impl EventStream {
     pub(super) fn new(scope: Scope, source: Source, request: &EventRequest) -> Self {
-        let lines = Lines { bytes: Vec::new(), remaining: request.max };
-        Self { scope, source, at_end: request.at_end, lines, last_sent: Instant::now(), ended: false }
+        let lines = Lines {
+            bytes: Vec::new(),
+            remaining: request.max,
+        };
+        Self {
+            scope,
+            source,
+            at_end: request.at_end,
+            lines,
+            last_sent: Instant::now(),
+            ended: false,
+        }
     }
 
     /// The next lines; `None` at the end.
@@ -144,7 +155,9 @@ impl EventStream {
 
     fn is_expired(&self) -> bool {
         let now = || self.scope.engine().environment().now();
-        self.scope.expires.is_some_and(|expires: Timestamp| expires <= now())
+        self.scope
+            .expires
+            .is_some_and(|expires: Timestamp| expires <= now())
     }
 
     fn end_with(&mut self, notice: NoticeKind, error: Option<&Error>) {
@@ -153,6 +166,12 @@ impl EventStream {
             tracing::warn!(request_id = self.scope.ctx.request_id, %error, "event stream ended");
             detail(error, self.scope.ctx.request_id.clone())
         });
-        self.lines.push_notice(&Notice { notice, partition: None, expected_offset: None, resumed_offset: None, error });
+        self.lines.push_notice(&Notice {
+            notice,
+            partition: None,
+            expected_offset: None,
+            resumed_offset: None,
+            error,
+        });
     }
 }

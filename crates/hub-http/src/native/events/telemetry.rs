@@ -14,7 +14,10 @@ use super::request::{AtEnd, EventRequest};
 use super::stream::{Lines, Page};
 
 /// What one read of a partition gives at most; a chunk of lines has about half as much again.
-const PAGE: ReadLimit = ReadLimit { records: 256, bytes: 256 * 1024 };
+const PAGE: ReadLimit = ReadLimit {
+    records: 256,
+    bytes: 256 * 1024,
+};
 
 pub(super) struct Reader {
     hub: Arc<Hub>,
@@ -56,9 +59,20 @@ impl Reader {
                 AtEnd::Follow => None,
                 AtEnd::Stop => Some(state.next),
             };
-            cursors.push(Cursor { partition, position, expected, until });
+            cursors.push(Cursor {
+                partition,
+                position,
+                expected,
+                until,
+            });
         }
-        Ok(Self { hub: Arc::clone(hub), device: request.device.clone(), cursors, turn: 0, head })
+        Ok(Self {
+            hub: Arc::clone(hub),
+            device: request.device.clone(),
+            cursors,
+            turn: 0,
+            head,
+        })
     }
 
     /// Reads a page of the next partition that has one.
@@ -77,7 +91,10 @@ impl Reader {
             if cursor.is_done() {
                 continue;
             }
-            let records = engine.events.telemetry(ctx, self.hub.no, cursor.partition, cursor.position, PAGE).await?;
+            let records = engine
+                .events
+                .telemetry(ctx, self.hub.no, cursor.partition, cursor.position, PAGE)
+                .await?;
             let (Some(first), Some(last)) = (records.first(), records.last()) else {
                 continue;
             };
@@ -86,7 +103,10 @@ impl Reader {
             cursor.position = Position::Sequence(last.sequence + 1);
             for record in &records {
                 let in_range = cursor.until.is_none_or(|until| record.sequence < until);
-                let wanted = self.device.as_ref().is_none_or(|device| record.source.device == device.as_str());
+                let wanted = self
+                    .device
+                    .as_ref()
+                    .is_none_or(|device| record.source.device == device.as_str());
                 if in_range && wanted && !lines.is_full() {
                     lines.push_event(&event_of(cursor.partition, record));
                 }
@@ -126,10 +146,16 @@ impl Cursor {
 
 /// The partitions to read: the one that was named, the one of the device, or all.
 fn partitions(hub: &Hub, request: &EventRequest) -> Result<Vec<u16>, Error> {
-    let of_device = request.device.as_ref().map(|device| partition_of(device.as_str(), hub.partition_count));
+    let of_device = request
+        .device
+        .as_ref()
+        .map(|device| partition_of(device.as_str(), hub.partition_count));
     match (request.partition, of_device) {
         (Some(named), _) if named >= hub.partition_count => {
-            let text = format!("the hub has the partitions 0 to {}", hub.partition_count - 1);
+            let text = format!(
+                "the hub has the partitions 0 to {}",
+                hub.partition_count - 1
+            );
             Err(Error::new(ErrorKind::NotFound, text).with_code(ErrorCode::GenericNotFound))
         }
         (Some(named), Some(of_device)) if named != of_device => {
