@@ -6,10 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hub_domain::Timestamp;
 use hub_domain::identity::Activity;
+use hub_storage::bus::Epoch;
 use hub_storage::store::Ordinal;
 
 /// What is known of connections since the last flush, and of all open ones.
-pub(crate) struct Activities(Mutex<HashMap<Ordinal, Arc<LiveActivity>>>);
+pub(crate) struct Activities(Mutex<HashMap<Ordinal, Newest>>);
+
+/// The newest session of an identity.
+struct Newest {
+    epoch: Epoch,
+    live: Arc<LiveActivity>,
+}
 
 /// One identity's, written by its session without a lock.
 pub(crate) struct LiveActivity {
@@ -51,27 +58,36 @@ impl Activities {
         Self(Mutex::new(HashMap::new()))
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<Ordinal, Arc<LiveActivity>>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<Ordinal, Newest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a session opened. A later session of the same identity gets an entry of its own, so that the
-    /// end of the older one does not make the identity look disconnected.
-    pub(crate) fn connect(&self, ordinal: Ordinal, now: Timestamp) -> Arc<LiveActivity> {
+    /// Notes that a session opened. Each session writes to an entry of its own, so that the end of an older one
+    /// does not make the identity look disconnected; the highest epoch counts, whichever comes here first.
+    pub(crate) fn connect(
+        &self,
+        ordinal: Ordinal,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Arc<LiveActivity> {
         let live = Arc::new(LiveActivity {
             connected: AtomicBool::new(true),
             connection_updated: AtomicI64::new(now.micros()),
             last_activity: AtomicI64::new(now.micros()),
             changed: AtomicBool::new(true),
         });
-        self.map().insert(ordinal, Arc::clone(&live));
+        let mut map = self.map();
+        if map.get(&ordinal).is_none_or(|held| held.epoch < epoch) {
+            let live = Arc::clone(&live);
+            map.insert(ordinal, Newest { epoch, live });
+        }
         live
     }
 
     /// What is known: the live entry if there is one, else what was stored, which then means disconnected.
     pub(crate) fn of(&self, ordinal: Ordinal, stored: Activity) -> Activity {
         match self.map().get(&ordinal) {
-            Some(live) => live.snapshot(),
+            Some(newest) => newest.live.snapshot(),
             None => Activity {
                 connected: false,
                 ..stored
@@ -79,18 +95,42 @@ impl Activities {
         }
     }
 
-    /// What changed since the last call. Entries of ended sessions leave memory with it.
+    /// What changed since the last call, to be written and then given to [`Activities::written`], or to
+    /// [`Activities::put_back`] when that failed.
     pub(crate) fn take_changed(&self) -> Vec<(Ordinal, Activity)> {
-        let mut map = self.map();
-        let mut changed = Vec::new();
-        map.retain(|ordinal, live| {
-            let snapshot = live.snapshot();
-            if live.changed.swap(false, Ordering::AcqRel) {
-                changed.push((*ordinal, snapshot));
-            }
-            snapshot.connected
-        });
+        let map = self.map();
+        // The mark goes before the state is read: what changes in between is marked again.
+        let changed = map
+            .iter()
+            .filter(|(_, newest)| newest.live.changed.swap(false, Ordering::AcqRel));
         changed
+            .map(|(ordinal, newest)| (*ordinal, newest.live.snapshot()))
+            .collect()
+    }
+
+    /// Lets entries of ended sessions leave memory, for the store knows of their end.
+    pub(crate) fn written(&self, activities: &[(Ordinal, Activity)]) {
+        let mut map = self.map();
+        for (ordinal, _) in activities.iter().filter(|(_, written)| !written.connected) {
+            let is_over = |newest: &Newest| {
+                let live = &newest.live;
+                !live.connected.load(Ordering::Acquire) && !live.changed.load(Ordering::Acquire)
+            };
+            if map.get(ordinal).is_some_and(is_over) {
+                map.remove(ordinal);
+            }
+        }
+    }
+
+    /// Notes that these were not written after all.
+    pub(crate) fn put_back(&self, activities: &[(Ordinal, Activity)]) {
+        let map = self.map();
+        for newest in activities
+            .iter()
+            .filter_map(|(ordinal, _)| map.get(ordinal))
+        {
+            newest.live.changed.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -98,26 +138,52 @@ impl Activities {
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
     #[test]
     fn the_end_of_an_older_session_does_not_disconnect_the_newer() {
-        let activities = Activities::new();
-        let older = activities.connect(Ordinal(1), Timestamp::from_seconds(1));
-        activities.connect(Ordinal(1), Timestamp::from_seconds(2));
-        older.disconnect(Timestamp::from_seconds(3));
-        assert!(activities.of(Ordinal(1), Activity::NONE).connected);
+        for order in [[1, 2], [2, 1]] {
+            let activities = Activities::new();
+            let mut lives =
+                order.map(|epoch| (epoch, activities.connect(Ordinal(1), Epoch(epoch), at(1))));
+            lives.sort_by_key(|(epoch, _)| *epoch);
+            lives[0].1.disconnect(at(3));
+            assert!(activities.of(Ordinal(1), Activity::NONE).connected);
+            lives[1].1.disconnect(at(4));
+            assert!(!activities.of(Ordinal(1), Activity::NONE).connected);
+        }
     }
 
     #[test]
     fn only_changes_are_flushed_and_ended_sessions_leave() {
         let activities = Activities::new();
-        let live = activities.connect(Ordinal(1), Timestamp::from_seconds(1));
-        assert_eq!(activities.take_changed().len(), 1);
+        let live = activities.connect(Ordinal(1), Epoch(1), at(1));
+        let first = activities.take_changed();
+        assert_eq!(first.len(), 1);
+        activities.written(&first);
         assert_eq!(activities.take_changed(), []);
-        live.touch(Timestamp::from_seconds(2));
-        live.disconnect(Timestamp::from_seconds(3));
+        live.touch(at(2));
+        live.disconnect(at(3));
         let flushed = activities.take_changed();
-        assert_eq!(flushed[0].1.last_activity, Timestamp::from_seconds(2));
+        assert_eq!(flushed[0].1.last_activity, at(2));
         assert!(!flushed[0].1.connected);
+        activities.written(&flushed);
         assert!(activities.map().is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_the_next_time() {
+        let activities = Activities::new();
+        let live = activities.connect(Ordinal(1), Epoch(1), at(1));
+        live.disconnect(at(2));
+        let changed = activities.take_changed();
+        activities.put_back(&changed);
+        assert_eq!(activities.take_changed(), changed);
+        // Connected again while the end was written: the new session stays.
+        activities.connect(Ordinal(1), Epoch(2), at(3));
+        activities.written(&changed);
+        assert!(activities.of(Ordinal(1), Activity::NONE).connected);
     }
 }

@@ -70,10 +70,16 @@ async fn expire_messages(parts: &EngineParts) {
 /// Writes what is known of connections. Called every minute and at the end.
 pub(crate) async fn flush_activity(parts: &EngineParts, activities: &Activities) {
     let changed = activities.take_changed();
-    for part in changed.chunks(FLUSH_MAX) {
+    let mut rest = changed.chunks(FLUSH_MAX);
+    while let Some(part) = rest.next() {
         let unit = Unit::new(Op::FlushActivity(part.to_vec()), Vec::new());
-        if let Err(error) = parts.store.submit(unit).await {
-            return log_failure("connection states cannot be written", &error);
+        match parts.store.submit(unit).await {
+            Ok(_) => activities.written(part),
+            Err(error) => {
+                activities.put_back(part);
+                rest.for_each(|part| activities.put_back(part));
+                return log_failure("connection states cannot be written", &error);
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use hub_domain::{Hub, Identity, IdentityId, Timestamp};
 use hub_storage::bus::{CloseReason, Mailbox, SessionKey};
 use hub_storage::log::TelemetrySource;
 use hub_storage::store::{Op, StoredIdentity, Subscriptions, Unit};
+use hub_storage::{Conflict, StoreError};
 
 pub use session::{SentBefore, Session, TelemetryBatch};
 pub use subscriptions::{Delivery, Subscription, SubscriptionSet};
@@ -104,6 +105,14 @@ impl Sessions {
     pub async fn open(&self, now: Timestamp, request: OpenRequest<'_>) -> Result<Opened, Error> {
         let changes_before = self.registry_changes.count();
         let (stored, proof) = self.authenticate(now, &request).await?;
+        // Whatever can be refused is refused before the claim, which ends the older session.
+        if request
+            .model_id
+            .is_some_and(|id| id.len() > MODEL_ID_BYTES_MAX)
+        {
+            return Err(Error::new(ErrorKind::Invalid, "the model id is too long"));
+        }
+        let log = self.hubs.log(request.hub.no).ok_or_else(hub_is_gone)?;
         let key = SessionKey {
             hub: request.hub.no,
             id: request.id.clone(),
@@ -112,12 +121,12 @@ impl Sessions {
         let epoch = self.parts.bus.claim(&key, Arc::clone(&mailbox)).await?;
         // From here on facts reach the mailbox. One that was dispatched between the check above and the claim
         // reached nobody, so the check is made again. The session is dropped, and with it the claim, if it fails.
-        let live = self.activities.connect(stored.ordinal, now);
+        let live = self.activities.connect(stored.ordinal, epoch, now);
         let session = Session::new(
             Parts {
                 engine: self.parts.clone(),
                 twins: Arc::clone(&self.twins),
-                log: self.hubs.log(request.hub.no).ok_or_else(hub_is_gone)?,
+                log,
                 redeliveries: Arc::clone(&self.redeliveries),
                 key,
                 ordinal: stored.ordinal,
@@ -175,7 +184,7 @@ impl Sessions {
         id: &IdentityId,
     ) -> Result<StoredIdentity, Error> {
         let stored = self.parts.store.identity(request.hub.no, id).await?;
-        stored.ok_or_else(|| refused("the identity is not registered in this hub"))
+        stored.ok_or_else(not_registered)
     }
 
     /// Commits what the device announced in its connect: a new model id, the end of kept state.
@@ -194,9 +203,6 @@ impl Sessions {
             });
         }
         if let Some(model_id) = request.model_id.filter(|id| !id.is_empty()) {
-            if model_id.len() > MODEL_ID_BYTES_MAX {
-                return Err(Error::new(ErrorKind::Invalid, "the model id is too long"));
-            }
             let twin = self.parts.store.twin(request.hub.no, &request.id).await?;
             if twin.is_some_and(|(_, twin)| twin.model_id.as_deref() != Some(model_id)) {
                 unit.ops.push(Op::SetModelId {
@@ -205,10 +211,14 @@ impl Sessions {
                 });
             }
         }
-        if !unit.ops.is_empty() {
-            self.parts.store.submit(unit).await?;
+        if unit.ops.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        match self.parts.store.submit(unit).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict(Conflict::NotFound)) => Err(not_registered()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Tells every session to close, for an orderly stop.
@@ -222,6 +232,10 @@ fn check_enabled(identity: &Identity) -> Result<(), Error> {
         return Ok(());
     }
     Err(refused("the device is disabled").with_code(hub_domain::ErrorCode::DeviceDisabled))
+}
+
+fn not_registered() -> Error {
+    refused("the identity is not registered in this hub")
 }
 
 fn refused(text: &str) -> Error {

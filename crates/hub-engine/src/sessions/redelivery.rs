@@ -24,7 +24,8 @@ impl Redeliveries {
     pub(crate) fn note(&self, ordinal: Ordinal, newest: MessageNo) {
         let mut map = self.map();
         if map.len() < ENTRIES_MAX || map.contains_key(&ordinal) {
-            map.insert(ordinal, newest);
+            let noted = map.entry(ordinal).or_insert(newest);
+            *noted = newest.max(*noted);
         }
     }
 

@@ -26,8 +26,9 @@ use crate::{EngineParts, Error, ErrorKind, Twins};
 pub struct Session {
     shared: Arc<Shared>,
     subscriptions: SubscriptionSet,
-    /// The newest message handed out, and the newest one that needs no acknowledgement any more.
+    /// The newest message handed out on this session.
     newest_sent: Option<MessageNo>,
+    /// The newest message that was handed out on an earlier session and not acknowledged there.
     seen_before: Option<MessageNo>,
 }
 
@@ -88,15 +89,24 @@ impl Default for TelemetryBatch {
 
 impl Session {
     pub(super) fn new(parts: Parts, subscriptions: SubscriptionSet) -> Self {
-        let seen_before = parts.redeliveries.take(parts.ordinal);
-        let session = Self {
+        let mut session = Self {
             shared: Arc::new(Shared(parts)),
             subscriptions,
             newest_sent: None,
-            seen_before,
+            seen_before: None,
         };
+        session.take_redeliveries();
         session.apply_subscriptions();
         session
+    }
+
+    /// Takes over what earlier sessions noted. A transient session continues none.
+    fn take_redeliveries(&mut self) {
+        let parts = self.parts();
+        let noted = parts.redeliveries.take(parts.ordinal);
+        if parts.persistence == Persistence::Kept {
+            self.seen_before = self.seen_before.max(noted);
+        }
     }
 
     fn parts(&self) -> &Parts {
@@ -299,6 +309,8 @@ impl Session {
     /// Notes that a message was handed to the device; the next call of [`Session::next_messages`] begins after it.
     /// Says whether the device may have seen it on an earlier connection.
     pub fn note_sent(&mut self, message: MessageNo) -> SentBefore {
+        // A session that was taken over may note what it sent after this one opened.
+        self.take_redeliveries();
         self.newest_sent = Some(message);
         match self.seen_before {
             Some(seen) if message <= seen => SentBefore::Perhaps,
@@ -349,6 +361,13 @@ pub enum SentBefore {
 impl Drop for Session {
     fn drop(&mut self) {
         let parts = self.parts();
+        // What this session did not come to is still to be marked by the next one.
+        if let Some(seen) = self
+            .seen_before
+            .filter(|seen| self.newest_sent < Some(*seen))
+        {
+            parts.redeliveries.note(parts.ordinal, seen);
+        }
         parts.mailbox.end();
         parts.engine.bus.release(&parts.key, parts.epoch);
         parts.live.disconnect(parts.engine.environment.now());
