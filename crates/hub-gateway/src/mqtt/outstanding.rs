@@ -34,10 +34,6 @@ enum Work {
 }
 
 impl Outstanding {
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// Packets and bytes that were read and not answered yet.
     pub(super) const fn load(&self) -> (usize, usize) {
         (self.messages, self.bytes)
