@@ -2,6 +2,7 @@
 
 mod device;
 mod fixtures;
+mod stalling;
 mod text;
 
 use std::collections::HashMap;
@@ -17,8 +18,9 @@ use hub_storage::{Bus, MessageLogs, Store};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub(crate) use device::{Connect, Device, Token};
+pub(crate) use device::{Connect, Device, Token, resource};
 pub(crate) use fixtures::{device, edge, host, id, json, key, leaf, members, message, method};
+use stalling::{Barrier, StallingBus};
 pub(crate) use text::{answer, failure, session_failure};
 
 /// An engine, what it stands on, and what it said so far.
@@ -78,21 +80,30 @@ impl Environment for Scripted {
 impl World {
     /// An engine with the one hub `hub.test`. Nothing runs beside the operations.
     pub(crate) async fn new() -> Self {
-        let store = Arc::new(MemoryStore::new());
-        Self::on(Arc::clone(&store), store).await
+        Self::on(local_bus()).await
     }
 
-    /// As [`World::new`], with `seen` in the engine's sight instead of the memory store itself.
-    pub(crate) async fn on(store: Arc<MemoryStore>, seen: Arc<dyn Store>) -> Self {
+    /// As [`World::new`], with a bus that can be stopped.
+    pub(crate) async fn stalling() -> (Self, Arc<StallingBus>) {
+        let bus = Arc::new(StallingBus {
+            inner: local_bus(),
+            before_claim: Barrier::default(),
+            after_claim: Barrier::default(),
+        });
+        (Self::on(Arc::clone(&bus) as Arc<dyn Bus>).await, bus)
+    }
+
+    async fn on(bus: Arc<dyn Bus>) -> Self {
+        let store = Arc::new(MemoryStore::new());
         let logs = Arc::new(MemoryLogs::new());
         let environment = Arc::new(Scripted {
             start: Instant::now(),
             random: Mutex::new(Random(1)),
         });
         let parts = EngineParts {
-            store: seen,
+            store: Arc::clone(&store) as Arc<dyn Store>,
             logs: Arc::clone(&logs) as Arc<dyn MessageLogs>,
-            bus: local_bus(),
+            bus,
             environment: Arc::clone(&environment) as Arc<dyn Environment>,
         };
         let engine = Engine::open(parts.clone()).await.unwrap();
