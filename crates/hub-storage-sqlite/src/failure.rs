@@ -17,7 +17,8 @@ pub(crate) enum Meaning {
 pub(crate) fn meaning(error: &rusqlite::Error) -> Meaning {
     match error.sqlite_error() {
         Some(cause) => match cause.extended_code {
-            ffi::SQLITE_FULL => Meaning::DiskFull,
+            // The second: the index of the WAL, a file too, could not grow.
+            ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE => Meaning::DiskFull,
             ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Meaning::SyncFailed,
             _ => Meaning::Other,
         },

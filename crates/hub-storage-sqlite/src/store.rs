@@ -66,7 +66,7 @@ impl SqliteStore {
         let shared = Arc::new(Shared {
             inbox: Inbox::new(),
             backlog: Backlog::new(config.backlog_bytes_max),
-            tail: FactTail::new(counters.last_fact, config.fact_tail_max),
+            tail: FactTail::new(counters.last_fact, config.fact_tail_bytes_max),
             head: watch::Sender::new(FactNo(counters.last_fact)),
             disk: Arc::clone(&disk),
             wal: Arc::clone(&wal),

@@ -62,7 +62,7 @@ mod without_tails {
 
     hub_storage::conformance_tests!(async || Files::new(Config {
         log_tail_bytes_max: 0,
-        fact_tail_max: 0,
+        fact_tail_bytes_max: 0,
         ..Config::default()
     }));
 }

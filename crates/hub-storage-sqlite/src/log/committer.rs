@@ -79,6 +79,11 @@ enum State {
     Broken,
 }
 
+enum Trim {
+    Removed,
+    Nothing,
+}
+
 type Waiting = (AppendBatch, Completer<Appended>);
 
 /// A group while it is put together.
@@ -286,14 +291,26 @@ impl Committer {
         }
         let mut removed = 0;
         let oldest_kept = now.minus(self.shared.retention);
-        while let Some(why) = self.oldest_is_to_go(oldest_kept)? {
-            if self.shared.buckets().len() == 1 {
-                self.begin_file()?;
+        loop {
+            match self.trim_one(oldest_kept) {
+                Ok(Trim::Removed) => removed += 1,
+                Ok(Trim::Nothing) => return Ok(removed),
+                // What is gone made room; the next trim gets further.
+                Err(_) if removed > 0 => return Ok(removed),
+                Err(error) => return Err(error),
             }
-            self.remove_oldest(why)?;
-            removed += 1;
         }
-        Ok(removed)
+    }
+
+    fn trim_one(&mut self, oldest_kept: Timestamp) -> Result<Trim, StoreError> {
+        let Some(why) = self.oldest_is_to_go(oldest_kept)? else {
+            return Ok(Trim::Nothing);
+        };
+        if self.shared.buckets().len() == 1 {
+            self.begin_file()?;
+        }
+        self.remove_oldest(why)?;
+        Ok(Trim::Removed)
     }
 
     fn oldest_is_to_go(&self, oldest_kept: Timestamp) -> Result<Option<Oldest>, StoreError> {

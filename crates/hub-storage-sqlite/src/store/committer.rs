@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::retention::{self, Left, Trimmed};
 use super::tail::FactTail;
-use super::units::{Counters, Group, Outcome};
+use super::units::{Counters, Finished, Group, Outcome};
 use crate::config::OnSyncFailure;
 use crate::connection::{checkpoint_restart, roll_back};
 use crate::disk::Disk;
@@ -120,7 +120,7 @@ impl Committer {
             return self.fail(units, &refusal);
         }
         match self.transact(&units) {
-            Ok((outcomes, counters)) => self.complete(units, outcomes, counters),
+            Ok((outcomes, finished)) => self.complete(units, outcomes, finished),
             Err(error) => {
                 roll_back(&self.connection);
                 self.recover(units, &error);
@@ -145,7 +145,7 @@ impl Committer {
         }
     }
 
-    fn transact(&self, units: &[Waiting]) -> rusqlite::Result<(Vec<Outcome>, Counters)> {
+    fn transact(&self, units: &[Waiting]) -> rusqlite::Result<(Vec<Outcome>, Finished)> {
         self.run_cached("BEGIN IMMEDIATE")?;
         let mut group = Group::new(&self.connection, self.counters, now());
         let outcomes = units
@@ -156,17 +156,17 @@ impl Committer {
             .iter()
             .zip(&outcomes)
             .filter(|(_, outcome)| matches!(outcome, Outcome::Kept(_)));
-        let counters = group.finish(kept.flat_map(|(waiting, _)| &waiting.unit.facts))?;
+        let finished = group.finish(kept.flat_map(|(waiting, _)| &waiting.unit.facts))?;
         self.run_cached("COMMIT")?;
-        Ok((outcomes, counters))
+        Ok((outcomes, finished))
     }
 
     /// Tells everybody, in this order: who follows the facts, who waits for room, who waits for a unit.
-    fn complete(&mut self, mut units: Vec<Waiting>, outcomes: Vec<Outcome>, counters: Counters) {
+    fn complete(&mut self, mut units: Vec<Waiting>, outcomes: Vec<Outcome>, finished: Finished) {
         let first_fact = self.counters.last_fact + 1;
-        self.counters = counters;
+        self.counters = finished.counters;
         self.shared.wal.note_commit();
-        if counters.last_fact >= first_fact {
+        if self.counters.last_fact >= first_fact {
             let kept = units
                 .iter_mut()
                 .zip(&outcomes)
@@ -174,8 +174,12 @@ impl Committer {
             let facts: Vec<Fact> = kept
                 .flat_map(|(waiting, _)| std::mem::take(&mut waiting.unit.facts))
                 .collect();
-            self.shared.tail.push(first_fact, facts);
-            self.shared.head.send_replace(FactNo(counters.last_fact));
+            self.shared
+                .tail
+                .push(first_fact, facts, finished.fact_bytes);
+            self.shared
+                .head
+                .send_replace(FactNo(self.counters.last_fact));
         }
         self.shared
             .backlog

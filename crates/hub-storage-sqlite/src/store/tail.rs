@@ -9,13 +9,13 @@ use hub_storage::store::FactNo;
 #[derive(Debug)]
 pub(super) struct FactTail {
     state: Mutex<State>,
-    facts_max: usize,
+    bytes_max: usize,
 }
 
 #[derive(Debug)]
 struct State {
     groups: VecDeque<Arc<FactGroup>>,
-    facts: usize,
+    bytes: usize,
     /// Every fact after this number is in `groups`.
     complete_after: u64,
 }
@@ -24,6 +24,8 @@ struct State {
 struct FactGroup {
     first: u64,
     facts: Vec<Fact>,
+    /// Bytes of its record, which is about what it takes here.
+    bytes: usize,
 }
 
 impl FactGroup {
@@ -34,24 +36,28 @@ impl FactGroup {
 
 impl FactTail {
     /// An empty tail behind the fact `last`.
-    pub(super) const fn new(last: u64, facts_max: usize) -> Self {
+    pub(super) const fn new(last: u64, bytes_max: usize) -> Self {
         let state = State {
             groups: VecDeque::new(),
-            facts: 0,
+            bytes: 0,
             complete_after: last,
         };
         Self {
             state: Mutex::new(state),
-            facts_max,
+            bytes_max,
         }
     }
 
-    /// Adds a committed group of at least one fact.
-    pub(super) fn push(&self, first: u64, facts: Vec<Fact>) {
+    /// Adds a committed group of at least one fact, whose record has so many bytes.
+    pub(super) fn push(&self, first: u64, facts: Vec<Fact>, bytes: usize) {
         let mut state = self.lock();
-        state.facts += facts.len();
-        state.groups.push_back(Arc::new(FactGroup { first, facts }));
-        while state.facts > self.facts_max && state.groups.len() > 1 {
+        state.bytes += bytes;
+        state.groups.push_back(Arc::new(FactGroup {
+            first,
+            facts,
+            bytes,
+        }));
+        while state.bytes > self.bytes_max {
             state.drop_oldest();
         }
     }
@@ -108,7 +114,7 @@ impl FactTail {
 impl State {
     fn drop_oldest(&mut self) {
         if let Some(group) = self.groups.pop_front() {
-            self.facts -= group.facts.len();
+            self.bytes -= group.bytes;
             self.complete_after = group.last();
         }
     }
@@ -141,12 +147,12 @@ mod tests {
         let tail = FactTail::new(10, 5);
         assert_eq!(numbers(&tail, 10, 9), Some(vec![]));
         assert_eq!(numbers(&tail, 9, 9), None);
-        tail.push(11, facts(3));
-        tail.push(14, facts(2));
+        tail.push(11, facts(3), 3);
+        tail.push(14, facts(2), 2);
         assert_eq!(numbers(&tail, 10, 4), Some(vec![11, 12, 13, 14]));
         assert_eq!(numbers(&tail, 12, 9), Some(vec![13, 14, 15]));
         assert_eq!(numbers(&tail, 12, 0), Some(vec![]));
-        tail.push(16, facts(1));
+        tail.push(16, facts(1), 1);
         assert_eq!(numbers(&tail, 10, 9), None, "the oldest group went");
         assert_eq!(numbers(&tail, 13, 9), Some(vec![14, 15, 16]));
         tail.forget(14);

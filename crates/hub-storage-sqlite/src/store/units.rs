@@ -72,6 +72,14 @@ pub(super) enum Outcome {
     Refused(Conflict),
 }
 
+/// What a group comes to once it is committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finished {
+    pub(super) counters: Counters,
+    /// Bytes of the record of its facts.
+    pub(super) fact_bytes: usize,
+}
+
 /// A group while its transaction is open.
 pub(super) struct Group<'a> {
     connection: &'a Connection,
@@ -116,21 +124,27 @@ impl<'a> Group<'a> {
     pub(super) fn finish<'f>(
         self,
         facts: impl Iterator<Item = &'f Fact> + Clone,
-    ) -> rusqlite::Result<Counters> {
+    ) -> rusqlite::Result<Finished> {
+        let mut fact_bytes = 0;
         if self.counters.last_fact > self.before.last_fact {
             let newest = facts.clone().map(|fact| fact.at).max().unwrap_or(self.now);
+            let record = record::encode_facts(facts);
+            fact_bytes = record.len();
             let sql = "INSERT INTO fact_group(last, first, newest, record) VALUES(?1, ?2, ?3, ?4)";
             self.connection.prepare_cached(sql)?.execute(params![
                 int(self.counters.last_fact),
                 int(self.before.last_fact + 1),
                 newest.micros(),
-                record::encode_facts(facts),
+                record,
             ])?;
         }
         if self.counters != self.before {
             self.counters.save(self.connection)?;
         }
-        Ok(self.counters)
+        Ok(Finished {
+            counters: self.counters,
+            fact_bytes,
+        })
     }
 
     fn write(&mut self, unit: &Unit) -> Result<Committed, WriteError> {
