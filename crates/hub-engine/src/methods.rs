@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_domain::limits::{
-    METHOD_CONNECT_TIMEOUT_MAX, METHOD_REQUEST_BYTES_MAX, METHOD_RESPONSE_TIMEOUT_MAX,
-    METHOD_RESPONSE_TIMEOUT_MIN,
+    METHOD_CONNECT_TIMEOUT_MAX, METHOD_REQUEST_BYTES_MAX, METHOD_RESPONSE_BYTES_MAX,
+    METHOD_RESPONSE_TIMEOUT_MAX, METHOD_RESPONSE_TIMEOUT_MIN,
 };
 use hub_domain::{ErrorCode, HubNo, IdentityId, Permission};
 use hub_storage::Bus;
@@ -32,8 +32,8 @@ impl Methods {
     ///
     /// # Errors
     /// Needs `ServiceConnect`. Unknown identity (404001, 404010); not connected or no methods taken within the
-    /// connect timeout (404103); no answer within the response timeout (504101); 64 calls in flight (403800,
-    /// rendered as throttled); name, payload or timeouts out of range (400004, 413001).
+    /// connect timeout (404103); no answer within the response timeout (504101); 64 calls in flight (403800);
+    /// an answer that is no JSON or too large (502000); name, payload or timeouts out of range (400004, 413001).
     pub async fn invoke(
         &self,
         ctx: &OpContext,
@@ -51,11 +51,31 @@ impl Methods {
             hub,
             id: id.clone(),
         };
-        self.bus
+        let answer = self
+            .bus
             .call(&key, request)
             .await?
-            .map_err(|error| call_error(id, error))
+            .map_err(|error| call_error(id, error))?;
+        check_answer(&answer.payload)?;
+        Ok(answer)
     }
+}
+
+/// Checks the payload of a device's answer.
+pub(crate) fn check_answer(payload: &[u8]) -> Result<(), Error> {
+    if payload.len() > METHOD_RESPONSE_BYTES_MAX {
+        return Err(Error::new(
+            ErrorKind::BadDeviceAnswer,
+            format!("the device's answer has more than {METHOD_RESPONSE_BYTES_MAX} bytes"),
+        ));
+    }
+    if !payload.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_err() {
+        return Err(Error::new(
+            ErrorKind::BadDeviceAnswer,
+            "the device's answer is neither JSON nor empty",
+        ));
+    }
+    Ok(())
 }
 
 fn check(request: &MethodRequest) -> Result<(), Error> {
@@ -114,7 +134,7 @@ fn call_error(id: &IdentityId, error: CallError) -> Error {
             ErrorKind::Throttled,
             format!("too many method calls wait for {id}"),
         )
-        .with_code(ErrorCode::ThrottlingException),
+        .with_code(ErrorCode::DeviceMaximumInflightMethodExceeded),
     }
     .with_source(error)
 }

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::redelivery::Redeliveries;
 use super::{Delivery, Persistence, Subscription, SubscriptionSet};
 use crate::activity::LiveActivity;
+use crate::methods::check_answer;
 use crate::twins::TwinKey;
 use crate::{EngineParts, Error, ErrorKind, Twins};
 
@@ -246,7 +247,8 @@ impl Session {
     /// Hands a device's answer to the caller of a method. False when nobody waits for it any more.
     ///
     /// # Errors
-    /// The payload is larger than 128 KiB, or is not JSON.
+    /// The payload is larger than 128 KiB (`TooLarge`), or is not JSON (`BadDeviceAnswer`); the caller is told that
+    /// the answer is bad.
     pub fn answer_method(
         &self,
         now: Timestamp,
@@ -255,24 +257,20 @@ impl Session {
         payload: &[u8],
     ) -> Result<bool, Error> {
         self.parts().live.touch(now);
-        if payload.len() > METHOD_RESPONSE_BYTES_MAX {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                "a method answer has more than 131072 bytes",
-            ));
-        }
-        if !payload.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_err()
-        {
-            return Err(Error::new(
-                ErrorKind::BadDeviceAnswer,
-                "a method answer must be JSON or empty",
-            ));
-        }
         let answer = MethodAnswer {
             status,
             payload: Bytes::copy_from_slice(payload),
         };
-        Ok(self.parts().mailbox.answer(call, answer))
+        // The caller learns of a bad answer at once instead of waiting for a good one.
+        let is_awaited = self.parts().mailbox.answer(call, answer);
+        if payload.len() > METHOD_RESPONSE_BYTES_MAX {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a method answer has more than {METHOD_RESPONSE_BYTES_MAX} bytes"),
+            ));
+        }
+        check_answer(payload)?;
+        Ok(is_awaited)
     }
 
     /// The next queued messages in order that were not handed out on this session, expired ones left out, at most `max`.

@@ -81,15 +81,13 @@ impl LocalBus {
         if connect.is_zero() {
             return None;
         }
-        let found = {
-            let ready = std::pin::pin!(self.ready(key));
-            match futures_util::future::select(ready, (self.timer)(connect)).await {
-                futures_util::future::Either::Left((mailbox, _)) => Some(mailbox),
-                futures_util::future::Either::Right(((), _)) => None,
-            }
-        };
-        self.tidy_waiting(key);
-        found
+        // Dropped after the wait, also when the caller gives up.
+        let _tidy = TidyOnDrop { bus: self, key };
+        let ready = std::pin::pin!(self.ready(key));
+        match futures_util::future::select(ready, (self.timer)(connect)).await {
+            futures_util::future::Either::Left((mailbox, _)) => Some(mailbox),
+            futures_util::future::Either::Right(((), _)) => None,
+        }
     }
 
     async fn call_now(&self, key: &SessionKey, request: MethodRequest) -> Result<MethodAnswer, CallError> {
@@ -102,6 +100,18 @@ impl LocalBus {
         };
         drop(forget);
         result
+    }
+}
+
+/// Whoever waited for a session, or gave up, leaves no waiting place behind.
+struct TidyOnDrop<'a> {
+    bus: &'a LocalBus,
+    key: &'a SessionKey,
+}
+
+impl Drop for TidyOnDrop<'_> {
+    fn drop(&mut self) {
+        self.bus.tidy_waiting(self.key);
     }
 }
 
@@ -188,5 +198,37 @@ impl Bus for LocalBus {
                 mailbox.put(Notice::Close(reason));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
+    use hub_domain::IdentityId;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_that_gives_up_leaves_no_waiting_place_behind() {
+        let bus = LocalBus::new(|_| Box::pin(std::future::pending()));
+        let key = SessionKey { hub: HubNo(1), id: IdentityId::parse("d1").unwrap() };
+        let request = || MethodRequest {
+            name: "m".to_owned(),
+            payload: None,
+            connect: Duration::from_secs(1),
+            response: Duration::from_secs(1),
+        };
+        let mut calls = [bus.call(&key, request()), bus.call(&key, request())];
+        for call in &mut calls {
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert_eq!(bus.shard(&key).waiting.len(), 1);
+        let [first, second] = calls;
+        drop(first);
+        assert_eq!(bus.shard(&key).waiting.len(), 1, "the second still waits");
+        drop(second);
+        assert!(bus.shard(&key).waiting.is_empty());
     }
 }
