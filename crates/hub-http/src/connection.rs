@@ -14,45 +14,57 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-/// Counts the requests of a connection from their heads to the ends of their answers.
+/// Knows the requests of a connection, from their heads to the ends of their answers.
 #[derive(Clone)]
-pub(crate) struct InFlight(Arc<watch::Sender<usize>>);
+pub(crate) struct InFlight(Arc<watch::Sender<Requests>>);
 
 /// One request in progress.
-pub(crate) struct InFlightGuard(Arc<watch::Sender<usize>>);
+pub(crate) struct InFlightGuard(Arc<watch::Sender<Requests>>);
+
+#[derive(Default)]
+struct Requests {
+    /// In progress.
+    open: usize,
+    /// Ever.
+    total: u64,
+}
 
 impl InFlight {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
+        Self(Arc::default())
     }
 
     pub(crate) fn enter(&self) -> InFlightGuard {
-        self.0.send_modify(|count| *count += 1);
+        self.0.send_modify(|requests| {
+            requests.open += 1;
+            requests.total += 1;
+        });
         InFlightGuard(Arc::clone(&self.0))
     }
 
     /// Completes when the connection has had no request for `first` since now, or for `then` since its
     /// last one.
     pub(crate) async fn idle(&self, first: Duration, then: Duration) {
-        let mut count = self.0.subscribe();
-        let mut limit = first;
+        const OURS: &str = "invariant: self holds the sender";
+        let mut requests = self.0.subscribe();
         loop {
-            count
-                .wait_for(|count| *count == 0)
+            let total = requests
+                .wait_for(|requests| requests.open == 0)
                 .await
-                .expect("invariant: self holds the sender");
+                .expect(OURS)
+                .total;
+            let limit = if total == 0 { first } else { then };
             tokio::select! {
                 () = tokio::time::sleep(limit) => return,
-                changed = count.changed() => changed.expect("invariant: self holds the sender"),
+                changed = requests.changed() => changed.expect(OURS),
             }
-            limit = then;
         }
     }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.send_modify(|requests| requests.open -= 1);
     }
 }
 
@@ -200,7 +212,7 @@ mod tests {
         };
         let idle = in_flight.idle(Duration::from_secs(3), Duration::from_secs(9));
         tokio::join!(idle, work);
-        assert_eq!(start.elapsed().as_secs(), 103);
+        assert_eq!(start.elapsed().as_secs(), 109);
     }
 
     #[tokio::test(start_paused = true)]
