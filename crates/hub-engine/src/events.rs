@@ -85,7 +85,7 @@ impl Events {
         self.hubs.log(hub).map(|log| log.head())
     }
 
-    /// The hub's facts after `after`; looks at no more than `max` facts of the installation.
+    /// The hub's facts after `after`; looks at no more than `max` facts of the installation, and at least at one.
     ///
     /// # Errors
     /// Needs `ServiceConnect`.
@@ -97,9 +97,14 @@ impl Events {
         max: usize,
     ) -> Result<FactPage, Error> {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
-        let page = self.store.changes(after, max).await?;
-        let gap = page.first().is_some_and(|(no, _)| no.0 > after.0 + 1);
-        let next = page.last().map_or(after, |(no, _)| *no);
+        // Read first: what was committed by then is in the page, or gone.
+        let head = *self.store.fact_head().borrow();
+        let page = self.store.changes(after, max.max(1)).await?;
+        let gap = match page.first() {
+            Some((no, _)) => no.0 > after.0 + 1,
+            None => head > after,
+        };
+        let next = page.last().map_or(head.max(after), |(no, _)| *no);
         let facts = page
             .into_iter()
             .filter(|(_, fact)| fact.hub == hub)

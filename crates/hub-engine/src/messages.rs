@@ -8,8 +8,8 @@ use hub_domain::limits::{
 };
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::{ErrorCode, Fact, FactKind, HubNo, IdentityId, Permission};
-use hub_storage::Store;
 use hub_storage::store::{MessageNo, Op, OpResult, Unit};
+use hub_storage::{Conflict, Store, StoreError};
 
 use crate::{Error, ErrorKind, OpContext, Registry};
 
@@ -62,7 +62,8 @@ impl Messages {
             at: ctx.now,
             kind: FactKind::MessageQueued,
         };
-        let committed = self.store.submit(Unit::new(op, vec![fact])).await?;
+        let committed = self.store.submit(Unit::new(op, vec![fact])).await;
+        let committed = committed.map_err(|error| write_error(id, error))?;
         match committed.results.first() {
             Some(OpResult::Enqueued(no)) => Ok(*no),
             _ => Err(Error::new(
@@ -88,7 +89,8 @@ impl Messages {
         let op = Op::PurgeMessages {
             identity: stored.ordinal,
         };
-        let committed = self.store.submit(Unit::new(op, vec![fact])).await?;
+        let committed = self.store.submit(Unit::new(op, vec![fact])).await;
+        let committed = committed.map_err(|error| write_error(id, error))?;
         match committed.results.first() {
             Some(OpResult::Purged(count)) => Ok(*count),
             _ => Err(Error::new(
@@ -96,5 +98,13 @@ impl Messages {
                 "storage gave no count for the purge",
             )),
         }
+    }
+}
+
+/// The identity may go between the look at it and the write.
+fn write_error(id: &IdentityId, error: StoreError) -> Error {
+    match error {
+        StoreError::Conflict(Conflict::NotFound) => Error::device_not_found(id).with_source(error),
+        other => other.into(),
     }
 }
