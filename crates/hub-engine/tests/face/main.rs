@@ -3,6 +3,11 @@
 //! Each test has a [`support::World`] of its own: memory storage, the bus of one node, a clock that stands
 //! still unless told otherwise, and randomness from a seed.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a scenario that cannot go on fails its test"
+)]
+
 mod dispatcher;
 mod events;
 mod messages;

@@ -18,8 +18,8 @@ use hub_storage::{Bus, MessageLogs, Store};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub(crate) use device::{Connect, Device, Token, resource};
-pub(crate) use fixtures::{device, edge, host, id, json, key, leaf, members, message, method};
+pub(crate) use device::{Connect, Device, Token};
+pub(crate) use fixtures::{device, edge, host, id, key, leaf, members, message, method};
 use stalling::{Barrier, StallingBus};
 pub(crate) use text::{answer, failure, session_failure};
 

@@ -44,7 +44,7 @@ impl Token<'_> {
 }
 
 /// The path of an identity's own tokens.
-pub(crate) fn resource(host: &str, identity: &str) -> String {
+fn resource(host: &str, identity: &str) -> String {
     match identity.split_once('/') {
         None => format!("{host}/devices/{identity}"),
         Some((device, module)) => format!("{host}/devices/{device}/modules/{module}"),

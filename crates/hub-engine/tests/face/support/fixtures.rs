@@ -23,7 +23,7 @@ pub(crate) fn key(fill: u8) -> SymmetricKey {
     SymmetricKey::from_bytes(&[fill; 32]).unwrap()
 }
 
-pub(crate) fn json(text: &str) -> Value {
+fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 

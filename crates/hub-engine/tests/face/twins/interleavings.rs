@@ -13,7 +13,7 @@ const WRITERS: u64 = 40;
 /// missing, and nobody's failed write may be there.
 async fn scenario(seed: u64) {
     let mut random = Random(seed);
-    let mut world = World::new().await;
+    let world = World::new().await;
     world.given(device("d1")).await;
     let d1 = world.open("d1").await;
     world.store.hold();
