@@ -199,10 +199,14 @@ impl Client {
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|source| self.transport(source))?
+        while let Some(chunk) =
+            response
+                .chunk()
+                .await
+                .map_err(|source| ClientError::Interrupted {
+                    base: self.base.clone(),
+                    source: source.without_url(),
+                })?
         {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(ClientError::TooLong {

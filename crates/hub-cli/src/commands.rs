@@ -35,7 +35,7 @@ pub(crate) async fn execute(
     result.map_err(|failure| explain(failure, &common, variables))
 }
 
-async fn on_hub(
+pub(crate) async fn on_hub(
     command: Command,
     connected: &Connected,
     out: &mut dyn Write,

@@ -138,6 +138,9 @@ fn hint(error: &ClientError) -> Option<&'static str> {
         ClientError::Transport { .. } => Some(
             "is the server running, and does it listen there? with an own certificate, --ca-file names it",
         ),
+        ClientError::Interrupted { .. } => {
+            Some("the server may have stopped; run the command again once it is back")
+        }
         ClientError::Certificate(_)
         | ClientError::Refused { .. }
         | ClientError::NotOurs { .. }

@@ -17,6 +17,15 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// The answer broke off.
+    #[error("the connection to {base} broke")]
+    Interrupted {
+        /// Who was asked.
+        base: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The hub refused.
     #[error("{} ({} {}, request {})", detail.message, detail.code, detail.name, detail.request_id)]
     Refused {
@@ -53,6 +62,7 @@ impl ClientError {
             Self::Refused { detail, .. } => Some(detail),
             Self::Certificate(_)
             | Self::Transport { .. }
+            | Self::Interrupted { .. }
             | Self::NotOurs { .. }
             | Self::BadAnswer { .. }
             | Self::TooLong { .. } => None,

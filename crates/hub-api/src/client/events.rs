@@ -107,7 +107,7 @@ impl EventStream {
                 .response
                 .chunk()
                 .await
-                .map_err(|source| ClientError::Transport {
+                .map_err(|source| ClientError::Interrupted {
                     base: self.base.clone(),
                     source: source.without_url(),
                 })?;
