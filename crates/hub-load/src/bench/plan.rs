@@ -1,0 +1,90 @@
+//! What a run of the measurement does.
+
+use std::time::Duration;
+
+use hub_mqtt::QoS;
+
+use super::publish::Workload;
+use super::{Args, Part};
+use crate::tls::Version;
+
+/// Connections and window of each form of the load.
+const SHAPES: [(usize, u16); 2] = [(64, 32), (4, 128)];
+const BODIES: [usize; 2] = [100, 1_024];
+const QUALITIES: [QoS; 2] = [QoS::AtMostOnce, QoS::AtLeastOnce];
+
+/// Everything that the arguments decide.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) rounds: u16,
+    pub(super) duration: Duration,
+    pub(super) workloads: Vec<Workload>,
+    pub(super) session_counts: Vec<usize>,
+    /// Method calls in a round.
+    pub(super) calls: usize,
+    pub(super) registered: Option<u64>,
+    parts: Vec<Part>,
+}
+
+impl Plan {
+    pub(super) fn of(args: &Args) -> Self {
+        let (rounds, seconds, calls) = if args.quick {
+            (1, 2, 1_000)
+        } else {
+            (3, 3, 5_000)
+        };
+        Self {
+            rounds: args.rounds.unwrap_or(rounds),
+            duration: args.seconds.unwrap_or(Duration::from_secs(seconds)),
+            workloads: if args.quick { quick() } else { all() },
+            session_counts: if args.quick {
+                vec![2_000]
+            } else {
+                vec![2_000, 10_000]
+            },
+            calls,
+            registered: args.registered,
+            parts: args.only.clone(),
+        }
+    }
+
+    pub(super) fn has(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// The most connections of a workload.
+    pub(super) fn connections_max(&self) -> usize {
+        self.workloads
+            .iter()
+            .map(|workload| workload.connections)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+fn all() -> Vec<Workload> {
+    let mut workloads = Vec::new();
+    for qos in QUALITIES {
+        for tls in Version::BOTH {
+            for body_bytes in BODIES {
+                for (connections, window) in SHAPES {
+                    workloads.push(Workload {
+                        connections,
+                        window,
+                        body_bytes,
+                        qos,
+                        tls,
+                    });
+                }
+            }
+        }
+    }
+    workloads
+}
+
+/// One of each quality and form, small bodies, newest TLS.
+fn quick() -> Vec<Workload> {
+    let mut workloads = all();
+    workloads.retain(|workload| workload.body_bytes == BODIES[0] && workload.tls == Version::Tls13);
+    workloads
+}
