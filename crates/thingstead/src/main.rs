@@ -1,6 +1,7 @@
 //! The `thingstead` binary: dispatches to server, command line and load generator; no logic.
 
 mod offline;
+mod seed;
 mod serve;
 
 use clap::Parser;
@@ -11,6 +12,10 @@ use clap::Parser;
 enum Program {
     /// Run the hub in the foreground.
     Serve(serve::Args),
+    /// Run simulated devices against a hub.
+    Sim(hub_load::sim::Args),
+    /// Measure the server, beside mosquitto where that is installed.
+    Bench(hub_load::bench::Args),
     #[command(flatten)]
     Hub(hub_cli::Command),
 }
@@ -18,6 +23,8 @@ enum Program {
 fn main() -> std::process::ExitCode {
     match Program::parse() {
         Program::Serve(args) => serve::run(args),
+        Program::Sim(args) => hub_load::sim::run(&args),
+        Program::Bench(args) => hub_load::bench::run(&args, &seed::Storage),
         Program::Hub(command) => hub_cli::run(command, &offline::DataDirectory),
     }
 }
