@@ -55,13 +55,18 @@ impl Dispatcher {
         let mut head = self.store.fact_head();
         let mut done = self.start;
         loop {
+            let newest = *head.borrow_and_update();
             let page = self.store.changes(done, PAGE).await?;
             for (no, fact) in &page {
                 self.dispatch(fact).await?;
                 done = *no;
             }
-            if page.is_empty() && head.wait_for(|newest| *newest > done).await.is_err() {
-                return Ok(());
+            if page.is_empty() {
+                // What is not there was trimmed, and will not come.
+                done = done.max(newest);
+                if head.wait_for(|newest| *newest > done).await.is_err() {
+                    return Ok(());
+                }
             }
         }
     }
