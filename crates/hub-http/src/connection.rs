@@ -68,6 +68,27 @@ impl Drop for InFlightGuard {
     }
 }
 
+/// Tells answers without an end that their connection is about to close.
+#[derive(Clone)]
+pub(crate) struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    pub(crate) const fn new(closing: watch::Receiver<bool>) -> Self {
+        Self(closing)
+    }
+
+    /// Completes when the connection is to close, or is gone.
+    pub(crate) async fn begun(&mut self) {
+        // An error means that nobody can say it any more.
+        let _ = self.0.wait_for(|closing| *closing).await;
+    }
+
+    /// True when the connection is to close.
+    pub(crate) fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
 /// An answer's body that counts as in progress until it is sent or given up.
 pub(crate) struct TrackedBody {
     body: Body,

@@ -19,9 +19,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use crate::connection::{InFlight, StallGuard, TrackedBody};
+use crate::connection::{Closing, InFlight, StallGuard, TrackedBody};
 use crate::request::Peer;
 use crate::{AdminToken, AppState, HttpConfig, compat, native, page, request};
 
@@ -64,8 +65,9 @@ impl HttpService {
     {
         let config = self.app.config();
         let in_flight = InFlight::new();
-        let service =
-            connection_service(self.router.clone(), Peer::new(peer, sni), in_flight.clone());
+        let closing = watch::Sender::new(false);
+        let context = (Peer::new(peer, sni), Closing::new(closing.subscribe()));
+        let service = connection_service(self.router.clone(), context, in_flight.clone());
         let builder = builder(config);
         let stream = TokioIo::new(StallGuard::new(stream, config.write_timeout));
         let mut connection = Box::pin(builder.serve_connection(stream, service));
@@ -76,6 +78,8 @@ impl HttpService {
             () = shutdown.as_mut() => {}
             () = idle.as_mut() => {}
         }
+        // Answers without an end would hold the connection for as long as they may.
+        closing.send_replace(true);
         connection.as_mut().graceful_shutdown();
         match tokio::time::timeout(config.drain_timeout, connection).await {
             Ok(result) => log_end(peer, result),
@@ -121,7 +125,7 @@ fn builder(config: &HttpConfig) -> Builder<TokioExecutor> {
 
 fn connection_service(
     router: Router,
-    peer: Peer,
+    (peer, closing): (Peer, Closing),
     in_flight: InFlight,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
@@ -133,6 +137,7 @@ fn connection_service(
         let guard = in_flight.enter();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(closing.clone());
         let answer = router.clone().oneshot(request);
         async move { Ok(answer.await?.map(|body| TrackedBody::new(body, guard))) }
     })

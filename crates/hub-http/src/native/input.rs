@@ -51,6 +51,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Document<T> {
                     text,
                 )
             })?;
+        // A sequence would do for a struct: its members in their order, which nobody means.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Failure::invalid("the body must be a JSON object"));
+        }
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| Failure::invalid(format!("the body: {error}")))

@@ -12,6 +12,7 @@ use hub_engine::{Caller, Engine, ErrorKind, OpContext};
 
 use super::Failure;
 use crate::AppState;
+use crate::connection::Closing;
 use crate::request::RequestId;
 
 /// A request whose caller is proved: before its body is read, and before it learns what there is.
@@ -22,6 +23,8 @@ pub(super) struct Scope {
     pub(super) ctx: OpContext,
     /// When the proof ends; the admin token's does not.
     pub(super) expires: Option<Timestamp>,
+    /// Says when the connection is about to close; absent where there is no connection.
+    pub(super) closing: Option<Closing>,
     hub: Option<Arc<Hub>>,
     parameters: BTreeMap<String, String>,
 }
@@ -99,6 +102,7 @@ impl FromRequestParts<AppState> for Scope {
             app: app.clone(),
             ctx,
             expires: proof.expires,
+            closing: parts.extensions.get::<Closing>().cloned(),
             hub: proof.hub,
             parameters,
         })

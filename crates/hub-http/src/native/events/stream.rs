@@ -13,6 +13,7 @@ use super::super::Scope;
 use super::super::failure::detail;
 use super::request::{AtEnd, EventRequest};
 use super::{facts, telemetry};
+use crate::connection::Closing;
 
 /// How long a stream may be silent: readers give up after a few of these.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -110,6 +111,10 @@ impl EventStream {
 
     /// Reads a page, or waits for one.
     async fn read_on(&mut self) {
+        if self.scope.closing.as_ref().is_some_and(Closing::has_begun) {
+            self.ended = true;
+            return;
+        }
         if self.is_expired() {
             return self.end_with(NoticeKind::TokenExpired, None);
         }
@@ -140,10 +145,19 @@ impl EventStream {
                 Source::Facts(reader) => reader.changed().await,
             }
         };
-        match tokio::time::timeout(HEARTBEAT, changed).await {
-            Ok(Ok(())) => Woken::News,
-            Ok(Err(_)) => Woken::Gone,
-            Err(_) => Woken::Silence,
+        let closing = async {
+            match &mut self.scope.closing {
+                Some(closing) => closing.begun().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = changed => match changed {
+                Ok(()) => Woken::News,
+                Err(_) => Woken::Gone,
+            },
+            () = closing => Woken::Gone,
+            () = tokio::time::sleep(HEARTBEAT) => Woken::Silence,
         }
     }
 

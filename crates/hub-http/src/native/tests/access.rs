@@ -1,0 +1,216 @@
+//! Who may do what. Walks the list of operations, so that a new one is tested here too.
+
+use hub_api::native::{BASE_PATH, Needs, OPERATIONS, Operation, Verb};
+use hub_domain::access::DEFAULT_POLICIES;
+use hub_domain::sas::sign_token;
+use hub_domain::{Permission, Permissions, Timestamp};
+
+use super::{Ask, refused, with_device};
+use crate::testing::{Answer, BEGINNING, Installation, token_of};
+
+/// A well-formed call, so that only the caller can be what is wrong. Streams are asked to end at once.
+async fn call(
+    installation: &Installation,
+    operation: &Operation,
+    authorization: Option<String>,
+) -> Answer {
+    let values: Vec<&str> = operation
+        .path_parameters()
+        .map(|name| match name {
+            "hub" => "hub",
+            "device" => "d1",
+            "module" => "m1",
+            other => panic!("a parameter without a value: {other}"),
+        })
+        .collect();
+    let path = operation.path_of(&values);
+    let query = if operation.path.ends_with("/events") {
+        "?follow=false"
+    } else {
+        ""
+    };
+    let path = format!("{}{query}", path.strip_prefix(BASE_PATH).unwrap());
+    Ask::with(operation.verb.as_str(), &path, authorization)
+        .send(installation, body(operation))
+        .await
+}
+
+fn body(operation: &Operation) -> &'static str {
+    match operation.request {
+        None => "",
+        Some("NewHub") => r#"{"name":"other","hostName":"other.test"}"#,
+        Some("DeviceSettings" | "ModuleSettings") if operation.verb == Verb::Put => "{}",
+        Some("DeviceSettings") => r#"{"deviceId":"d2"}"#,
+        Some("ModuleSettings") => r#"{"moduleId":"m2"}"#,
+        Some("TwinChange") => r#"{"tags":{}}"#,
+        Some("MethodCall") => r#"{"methodName":"m"}"#,
+        Some("NewMessage") => "{}",
+        Some(other) => panic!("a request without a body: {other}"),
+    }
+}
+
+fn name(operation: &Operation) -> &'static str {
+    operation.id.as_str()
+}
+
+#[tokio::test]
+async fn no_operation_answers_without_a_caller() {
+    let installation = with_device().await;
+    for operation in OPERATIONS {
+        let answer = call(&installation, operation, None).await;
+        assert_eq!(
+            refused(&answer),
+            "401 IotHubUnauthorized",
+            "{}",
+            name(operation)
+        );
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+}
+
+#[tokio::test]
+async fn no_operation_answers_to_a_wrong_proof() {
+    let installation = with_device().await;
+    let owner = installation.hub.policy("iothubowner").unwrap();
+    let expired = sign_token(
+        "hub.test",
+        &owner.primary,
+        BEGINNING.minus(std::time::Duration::from_secs(600)),
+        Some("iothubowner"),
+    );
+    let other = installation.add_hub("other").await;
+    let proofs = [
+        "Bearer local-admin-token2".to_owned(),
+        "Bearer".to_owned(),
+        "Basic dXNlcjpwYXNz".to_owned(),
+        "SharedAccessSignature nonsense".to_owned(),
+        token_of(&installation.hub, "nobody", &owner.primary),
+        token_of(
+            &installation.hub,
+            "iothubowner",
+            &hub_domain::SymmetricKey::from_bytes(&[1; 32]).unwrap(),
+        ),
+        expired,
+    ];
+    for operation in OPERATIONS {
+        for proof in &proofs {
+            let answer = call(&installation, operation, Some(proof.clone())).await;
+            assert_eq!(
+                answer.status,
+                401,
+                "{} {proof}: {}",
+                name(operation),
+                answer.text()
+            );
+        }
+        let of_other = token_of(
+            &other,
+            "iothubowner",
+            &other.policy("iothubowner").unwrap().primary,
+        );
+        if operation.path.contains("{hub}") {
+            let answer = call(&installation, operation, Some(of_other)).await;
+            assert_eq!(
+                answer.status,
+                401,
+                "another hub's token: {}",
+                name(operation)
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_answers_exactly_the_policies_that_may() {
+    let installation = with_device().await;
+    for operation in OPERATIONS {
+        for (policy, permissions) in DEFAULT_POLICIES {
+            let held = Permissions::of(permissions);
+            let may = match operation.needs {
+                Needs::Admin => false,
+                Needs::AnyPolicy => true,
+                // Counts are for whoever reads devices in one way or the other.
+                Needs::Permission(_) if name(operation) == "getStatistics" => {
+                    held.allows(Permission::RegistryRead) || held.allows(Permission::ServiceConnect)
+                }
+                Needs::Permission(needed) => Permission::ALL
+                    .into_iter()
+                    .any(|permission| permission.as_str() == needed && held.allows(permission)),
+            };
+            let answer = call(&installation, operation, Some(installation.token(policy))).await;
+            if may {
+                assert!(
+                    !matches!(answer.status.as_u16(), 401 | 403),
+                    "{policy} {}: {}",
+                    name(operation),
+                    answer.text()
+                );
+            } else {
+                assert_eq!(
+                    refused(&answer),
+                    "403 GenericForbidden",
+                    "{policy} {}",
+                    name(operation)
+                );
+            }
+            restore(&installation).await;
+        }
+    }
+}
+
+/// Puts back what an allowed deletion took.
+async fn restore(installation: &Installation) {
+    for (path, body) in [
+        ("/hubs/hub/devices", r#"{"deviceId":"d1"}"#),
+        ("/hubs/hub/devices/d1/modules", r#"{"moduleId":"m1"}"#),
+    ] {
+        let answer = Ask::with("POST", path, Some(installation.token("iothubowner")))
+            .send(installation, body)
+            .await;
+        assert!(
+            matches!(answer.status.as_u16(), 201 | 409),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_device_key_opens_nothing() {
+    let installation = with_device().await;
+    let device = super::ask(
+        &installation,
+        "GET",
+        "/hubs/hub/devices/d1",
+        serde_json::Value::Null,
+    )
+    .await
+    .ok();
+    let key = device["authentication"]["symmetricKey"]["primaryKey"]
+        .as_str()
+        .unwrap();
+    let key = hub_domain::SymmetricKey::parse(key).unwrap();
+    let token = sign_token(
+        "hub.test/devices/d1",
+        &key,
+        Timestamp::from_seconds(4_000_000_000),
+        None,
+    );
+    let answer = Ask::with("GET", "/hubs/hub/devices/d1", Some(token))
+        .send(&installation, "")
+        .await;
+    assert_eq!(refused(&answer), "401 IotHubUnauthorized");
+}
+
+#[tokio::test]
+async fn only_the_administrator_learns_which_hubs_there_are() {
+    let installation = with_device().await;
+    let answer = Ask::admin("GET", "/hubs/none")
+        .send(&installation, "")
+        .await;
+    assert_eq!(refused(&answer), "404 GenericNotFound");
+    let answer = Ask::with("GET", "/hubs/none", Some(installation.token("iothubowner")))
+        .send(&installation, "")
+        .await;
+    assert_eq!(refused(&answer), "401 IotHubUnauthorized");
+}
