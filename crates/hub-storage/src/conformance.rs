@@ -2,7 +2,7 @@
 //!
 //! A backend says in [`Backend`] how it is opened and opened again, and gets one test for each law:
 //!
-//! ```ignore
+//! ```text
 //! hub_storage::conformance_tests!(async || Embedded::new());
 //! ```
 //!

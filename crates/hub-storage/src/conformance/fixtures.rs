@@ -268,6 +268,10 @@ pub(super) async fn pages_of_messages(
             .await
             .expect("messages can be read");
         assert!(next.len() <= page, "a page has at most what was asked for");
+        assert!(
+            next.iter().all(|stored| stored.no > after),
+            "a page comes after the one before"
+        );
         if next.is_empty() {
             return all;
         }
@@ -294,6 +298,10 @@ pub(super) async fn pages_of_changes(store: &dyn Store, page: usize) -> Vec<(Fac
             .await
             .expect("changes can be read");
         assert!(next.len() <= page, "a page has at most what was asked for");
+        assert!(
+            next.iter().all(|(no, _)| *no > after),
+            "a page comes after the one before"
+        );
         if next.is_empty() {
             return all;
         }
