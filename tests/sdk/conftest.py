@@ -20,11 +20,11 @@ BEHAVIOUR_WITHIN = 120
 @pytest.fixture(scope="session")
 def shared_hub():
     """One hub for the whole run: starting it costs more than most behaviours."""
-    hub = Hub(pathlib.Path(os.environ["THINGSTEAD_SCRATCH"]) / "hub").start()
+    hub = Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "hub").start()
     # For azure-iot-hub, which has no option of its own.
     os.environ["REQUESTS_CA_BUNDLE"] = hub.authority
     yield hub
-    if os.environ.get("THINGSTEAD_SHOW_LOG"):
+    if os.environ.get("BEHAVIOURS_SHOW_LOG"):
         print(hub.log_tail(200))
     hub.close()
 

@@ -21,7 +21,7 @@ def fresh_hub():
     started = []
 
     def start(wrapper=()):
-        folder = pathlib.Path(os.environ["THINGSTEAD_SCRATCH"]) / f"durability-{next(NUMBERS)}"
+        folder = pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / f"durability-{next(NUMBERS)}"
         hub = Hub(folder, wrapper)
         started.append(hub)
         hub.start()

@@ -15,7 +15,7 @@ STRACE = ["strace", "-f", "-y", "-s", "0", "-e", f"trace={CALLS}", "-e", "signal
 
 
 def test_sync_precedes_acknowledgement(fresh_hub):
-    trace = f"{os.environ['THINGSTEAD_SCRATCH']}/trace"
+    trace = f"{os.environ['BEHAVIOURS_SCRATCH']}/trace"
     hub = fresh_hub(wrapper=[*STRACE, trace])
     device = Service(hub).create()
     client = RawClient(device, token(device.resource(), device.primary), clean=True)

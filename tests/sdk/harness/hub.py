@@ -21,7 +21,7 @@ class Hub:
 
     def __init__(self, folder: pathlib.Path, wrapper=()):
         self.folder = folder
-        self.binary = os.environ["THINGSTEAD_BINARY"]
+        self.binary = os.environ["BEHAVIOURS_BINARY"]
         self.wrapper = list(wrapper)
         self.log = folder.parent / f"{folder.name}.log"
         self.process = None

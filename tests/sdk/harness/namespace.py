@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 HOST = "hub.test"
-MARK = "THINGSTEAD_NAMESPACE"
+MARK = "BEHAVIOURS_NAMESPACE"
 # Proxies, trust stores and credentials of the machine have no meaning inside.
 LEFT_OUT = {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS"}
 

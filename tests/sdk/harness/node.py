@@ -15,16 +15,16 @@ ENDED_WITHIN = 600
 
 def run_node(_part, pick):
     """Runs them and returns the exit status of Node."""
-    sdk = pathlib.Path(os.environ["THINGSTEAD_SDK"])
-    hub = Hub(pathlib.Path(os.environ["THINGSTEAD_SCRATCH"]) / "node").start()
+    sdk = pathlib.Path(os.environ["BEHAVIOURS_SDK"])
+    hub = Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "node").start()
     control = serve_control(hub)
     environment = os.environ | {
         # The only trust store that all parts of the Node SDKs read; Node reads it at its start.
         "NODE_EXTRA_CA_CERTS": hub.authority,
         "NODE_PATH": str(sdk / "node" / "node_modules"),
-        "THINGSTEAD_HUB": json.dumps(hub.shown),
-        "THINGSTEAD_DATA": str(hub.folder),
-        "THINGSTEAD_CONTROL": f"http://127.0.0.1:{control.server_port}",
+        "BEHAVIOURS_HUB": json.dumps(hub.shown),
+        "BEHAVIOURS_DATA": str(hub.folder),
+        "BEHAVIOURS_CONTROL": f"http://127.0.0.1:{control.server_port}",
     }
     command = ["node", f"--test-reporter={HERE / 'reporter.mjs'}", "--test-reporter-destination=stdout"]
     command += [f"--test-name-pattern={pick}"] if pick else []
@@ -38,7 +38,7 @@ def run_node(_part, pick):
         return 1
     finally:
         control.shutdown()
-        if os.environ.get("THINGSTEAD_SHOW_LOG"):
+        if os.environ.get("BEHAVIOURS_SHOW_LOG"):
             print(hub.log_tail(200), flush=True)
         hub.close()
 

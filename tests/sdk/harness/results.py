@@ -22,7 +22,7 @@ def listed(part):
 def record(name, *, passed, seconds, text=""):
     """Adds one result; called from the process that ran the behaviour."""
     row = {"name": name, "passed": passed, "seconds": round(seconds, 2), "text": text}
-    with open(os.environ["THINGSTEAD_RESULTS"], "a", encoding="utf-8") as out:
+    with open(os.environ["BEHAVIOURS_RESULTS"], "a", encoding="utf-8") as out:
         out.write(json.dumps(row) + "\n")
 
 

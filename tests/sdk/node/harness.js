@@ -12,7 +12,7 @@ const { Client, ModuleClient, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Registry, Client: ServiceClient } = require('azure-iothub');
 
-const shown = JSON.parse(process.env.THINGSTEAD_HUB);
+const shown = JSON.parse(process.env.BEHAVIOURS_HUB);
 const owner = shown.connectionStrings.iothubowner;
 const WITHIN_MS = 20_000;
 const LOOK_EVERY_MS = 10;
@@ -167,7 +167,7 @@ const run = promisify(execFile);
 
 /** A command of `thingstead` against this hub. */
 async function thingstead(...args) {
-  const { stdout } = await run(process.env.THINGSTEAD_BINARY, [...args, '--data-dir', process.env.THINGSTEAD_DATA]);
+  const { stdout } = await run(process.env.BEHAVIOURS_BINARY, [...args, '--data-dir', process.env.BEHAVIOURS_DATA]);
   return stdout;
 }
 
@@ -179,7 +179,7 @@ function sendC2d(identity, body, ...flags) {
 /** Restarts the hub: `stop` in the orderly way, `kill` the hard one. Returns when it is ready again. */
 function restart(how) {
   return new Promise((resolve, reject) => {
-    const request = http.request(`${process.env.THINGSTEAD_CONTROL}/${how}`, { method: 'POST' }, (answer) => {
+    const request = http.request(`${process.env.BEHAVIOURS_CONTROL}/${how}`, { method: 'POST' }, (answer) => {
       answer.resume();
       answer.on('end', resolve);
     });
@@ -190,8 +190,8 @@ function restart(how) {
 
 /** The first events of a device or module, read from the hub's log while it grows. */
 async function events(identity, count) {
-  const args = ['events', 'watch', '--from', 'start', '-o', 'json', '--data-dir', process.env.THINGSTEAD_DATA];
-  const watch = spawn(process.env.THINGSTEAD_BINARY, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const args = ['events', 'watch', '--from', 'start', '-o', 'json', '--data-dir', process.env.BEHAVIOURS_DATA];
+  const watch = spawn(process.env.BEHAVIOURS_BINARY, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const found = [];
   readline.createInterface({ input: watch.stdout }).on('line', (line) => {
     const parsed = line.trim() === '' ? { notice: 'alive' } : JSON.parse(line);
@@ -231,15 +231,14 @@ async function setStatus(identity, status) {
   await registry.update({ ...device, status });
 }
 
-/** The status and error code that a call of the service SDK is refused with. */
+/** The status and the error code's name that a call of the service SDK is refused with. */
 async function refusal(promise) {
   try {
     await promise;
   } catch (error) {
-    const status = error.response?.statusCode;
-    const body = typeof error.responseBody === 'string' ? JSON.parse(error.responseBody) : error.responseBody ?? {};
-    const inner = typeof body.Message === 'string' && body.Message.startsWith('{') ? JSON.parse(body.Message) : {};
-    return { status, code: inner.errorCode ?? body.errorCode, name: error.name, error };
+    const body = typeof error.responseBody === 'string' ? JSON.parse(error.responseBody) : error.responseBody;
+    const code = /^ErrorCode:(\w+);/.exec(body?.Message)?.[1];
+    return { status: error.response?.statusCode, code, name: error.name };
   }
   throw new Error('the call was not refused');
 }

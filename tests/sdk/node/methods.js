@@ -39,7 +39,7 @@ behaviour('method_status_is_the_devices_own', async (context) => {
 behaviour('method_to_an_offline_device', async () => {
   const device = await create();
   const { status, code } = await refusal(invoke(device, 'act', null));
-  assert.deepEqual({ status, code }, { status: 404, code: 404103 });
+  assert.deepEqual({ status, code }, { status: 404, code: 'DeviceNotOnline' });
 });
 
 behaviour('method_without_an_answer', async (context) => {
@@ -47,7 +47,7 @@ behaviour('method_without_an_answer', async (context) => {
   const client = await connect(context, device);
   await handle(client, 'act', () => {});
   const { status, code } = await refusal(invoke(device, 'act', null, 5));
-  assert.deepEqual({ status, code }, { status: 504, code: 504101 });
+  assert.deepEqual({ status, code }, { status: 504, code: 'GatewayTimeout' });
 });
 
 behaviour('method_reaches_a_module', async (context) => {

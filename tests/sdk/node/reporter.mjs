@@ -8,7 +8,7 @@ export default async function* report(source) {
     const seconds = data.details.duration_ms / 1000;
     const error = data.details.error;
     const text = passed ? '' : `${(error.cause ?? error).stack ?? error}`;
-    appendFileSync(process.env.THINGSTEAD_RESULTS, `${JSON.stringify({ name: data.name, passed, seconds, text })}\n`);
+    appendFileSync(process.env.BEHAVIOURS_RESULTS, `${JSON.stringify({ name: data.name, passed, seconds, text })}\n`);
     yield passed ? '' : `FAILED ${data.name}\n${text}\n\n`;
   }
 }
