@@ -27,11 +27,14 @@ pub(crate) fn answer<T: Serialize>(
     match format {
         OutputFormat::Table => writeln!(out, "{}", table(value))?,
         OutputFormat::Json => {
-            let text = serde_json::to_string_pretty(value).expect("wire types always serialize");
-            writeln!(out, "{text}")?;
+            writeln!(out, "{}", json(value))?;
         }
     }
     Ok(out.flush()?)
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("invariant: wire types always serialize")
 }
 
 /// Columns with a rule below their names, as `az iot` prints them.

@@ -10,7 +10,7 @@ use super::Common;
 #[derive(Debug, Subcommand)]
 pub enum MessageCommand {
     /// Queue a message for a device
-    Send(MessageSend),
+    Send(Box<MessageSend>),
     /// Empty a device's message queue
     Purge(MessagePurge),
 }

@@ -24,7 +24,7 @@ pub(super) async fn execute(
         MessageCommand::Send(send) => {
             let (device_id, output) = (send.device_id.clone(), send.common.output);
             let sent = client
-                .send_message(hub, &device_id, &message(send)?)
+                .send_message(hub, &device_id, &message(*send)?)
                 .await?;
             render::answer(output, &sent, render::sent_message, out)
         }
