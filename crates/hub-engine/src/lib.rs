@@ -21,6 +21,7 @@ mod maintenance;
 pub mod messages;
 pub mod methods;
 mod registry;
+mod room;
 pub mod sessions;
 mod telemetry;
 mod twins;

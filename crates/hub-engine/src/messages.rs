@@ -11,6 +11,7 @@ use hub_domain::{ErrorCode, Fact, FactKind, HubNo, IdentityId, Permission};
 use hub_storage::store::{MessageNo, Op, OpResult, Unit};
 use hub_storage::{Conflict, Store, StoreError};
 
+use crate::room::check_room;
 use crate::{Error, ErrorKind, OpContext, Registry};
 
 /// Sends to and purges the queues of identities.
@@ -27,7 +28,7 @@ impl Messages {
     /// Queues a message; done when it is durable. A message without an expiry gets one in an hour.
     ///
     /// # Errors
-    /// Needs `ServiceConnect`. Unknown identity; the queue is full (403004); the expiry is past or more than two
+    /// Needs `ServiceConnect`. Unknown identity; the queue is full (403004); the hub's committer has no room; the expiry is past or more than two
     /// days away (403009).
     pub async fn send(
         &self,
@@ -37,6 +38,7 @@ impl Messages {
         mut message: CloudToDeviceMessage,
     ) -> Result<MessageNo, Error> {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
+        check_room(&*self.store)?;
         let expiry = message
             .expiry
             .unwrap_or_else(|| ctx.now.plus(CLOUD_TO_DEVICE_TTL_DEFAULT));

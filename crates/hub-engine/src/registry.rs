@@ -1,5 +1,6 @@
 //! The identity registry: devices and modules.
 
+mod late_modules;
 mod rules;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use hub_storage::{Conflict, StoreError};
 
 use crate::activity::Activities;
 use crate::hubs::random_key;
+use crate::room::check_room;
 use crate::{EngineParts, Error, ErrorKind, OpContext};
 use rules::{
     SYSTEM_MODULES, check, create_error, create_op, created_fact, deleted_fact, edge_scope,
@@ -170,6 +172,7 @@ impl Registry {
         new: NewIdentity,
     ) -> Result<IdentityView, Error> {
         ctx.caller.require(hub, Permission::RegistryWrite)?;
+        check_room(&*self.parts.store)?;
         check(&new)?;
         if new.id.module.as_ref().is_some_and(is_system_module) {
             return Err(Error::new(
@@ -346,6 +349,7 @@ impl Registry {
         if_match: IfMatch,
     ) -> Result<IdentityView, Error> {
         ctx.caller.require(hub, Permission::RegistryWrite)?;
+        check_room(&*self.parts.store)?;
         check(&update)?;
         let mut attempt = 0;
         loop {
@@ -443,6 +447,7 @@ impl Registry {
         if_match: IfMatch,
     ) -> Result<(), Error> {
         ctx.caller.require(hub, Permission::RegistryWrite)?;
+        check_room(&*self.parts.store)?;
         if id.module.as_ref().is_some_and(is_system_module) {
             return Err(
                 Error::new(ErrorKind::NotAllowed, "this module goes with its device")
@@ -453,6 +458,7 @@ impl Registry {
         loop {
             let stored = self.stored(hub, id).await?;
             if_match.check(&stored.identity.etag.0)?;
+            let before = *self.parts.store.fact_head().borrow();
             let modules = match &id.module {
                 None => self.parts.store.modules(hub, &id.device).await?,
                 Some(_) => Vec::new(),
@@ -467,6 +473,11 @@ impl Registry {
                 expected: Some(stored.identity.etag.clone()),
             };
             match self.parts.store.submit(Unit::new(op, facts)).await {
+                Ok(committed) if id.module.is_none() => {
+                    return self
+                        .tell_late_modules(ctx, hub, id, before..committed.last_fact)
+                        .await;
+                }
                 Ok(_) => return Ok(()),
                 Err(error) => attempt = retry(error, &if_match, attempt, id)?,
             }

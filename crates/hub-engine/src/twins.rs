@@ -17,6 +17,7 @@ use hub_storage::store::{Op, Ordinal, Unit};
 use serde_json::{Map, Value};
 
 use crate::registry::retry;
+use crate::room::{check_room, wait_for_room};
 use crate::{Error, ErrorKind, IdentityView, IfMatch, OpContext, Registry};
 use cache::{Base, Decision, Part, TwinCache};
 
@@ -130,6 +131,7 @@ impl Twins {
         write: BackEndWrite,
     ) -> Result<TwinView, Error> {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
+        check_room(&*self.store)?;
         let mut attempt = 0;
         loop {
             let mark = self.cache.read_mark();
@@ -242,6 +244,7 @@ impl Twins {
     ) -> Result<u64, Error> {
         let mut attempt = 0;
         loop {
+            wait_for_room(&*self.store).await;
             let read = if self.cache.holds(key.ordinal) {
                 None
             } else {
