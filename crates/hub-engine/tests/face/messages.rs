@@ -7,6 +7,7 @@ use hub_domain::limits::CLOUD_TO_DEVICE_PENDING_MAX;
 use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage};
 use hub_domain::{IdentityId, Timestamp};
 use hub_engine::{Error, IfMatch, MessageNo};
+use hub_storage::Store as _;
 use hub_storage::memory::Faults as _;
 
 use super::support::{BEGINNING, Device, World, device, id, message};
@@ -478,5 +479,64 @@ async fn a_device_that_is_deleted_while_a_message_is_on_its_way_is_not_found() {
     world.check(
         "send: NotFound 404001
          purge: NotFound 404001",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_ends_are_refused_and_devices_wait_while_too_much_waits_for_the_disk() {
+    let mut world = World::new().await;
+    for text in ["d1", "d2"] {
+        world.given(device(text)).await;
+    }
+    let d1 = world.open("d1").await;
+    let body = "x".repeat(60_000);
+    world.store.hold();
+    let mut sending = Vec::new();
+    while !world.store.backlog().is_full() {
+        let (engine, ctx, hub, message) = (
+            world.engine.clone(),
+            world.owner(),
+            world.hub.no,
+            message(&body),
+        );
+        sending.push(tokio::spawn(async move {
+            engine.messages.send(&ctx, hub, &id("d2"), message).await
+        }));
+        world.idle().await;
+    }
+    world.say_send("send", "d1", message("m")).await;
+    let patch = hub_domain::twin::BackEndPatch::default();
+    let patched = world
+        .engine
+        .twins
+        .patch(&world.owner(), world.hub.no, &id("d1"), patch, IfMatch::Any)
+        .await;
+    world.say_result("patch", patched.map(|_| ()));
+    let created = world
+        .engine
+        .registry
+        .create(&world.owner(), world.hub.no, device("d3"))
+        .await;
+    world.say_result("create", created.map(|_| ()));
+    let reported = super::support::members(r#"{"r":1}"#);
+    let reporting = tokio::spawn(d1.session.patch_reported(world.now(), reported, None));
+    world.idle().await;
+    assert_eq!(
+        world.store.waiting(),
+        sending.len(),
+        "the device's write was not submitted"
+    );
+    world.store.resume();
+    world.say_result("report", reporting.await.unwrap());
+    for sent in sending {
+        assert!(sent.await.unwrap().is_ok());
+    }
+    world.say_send("send", "d1", message("m")).await;
+    world.check(
+        "send: Unavailable 503001
+         patch: Unavailable 503001
+         create: Unavailable 503001
+         report: 2
+         send: ()",
     );
 }

@@ -126,6 +126,7 @@ impl World {
     pub(crate) async fn running() -> Self {
         let mut world = Self::new().await;
         world.run();
+        world.idle().await;
         world
     }
 

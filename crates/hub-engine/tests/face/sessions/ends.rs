@@ -353,3 +353,50 @@ async fn a_module_of_an_edge_device_is_cut_with_it() {
     world.say_notices("hub", &hub);
     world.check("hub is told close Disabled");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_module_created_while_its_device_is_deleted_is_cut_too() {
+    let mut world = World::running().await;
+    world.given(device("d1")).await;
+    world.given(device("d1/old")).await;
+    world.say_facts().await;
+    world.check(
+        "fact created d1 gen1
+         fact created d1/old gen1",
+    );
+    world.store.hold();
+    let (engine, ctx, hub) = (world.engine.clone(), world.owner(), world.hub.no);
+    let creating = {
+        let (engine, ctx) = (engine.clone(), ctx.clone());
+        tokio::spawn(async move { engine.registry.create(&ctx, hub, device("d1/new")).await })
+    };
+    world.idle().await;
+    // The deletion lists the modules before the new one is durable.
+    let deleting = tokio::spawn(async move {
+        engine
+            .registry
+            .delete(
+                &ctx,
+                hub,
+                &crate::support::id("d1"),
+                hub_engine::IfMatch::Any,
+            )
+            .await
+    });
+    world.idle().await;
+    world.store.release(1);
+    creating.await.unwrap().unwrap();
+    let new = world.open("d1/new").await;
+    world.store.resume();
+    deleting.await.unwrap().unwrap();
+    world.idle().await;
+    world.say_notices("new", &new);
+    world.say_facts().await;
+    world.check(
+        "new is told close Deleted
+         fact created d1/new gen1
+         fact deleted d1/old gen1
+         fact deleted d1 gen1
+         fact deleted d1/new gen1",
+    );
+}
