@@ -22,6 +22,7 @@ class RawClient:
     def __init__(self, identity, password, *, clean, within=20):
         self.identity = identity
         self.buffer = b""
+        self.passed_over = []
         self.next_id = 1
         context = ssl.create_default_context(cafile=identity.hub.authority)
         try:
@@ -78,11 +79,16 @@ class RawClient:
         return topic, rest[2:], struct.unpack_from(">H", rest)[0]
 
     def wait_for(self, wanted):
-        """Flags and body of the next packet of a kind; others are passed over."""
+        """Flags and body of the next packet of a kind; others wait for whoever asks for them."""
+        for index, (kind, flags, body) in enumerate(self.passed_over):
+            if kind == wanted:
+                del self.passed_over[index]
+                return flags, body
         while True:
             kind, flags, body = self.read()
             if kind == wanted:
                 return flags, body
+            self.passed_over.append((kind, flags, body))
 
     def read(self):
         while True:

@@ -14,6 +14,8 @@ from .wait import until
 READY_WITHIN = 30.0
 STOPPED_WITHIN = 30.0
 PR_SET_PDEATHSIG = 1
+# For whoever looks for a fault: `BEHAVIOURS_SERVE="--log debug"`.
+MORE_ARGUMENTS = os.environ.get("BEHAVIOURS_SERVE", "").split()
 
 
 class Hub:
@@ -31,7 +33,7 @@ class Hub:
 
     def start(self):
         """Starts the server and returns when it is ready."""
-        arguments = ["serve", "--data-dir", str(self.folder), "--hostname", namespace.HOST]
+        arguments = ["serve", "--data-dir", str(self.folder), "--hostname", namespace.HOST, *MORE_ARGUMENTS]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, self.binary, *arguments],
