@@ -45,7 +45,7 @@ impl Process {
             name,
             log: log.to_owned(),
         };
-        while !listens().is_some_and(|address| TcpStream::connect(address).is_ok()) {
+        while listens().is_none_or(|address| TcpStream::connect(address).is_err()) {
             if process.child.try_wait()?.is_some() {
                 bail!("{name} ended at its start: {}", process.last_words());
             }
