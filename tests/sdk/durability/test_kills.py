@@ -8,7 +8,7 @@ from harness.events import Events
 from harness.wait import until
 from load import Desired, Messages, Receiver, Reported, Telemetry
 
-KILLS = int(os.environ.get("BEHAVIOURS_KILLS", "12"))
+KILLS = int(os.environ.get("BEHAVIOURS_KILLS", "30"))
 # Which acknowledgement each kill waits for. Another seed is another run; a failing one is kept by writing it here.
 SEED = 20
 
