@@ -17,7 +17,11 @@ pub struct Backlog {
 impl Backlog {
     /// An empty backlog that is full at `bytes_max`.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), bytes_max, room: Notify::new() }
+        Self {
+            bytes: AtomicUsize::new(0),
+            bytes_max,
+            room: Notify::new(),
+        }
     }
 
     /// Counts `bytes` that were queued.

@@ -12,7 +12,9 @@ use std::time::Duration;
 use hub_domain::{HubNo, IdentityId};
 
 pub use local::{LocalBus, Timer};
-pub use mailbox::{CALLS_IN_FLIGHT_MAX, Mailbox, MethodAnswer, MethodCall, MethodCallId, NOTICES_MAX, TakesMethods};
+pub use mailbox::{
+    CALLS_IN_FLIGHT_MAX, Mailbox, MethodAnswer, MethodCall, MethodCallId, NOTICES_MAX, TakesMethods,
+};
 
 use crate::Reading;
 
@@ -42,7 +44,11 @@ pub trait Bus: Send + Sync + 'static {
     fn notify(&self, key: &SessionKey, notice: Notice);
 
     /// Calls a method on the session of `key`: waits up to `connect` for one that takes methods, then up to `response` for its answer.
-    fn call<'a>(&'a self, key: &'a SessionKey, request: MethodRequest) -> Reading<'a, Result<MethodAnswer, CallError>>;
+    fn call<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        request: MethodRequest,
+    ) -> Reading<'a, Result<MethodAnswer, CallError>>;
 
     /// Says that the session of `key` may take methods by now, so that waiting calls look again.
     fn methods_changed(&self, key: &SessionKey);

@@ -130,6 +130,7 @@ macro_rules! conformance_tests {
                 a_reopening_keeps_everything
             }
             twins {
+                a_part_written_as_it_is_guards_the_other_part
                 every_kind_of_twin_content_is_kept
                 a_part_of_a_twin_leaves_the_other_parts
             }

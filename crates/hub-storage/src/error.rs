@@ -23,7 +23,9 @@ pub enum StoreError {
 impl StoreError {
     /// An internal error with the text of `error`.
     pub fn internal(error: impl std::fmt::Display) -> Self {
-        Self::Internal { text: error.to_string() }
+        Self::Internal {
+            text: error.to_string(),
+        }
     }
 }
 

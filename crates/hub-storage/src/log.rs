@@ -39,7 +39,8 @@ pub trait MessageLog: Send + Sync + 'static {
 
     /// Messages of a partition from a position on, oldest first. An empty page means the end for the moment.
     /// A position before the oldest kept message means the oldest.
-    fn read(&self, partition: u16, from: Position, limit: ReadLimit) -> Reading<'_, Vec<LogRecord>>;
+    fn read(&self, partition: u16, from: Position, limit: ReadLimit)
+    -> Reading<'_, Vec<LogRecord>>;
 
     /// What a partition holds.
     fn partition(&self, partition: u16) -> Reading<'_, PartitionState>;

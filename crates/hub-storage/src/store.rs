@@ -31,16 +31,30 @@ pub trait Store: Send + Sync + 'static {
     fn twin(&self, hub: HubNo, id: &IdentityId) -> Reading<'_, Option<(StoredIdentity, Twin)>>;
 
     /// Devices in the byte order of their ids, after `after`, at most `max`.
-    fn devices(&self, hub: HubNo, after: Option<&DeviceId>, max: usize) -> Reading<'_, Vec<StoredIdentity>>;
+    fn devices(
+        &self,
+        hub: HubNo,
+        after: Option<&DeviceId>,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredIdentity>>;
 
     /// The modules of a device in the byte order of their ids. Empty also when the device does not exist.
     fn modules(&self, hub: HubNo, device: &DeviceId) -> Reading<'_, Vec<StoredIdentity>>;
 
     /// Queued messages of an identity with a number above `after`, oldest first, at most `max`.
-    fn messages(&self, identity: Ordinal, after: MessageNo, max: usize) -> Reading<'_, Vec<StoredMessage>>;
+    fn messages(
+        &self,
+        identity: Ordinal,
+        after: MessageNo,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredMessage>>;
 
     /// Queued messages that expired at or before `now`, of any hub, at most `max`.
-    fn expired_messages(&self, now: Timestamp, max: usize) -> Reading<'_, Vec<(Ordinal, MessageNo)>>;
+    fn expired_messages(
+        &self,
+        now: Timestamp,
+        max: usize,
+    ) -> Reading<'_, Vec<(Ordinal, MessageNo)>>;
 
     /// Device counts of a hub, from counters kept in the commits.
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics>;
@@ -83,7 +97,11 @@ pub struct Unit {
 impl Unit {
     /// A unit of one write and its facts.
     pub fn new(op: Op, facts: Vec<Fact>) -> Self {
-        Self { op_id: None, ops: vec![op], facts }
+        Self {
+            op_id: None,
+            ops: vec![op],
+            facts,
+        }
     }
 
     /// The approximate size in bytes, for the backlog.
@@ -211,7 +229,9 @@ pub enum Op {
 impl Op {
     fn size(&self) -> usize {
         match self {
-            Self::CreateHub(_) | Self::CreateIdentity { .. } | Self::ReplaceIdentity { .. } => 1_024,
+            Self::CreateHub(_) | Self::CreateIdentity { .. } | Self::ReplaceIdentity { .. } => {
+                1_024
+            }
             Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
             Self::EnqueueMessage { message, .. } => 512 + message.body.len(),
             Self::FlushActivity(entries) => 32 * entries.len(),
@@ -299,7 +319,6 @@ pub enum OpResult {
     /// How many messages were purged.
     Purged(u64),
 }
-
 
 /// Reads one page after another until a page is short. For tools and tests; servers page by request.
 ///

@@ -9,7 +9,9 @@ use std::time::Duration;
 use hub_domain::HubNo;
 use tokio::sync::Notify;
 
-use super::{Bus, CallError, CloseReason, Epoch, Mailbox, MethodAnswer, MethodRequest, Notice, SessionKey};
+use super::{
+    Bus, CallError, CloseReason, Epoch, Mailbox, MethodAnswer, MethodRequest, Notice, SessionKey,
+};
 use crate::Reading;
 
 const SHARDS: usize = 16;
@@ -35,16 +37,27 @@ struct Shard {
 impl LocalBus {
     /// An empty bus that measures deadlines with `timer`.
     pub fn new(timer: Timer) -> Self {
-        Self { shards: Default::default(), hasher: RandomState::new(), next_epoch: AtomicU64::new(1), timer }
+        Self {
+            shards: Default::default(),
+            hasher: RandomState::new(),
+            next_epoch: AtomicU64::new(1),
+            timer,
+        }
     }
 
     fn shard(&self, key: &SessionKey) -> MutexGuard<'_, Shard> {
-        let index = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).expect("below the shard count");
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+        let index = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64)
+            .expect("below the shard count");
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mailbox(&self, key: &SessionKey) -> Option<Arc<Mailbox>> {
-        self.shard(key).sessions.get(key).map(|(_, mailbox)| Arc::clone(mailbox))
+        self.shard(key)
+            .sessions
+            .get(key)
+            .map(|(_, mailbox)| Arc::clone(mailbox))
     }
 
     /// Waits until the session of `key` takes methods. The caller bounds the wait.
@@ -52,7 +65,11 @@ impl LocalBus {
         loop {
             let notify = {
                 let mut shard = self.shard(key);
-                if let Some((_, mailbox)) = shard.sessions.get(key).filter(|(_, mailbox)| mailbox.takes_methods()) {
+                if let Some((_, mailbox)) = shard
+                    .sessions
+                    .get(key)
+                    .filter(|(_, mailbox)| mailbox.takes_methods())
+                {
                     return Arc::clone(mailbox);
                 }
                 Arc::clone(shard.waiting.entry(key.clone()).or_default())
@@ -69,7 +86,11 @@ impl LocalBus {
     /// Forgets the waiting place of `key` when nobody waits there any more.
     fn tidy_waiting(&self, key: &SessionKey) {
         let mut shard = self.shard(key);
-        if shard.waiting.get(key).is_some_and(|notify| Arc::strong_count(notify) == 1) {
+        if shard
+            .waiting
+            .get(key)
+            .is_some_and(|notify| Arc::strong_count(notify) == 1)
+        {
             shard.waiting.remove(key);
         }
     }
@@ -90,14 +111,27 @@ impl LocalBus {
         }
     }
 
-    async fn call_now(&self, key: &SessionKey, request: MethodRequest) -> Result<MethodAnswer, CallError> {
-        let mailbox = self.ready_within(key, request.connect).await.ok_or(CallError::NotOnline)?;
+    async fn call_now(
+        &self,
+        key: &SessionKey,
+        request: MethodRequest,
+    ) -> Result<MethodAnswer, CallError> {
+        let mailbox = self
+            .ready_within(key, request.connect)
+            .await
+            .ok_or(CallError::NotOnline)?;
         let (id, answer) = mailbox.call(request.name, request.payload)?;
-        let forget = ForgetOnDrop { mailbox: &mailbox, id };
-        let result = match futures_util::future::select(answer, (self.timer)(request.response)).await {
-            futures_util::future::Either::Left((answer, _)) => answer.map_err(|_| CallError::NotOnline),
-            futures_util::future::Either::Right(((), _)) => Err(CallError::TimedOut),
+        let forget = ForgetOnDrop {
+            mailbox: &mailbox,
+            id,
         };
+        let result =
+            match futures_util::future::select(answer, (self.timer)(request.response)).await {
+                futures_util::future::Either::Left((answer, _)) => {
+                    answer.map_err(|_| CallError::NotOnline)
+                }
+                futures_util::future::Either::Right(((), _)) => Err(CallError::TimedOut),
+            };
         drop(forget);
         result
     }
@@ -148,7 +182,11 @@ impl Bus for LocalBus {
 
     fn release(&self, key: &SessionKey, epoch: Epoch) -> bool {
         let mut shard = self.shard(key);
-        if shard.sessions.get(key).is_none_or(|(held, _)| *held != epoch) {
+        if shard
+            .sessions
+            .get(key)
+            .is_none_or(|(held, _)| *held != epoch)
+        {
             return false;
         }
         shard.sessions.remove(key);
@@ -166,7 +204,11 @@ impl Bus for LocalBus {
         }
     }
 
-    fn call<'a>(&'a self, key: &'a SessionKey, request: MethodRequest) -> Reading<'a, Result<MethodAnswer, CallError>> {
+    fn call<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        request: MethodRequest,
+    ) -> Reading<'a, Result<MethodAnswer, CallError>> {
         Box::pin(async move { Ok(self.call_now(key, request).await) })
     }
 
@@ -183,7 +225,13 @@ impl Bus for LocalBus {
 
     fn connected_devices(&self, hub: HubNo) -> u64 {
         let count = |shard: &Mutex<Shard>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).connected.get(&hub).copied().unwrap_or(0)
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .connected
+                .get(&hub)
+                .copied()
+                .unwrap_or(0)
         };
         self.shards.iter().map(count).sum()
     }
@@ -192,7 +240,11 @@ impl Bus for LocalBus {
         for shard in &self.shards {
             let mailboxes: Vec<_> = {
                 let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                shard.sessions.values().map(|(_, mailbox)| Arc::clone(mailbox)).collect()
+                shard
+                    .sessions
+                    .values()
+                    .map(|(_, mailbox)| Arc::clone(mailbox))
+                    .collect()
             };
             for mailbox in mailboxes {
                 mailbox.put(Notice::Close(reason));
@@ -203,7 +255,6 @@ impl Bus for LocalBus {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future as _;
     use std::task::{Context, Waker};
 
     use hub_domain::IdentityId;
@@ -213,7 +264,10 @@ mod tests {
     #[test]
     fn a_caller_that_gives_up_leaves_no_waiting_place_behind() {
         let bus = LocalBus::new(|_| Box::pin(std::future::pending()));
-        let key = SessionKey { hub: HubNo(1), id: IdentityId::parse("d1").unwrap() };
+        let key = SessionKey {
+            hub: HubNo(1),
+            id: IdentityId::parse("d1").unwrap(),
+        };
         let request = || MethodRequest {
             name: "m".to_owned(),
             payload: None,
@@ -222,7 +276,11 @@ mod tests {
         };
         let mut calls = [bus.call(&key, request()), bus.call(&key, request())];
         for call in &mut calls {
-            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(
+                call.as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
         }
         assert_eq!(bus.shard(&key).waiting.len(), 1);
         let [first, second] = calls;

@@ -83,7 +83,11 @@ impl Mailbox {
         if std::mem::take(&mut state.message_available) {
             return Poll::Ready(Notice::MessageAvailable);
         }
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+        if !state
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
             state.waker = Some(context.waker().clone());
         }
         Poll::Pending
@@ -100,7 +104,9 @@ impl Mailbox {
             Notice::MessageAvailable => state.message_available = true,
             Notice::ReadTwin => state.collapse_desired(),
             Notice::DesiredChanged { .. } if state.read_twin => return,
-            Notice::DesiredChanged { .. } if state.queue.len() >= NOTICES_MAX => state.collapse_desired(),
+            Notice::DesiredChanged { .. } if state.queue.len() >= NOTICES_MAX => {
+                state.collapse_desired()
+            }
             Notice::DesiredChanged { .. } | Notice::Method(_) => state.queue.push_back(notice),
         }
         let waker = state.waker.take();
@@ -114,7 +120,11 @@ impl Mailbox {
     ///
     /// # Errors
     /// When the session takes no methods, is ending, or has too many calls or notices waiting.
-    pub fn call(&self, name: String, payload: Option<Bytes>) -> Result<(MethodCallId, oneshot::Receiver<MethodAnswer>), CallError> {
+    pub fn call(
+        &self,
+        name: String,
+        payload: Option<Bytes>,
+    ) -> Result<(MethodCallId, oneshot::Receiver<MethodAnswer>), CallError> {
         let mut state = self.state();
         if !state.takes_methods || state.ended || state.close.is_some() {
             return Err(CallError::NotOnline);
@@ -151,7 +161,9 @@ impl Mailbox {
         if state.calls.is_empty() {
             state.calls = HashMap::new();
         }
-        state.queue.retain(|notice| !matches!(notice, Notice::Method(call) if call.id == id));
+        state
+            .queue
+            .retain(|notice| !matches!(notice, Notice::Method(call) if call.id == id));
     }
 
     /// Says whether the session takes methods.
@@ -186,7 +198,8 @@ pub enum TakesMethods {
 
 impl State {
     fn collapse_desired(&mut self) {
-        self.queue.retain(|queued| !matches!(queued, Notice::DesiredChanged { .. }));
+        self.queue
+            .retain(|queued| !matches!(queued, Notice::DesiredChanged { .. }));
         self.read_twin = true;
     }
 }
@@ -203,7 +216,10 @@ mod tests {
     }
 
     fn desired(version: u64) -> Notice {
-        Notice::DesiredChanged { text: Bytes::from_static(b"{}"), version }
+        Notice::DesiredChanged {
+            text: Bytes::from_static(b"{}"),
+            version,
+        }
     }
 
     #[test]
@@ -232,20 +248,44 @@ mod tests {
     #[test]
     fn calls_are_refused_until_subscribed_and_bounded() {
         let mailbox = Mailbox::new();
-        assert_eq!(mailbox.call("m".into(), None).err(), Some(CallError::NotOnline));
+        assert_eq!(
+            mailbox.call("m".into(), None).err(),
+            Some(CallError::NotOnline)
+        );
         mailbox.set_takes_methods(TakesMethods::Yes);
         let mut receivers = Vec::new();
         for _ in 0..CALLS_IN_FLIGHT_MAX {
             receivers.push(mailbox.call("m".into(), None).unwrap());
             next(&mailbox).unwrap();
         }
-        assert_eq!(mailbox.call("m".into(), None).err(), Some(CallError::TooManyInFlight));
+        assert_eq!(
+            mailbox.call("m".into(), None).err(),
+            Some(CallError::TooManyInFlight)
+        );
         let (id, receiver) = receivers.remove(0);
-        assert!(mailbox.answer(id, MethodAnswer { status: 200, payload: Bytes::new() }));
+        assert!(mailbox.answer(
+            id,
+            MethodAnswer {
+                status: 200,
+                payload: Bytes::new()
+            }
+        ));
         assert_eq!(receiver.blocking_recv().unwrap().status, 200);
-        assert!(!mailbox.answer(id, MethodAnswer { status: 200, payload: Bytes::new() }), "answered twice");
+        assert!(
+            !mailbox.answer(
+                id,
+                MethodAnswer {
+                    status: 200,
+                    payload: Bytes::new()
+                }
+            ),
+            "answered twice"
+        );
         mailbox.end();
-        assert!(receivers.remove(0).1.blocking_recv().is_err(), "the caller learns that the session is gone");
+        assert!(
+            receivers.remove(0).1.blocking_recv().is_err(),
+            "the caller learns that the session is gone"
+        );
     }
 
     #[test]

@@ -6,11 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, commit, device, etag, identity, moment, next_back_end, next_section, queued, reopen,
-    store_with_hub, stored, twin,
+    HUB, commit, commit_unit, conflict_of, device, etag, identity, moment, next_back_end,
+    next_section, queued, reopen, store_with_hub, stored, twin,
 };
 use super::text::describe_twin;
-use crate::store::{Op, Subscriptions};
+use crate::Conflict;
+use crate::store::{Op, Subscriptions, Unit};
 
 fn rich_document() -> Map<String, Value> {
     let document = json!({
@@ -216,5 +217,47 @@ pub async fn a_part_of_a_twin_leaves_the_other_parts<B: Backend>(backend: B) {
     assert_eq!(
         (read.message_count, read.subscriptions, read.identity.etag),
         (1, Subscriptions(3), etag("e2"))
+    );
+}
+
+/// A part that is written as it is stays as it is, and guards a write to the other part.
+pub async fn a_part_written_as_it_is_guards_the_other_part<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let d1 = device(&*store, "d1").await;
+    let before = twin(&*store, "d1").await;
+    let guarded = |expected: TwinEtag, mark: u64| Unit {
+        op_id: None,
+        ops: vec![
+            Op::ReplaceReported {
+                identity: d1,
+                next: Box::new(next_section(&before.reported, mark)),
+                expected: before.reported.version,
+            },
+            Op::ReplaceBackEnd {
+                identity: d1,
+                next: Box::new(before.back_end.clone()),
+                expected,
+            },
+        ],
+        facts: Vec::new(),
+    };
+    let wrong = guarded(before.back_end.etag.next(), 1);
+    assert_eq!(
+        conflict_of(store.submit(wrong).await),
+        Conflict::VersionMismatch
+    );
+    assert_eq!(
+        describe_twin(&twin(&*store, "d1").await),
+        describe_twin(&before)
+    );
+
+    commit_unit(&*store, guarded(before.back_end.etag, 2)).await;
+    let after = twin(&*store, "d1").await;
+    assert_eq!(after.back_end, before.back_end);
+    assert_eq!(after.reported, next_section(&before.reported, 2));
+    let (_backend, store) = reopen(backend, store).await;
+    assert_eq!(
+        describe_twin(&twin(&*store, "d1").await),
+        describe_twin(&after)
     );
 }

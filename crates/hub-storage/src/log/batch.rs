@@ -39,7 +39,13 @@ pub struct TelemetrySource {
 impl TelemetrySource {
     /// The encoded form. Parts longer than 65,535 bytes are cut, which ids and model ids never are.
     pub fn encode(&self) -> Bytes {
-        let parts = [&self.device, &self.module, &self.generation, &self.auth_method, &self.model_id];
+        let parts = [
+            &self.device,
+            &self.module,
+            &self.generation,
+            &self.auth_method,
+            &self.model_id,
+        ];
         let mut out = BytesMut::with_capacity(parts.iter().map(|p| p.len() + 2).sum());
         for part in parts {
             let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
@@ -61,7 +67,13 @@ impl TelemetrySource {
             String::from_utf8(text.to_vec()).ok()
         };
         (|| {
-            Some(Self { device: part()?, module: part()?, generation: part()?, auth_method: part()?, model_id: part()? })
+            Some(Self {
+                device: part()?,
+                module: part()?,
+                generation: part()?,
+                auth_method: part()?,
+                model_id: part()?,
+            })
         })()
         .ok_or_else(|| StoreError::internal("a telemetry source in the log cannot be read"))
     }
@@ -101,12 +113,16 @@ pub struct BatchWriter {
 impl BatchWriter {
     /// An empty batch.
     pub const fn new() -> Self {
-        Self { records: Vec::new(), count: 0 }
+        Self {
+            records: Vec::new(),
+            count: 0,
+        }
     }
 
     /// Adds a message: its property bag as received and its body.
     pub fn push(&mut self, flags: RecordFlags, bag: &[u8], body: &[u8]) {
-        self.records.reserve(RECORD_HEAD_BYTES + bag.len() + body.len());
+        self.records
+            .reserve(RECORD_HEAD_BYTES + bag.len() + body.len());
         self.records.put_u8(flags.0);
         self.records.put_u32_le(length_u32(bag.len()));
         self.records.put_u32_le(length_u32(body.len()));
@@ -236,14 +252,26 @@ impl StoredBatch {
         }
         let source = group.split_to(source_bytes);
         let records = group.split_to(records_bytes);
-        Ok(Some(Self { first, enqueued, partition, count, source, records }))
+        Ok(Some(Self {
+            first,
+            enqueued,
+            partition,
+            count,
+            source,
+            records,
+        }))
     }
 
     /// Decodes the messages with a sequence number of at least `from` into `out`, at most `max`.
     ///
     /// # Errors
     /// When the bytes are cut short.
-    pub fn decode(&self, from: u64, max: usize, out: &mut Vec<LogRecord>) -> Result<(), StoreError> {
+    pub fn decode(
+        &self,
+        from: u64,
+        max: usize,
+        out: &mut Vec<LogRecord>,
+    ) -> Result<(), StoreError> {
         let source = Arc::new(TelemetrySource::decode(&self.source)?);
         let mut records = self.records.clone();
         for sequence in (self.first..).take(self.count as usize) {
@@ -259,7 +287,14 @@ impl StoredBatch {
             let bag = records.split_to(bag_bytes);
             let body = records.split_to(body_bytes);
             if sequence >= from && out.len() < max {
-                out.push(LogRecord { sequence, enqueued: self.enqueued, source: Arc::clone(&source), flags, bag, body });
+                out.push(LogRecord {
+                    sequence,
+                    enqueued: self.enqueued,
+                    source: Arc::clone(&source),
+                    flags,
+                    bag,
+                    body,
+                });
             }
         }
         Ok(())
@@ -276,7 +311,11 @@ mod tests {
 
     #[test]
     fn a_group_gives_back_its_batches() {
-        let source = TelemetrySource { device: "d1".into(), generation: "7".into(), ..TelemetrySource::default() };
+        let source = TelemetrySource {
+            device: "d1".into(),
+            generation: "7".into(),
+            ..TelemetrySource::default()
+        };
         let mut writer = BatchWriter::new();
         writer.push(RecordFlags::RETAIN, b"a=1", b"one");
         writer.push(RecordFlags::default(), b"", b"");
@@ -302,7 +341,13 @@ mod tests {
         let mut writer = BatchWriter::new();
         writer.push(RecordFlags::default(), b"a=1", b"body");
         let mut group = Vec::new();
-        writer.take(0, TelemetrySource::default().encode(), Timestamp::from_micros(0)).write_to(&mut group, 0, Timestamp::from_micros(0));
+        writer
+            .take(
+                0,
+                TelemetrySource::default().encode(),
+                Timestamp::from_micros(0),
+            )
+            .write_to(&mut group, 0, Timestamp::from_micros(0));
         for length in 1..group.len() {
             let mut bytes = Bytes::copy_from_slice(&group[..length]);
             assert!(StoredBatch::read(&mut bytes).is_err(), "{length}");
