@@ -195,3 +195,28 @@ async fn facts_of_other_hubs_and_devices_and_earlier_times_are_left_out() {
         ["d1"]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_behind_the_retention_is_told_what_it_missed() {
+    let installation = with_device().await;
+    tokio::time::advance(Duration::from_secs(3 * 24 * 3600)).await;
+    ask(
+        &installation,
+        "POST",
+        "/hubs/hub/devices",
+        json!({ "deviceId": "d2" }),
+    )
+    .await;
+    let chores = tokio::time::sleep(Duration::from_secs(90));
+    installation.engine.run(chores).await.unwrap();
+    let source = "source=deviceLifecycleEvents";
+    let lines = all(&installation, &format!("{source}&from=offset:1")).await;
+    let expected =
+        json!({ "notice": "behindRetention", "expectedOffset": "1", "resumedOffset": "3" });
+    assert_eq!(
+        (lines.len(), &lines[0], &lines[1]["deviceId"]),
+        (2, &expected, &json!("d2"))
+    );
+    let whole = all(&installation, &format!("{source}&from=start")).await;
+    assert_eq!(whole.len(), 1, "from the start there is nothing to miss");
+}

@@ -212,6 +212,28 @@ async fn a_long_log_is_read_in_order_and_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chunk_is_bounded_however_much_there_is() {
+    let installation = with_device().await;
+    let session = connect(&installation, "d1").await;
+    let body = "x".repeat(16 * 1024);
+    for _ in 0..16 {
+        send(&session, &[("", body.as_str()); 16]).await;
+    }
+    let mut stream = Stream::of_admin(&installation, "from=start&follow=false").await;
+    let (mut chunks, mut bytes) = (0, 0);
+    while let Some(frame) = http_body_util::BodyExt::frame(&mut stream.body).await {
+        let chunk = frame.unwrap().into_data().unwrap();
+        assert!(chunk.len() < 512 * 1024, "{}", chunk.len());
+        chunks += 1;
+        bytes += chunk.len();
+    }
+    assert!(
+        bytes > 256 * 16 * 1024 && chunks > 8,
+        "{bytes} bytes in {chunks} chunks"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_behind_the_retention_is_told_what_it_missed() {
     let installation = with_device().await;
     let session = connect(&installation, "d1").await;
