@@ -124,7 +124,7 @@ pub enum ConfigError {
 }
 
 /// Variables of the commands, which the server leaves alone.
-const OTHER_VARIABLES: [&str; 1] = ["THINGSTEAD_CONNECTION_STRING"];
+const OTHER_VARIABLES: [&str; 2] = ["THINGSTEAD_CONNECTION_STRING", "THINGSTEAD_DATA_DIR"];
 
 impl Default for Config {
     fn default() -> Self {

@@ -1,5 +1,7 @@
 //! Logs on standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -13,6 +15,7 @@ pub(crate) fn init(log: &Log) -> Result<(), String> {
         .map_err(|error| format!("log.filter is not valid: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let begun = match log.format {
         LogFormat::Text => builder.with_target(false).try_init(),
