@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -20,9 +21,9 @@ def fresh_hub():
     """Starts hubs on new data, one at a time, for they take the real ports."""
     started = []
 
-    def start(wrapper=()):
-        folder = pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / f"durability-{next(NUMBERS)}"
-        hub = Hub(folder, wrapper)
+    def start(wrapper=(), on=None):
+        folder = on or pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"])
+        hub = Hub(folder / f"durability-{next(NUMBERS)}", wrapper)
         started.append(hub)
         hub.start()
         os.environ["REQUESTS_CA_BUNDLE"] = hub.authority
@@ -31,3 +32,13 @@ def fresh_hub():
     yield start
     for hub in started:
         hub.close()
+
+
+@pytest.fixture
+def small_disk():
+    """A file system of 320 MiB, of which the hub leaves 256 MiB free: in memory, gone with the namespace."""
+    folder = pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "small-disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=320m", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
