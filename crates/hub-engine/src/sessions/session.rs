@@ -9,7 +9,7 @@ use hub_domain::limits::METHOD_RESPONSE_BYTES_MAX;
 use hub_domain::twin::Twin;
 use hub_domain::{HubNo, IdentityId, Timestamp};
 use hub_storage::bus::{
-    Epoch, Mailbox, MethodAnswer, MethodCallId, Notice, SessionKey, TakesMethods,
+    CloseReason, Epoch, Mailbox, MethodAnswer, MethodCallId, Notice, SessionKey, TakesMethods,
 };
 use hub_storage::log::{Appended, BatchWriter, RecordFlags};
 use hub_storage::store::{Committed, MessageNo, Op, Ordinal, Outcome, StoredMessage, Unit};
@@ -137,6 +137,11 @@ impl Session {
     /// What the hub has for the device. [`Notice::Close`] is repeated until the session is dropped.
     pub fn poll_notice(&self, context: &mut Context<'_>) -> Poll<Notice> {
         self.parts().mailbox.poll_next(context)
+    }
+
+    /// Only whether the session has to close, for a head whose device reads too slowly to be told anything else.
+    pub fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
+        self.parts().mailbox.poll_close(context)
     }
 
     /// True when the log has no room and the socket should not be read.

@@ -187,16 +187,21 @@ impl Connection {
 
     fn poll_work(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
         self.poll_timer(context)?;
-        self.poll_notices(context)?;
         for _ in 0..READS_PER_POLL {
+            self.poll_notices(context)?;
             self.poll_answers(context)?;
             self.poll_messages(context)?;
+            let held_back = self.is_reader_slow();
             self.poll_write(context)?;
+            if held_back && !self.is_reader_slow() {
+                // What was held back for a slow reader has no wake-up of its own.
+                continue;
+            }
             if self.poll_read(context)?.is_pending() {
                 return Ok(());
             }
         }
-        // There may be more to read: let others have a turn first.
+        // There may be more to do: let others have a turn first.
         context.waker().wake_by_ref();
         self.poll_answers(context)?;
         self.poll_write(context)

@@ -83,13 +83,17 @@ impl Mailbox {
         if std::mem::take(&mut state.message_available) {
             return Poll::Ready(Notice::MessageAvailable);
         }
-        if !state
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(context.waker()))
-        {
-            state.waker = Some(context.waker().clone());
+        state.wait(context);
+        Poll::Pending
+    }
+
+    /// Only whether the session has to close, for one that cannot take anything else at the moment.
+    pub fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.state();
+        if let Some(reason) = state.close {
+            return Poll::Ready(reason);
         }
+        state.wait(context);
         Poll::Pending
     }
 
@@ -197,6 +201,16 @@ pub enum TakesMethods {
 }
 
 impl State {
+    fn wait(&mut self, context: &Context<'_>) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
+            self.waker = Some(context.waker().clone());
+        }
+    }
+
     fn collapse_desired(&mut self) {
         self.queue
             .retain(|queued| !matches!(queued, Notice::DesiredChanged { .. }));
@@ -233,6 +247,19 @@ mod tests {
         assert_eq!(next(&mailbox), None);
         mailbox.put(desired(100));
         assert_eq!(next(&mailbox), Some(desired(100)));
+    }
+
+    #[test]
+    fn who_takes_nothing_else_still_hears_of_closing() {
+        let mailbox = Mailbox::new();
+        let context = &mut Context::from_waker(Waker::noop());
+        mailbox.put(desired(1));
+        assert!(mailbox.poll_close(context).is_pending());
+        mailbox.put(Notice::Close(CloseReason::Deleted));
+        assert_eq!(
+            mailbox.poll_close(context),
+            Poll::Ready(CloseReason::Deleted)
+        );
     }
 
     #[test]

@@ -19,7 +19,10 @@ const TOPIC_BYTES_MAX: usize = 65_535;
 impl Connection {
     /// Takes what the hub has for the device, unless it reads too slowly; closing is always taken.
     pub(super) fn poll_notices(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
-        while let Poll::Ready(notice) = self.session.poll_notice(context) {
+        while !self.is_reader_slow() {
+            let Poll::Ready(notice) = self.session.poll_notice(context) else {
+                return Ok(());
+            };
             match notice {
                 Notice::Close(reason) => return Err(cause_of(reason)),
                 Notice::DesiredChanged { text, version } => self.deliver_desired(&text, version),
@@ -28,7 +31,10 @@ impl Connection {
                 Notice::Method(call) => self.deliver_method(&call),
             }
         }
-        Ok(())
+        match self.session.poll_close(context) {
+            Poll::Ready(reason) => Err(cause_of(reason)),
+            Poll::Pending => Ok(()),
+        }
     }
 
     fn deliver_desired(&mut self, text: &Bytes, version: u64) {
