@@ -218,6 +218,24 @@ pub async fn too_many_bytes_are_trimmed_oldest_first<B: Backend>(backend: B) {
         );
         assert_eq!(sequences(&records), (first..6).collect::<Vec<_>>());
     }
+    // The bucket that is written to cannot go, or the newest messages would go unread.
+    let tiny = Hub {
+        no: OTHER_HUB,
+        retention_bytes_max: 1,
+        ..hub
+    };
+    let log = open(&backend, &tiny);
+    append_days(&*log, 0..3, "body").await;
+    log.trim(moment(2 * DAY))
+        .await
+        .expect("a log can be trimmed");
+    for partition in [0, 1] {
+        assert_eq!(
+            sequences(&whole(&*log, partition).await),
+            [2],
+            "the newest day stays"
+        );
+    }
 }
 
 /// Also when no message is left, and after a reopening.
@@ -229,6 +247,12 @@ pub async fn numbers_go_on_when_everything_was_trimmed<B: Backend>(backend: B) {
         .expect("a log can be trimmed");
     let after = state(&*log, 0).await;
     assert_eq!((after.next, after.last_enqueued), (2, moment(DAY)));
+    let left = sequences(&whole(&*log, 0).await);
+    assert_eq!(
+        left.first().copied().unwrap_or(after.next),
+        after.first,
+        "an empty partition begins at its next message"
+    );
     drop(log);
     let backend = again(backend).await;
     let log = super::fixtures::log(&backend);
