@@ -91,18 +91,20 @@ pub trait Seed {
 #[must_use]
 pub fn run(args: &Args, seeder: &dyn Seed) -> ExitCode {
     drop(rlimit::increase_nofile_limit(u64::MAX));
-    let report = on_core(LOAD_CORE, || measure(args, seeder))
+    // Read before this thread is bound, or there would seem to be one core.
+    let machine = Machine::read();
+    let report = on_core(LOAD_CORE, || measure(args, seeder, machine.clone()))
         // On one core both share it, and the report says so.
-        .unwrap_or_else(|_| measure(args, seeder));
+        .unwrap_or_else(|_| measure(args, seeder, machine));
     match report.and_then(|report| report.print(args.output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
 }
 
-fn measure(args: &Args, seeder: &dyn Seed) -> Result<Report> {
+fn measure(args: &Args, seeder: &dyn Seed, machine: Machine) -> Result<Report> {
     let bench = Bench::prepare(args, seeder)?;
-    let mut report = Report::new(Machine::read(), &bench.plan, bench.mosquitto.clone());
+    let mut report = Report::new(machine, &bench.plan, bench.mosquitto.clone());
     if bench.plan.has(Part::Start) {
         start::measure(&bench, &mut report)?;
     }
