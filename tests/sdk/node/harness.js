@@ -144,6 +144,7 @@ async function until(condition, what, within = WITHIN_MS) {
 class Waiting {
   constructor() {
     this.items = [];
+    this.bodies = new Set();
   }
 
   put(item) {
@@ -153,6 +154,16 @@ class Waiting {
   async take(what, within) {
     await until(() => this.items.length > 0, what, within);
     return this.items.shift();
+  }
+
+  /** The message with that body. Delivery is at least once: those that came before may come again in front of it. */
+  async takeBody(wanted) {
+    for (;;) {
+      const body = (await this.take(`message ${wanted}`)).data.toString();
+      if (body === wanted) break;
+      if (!this.bodies.has(body)) throw new Error(`${body} came instead of ${wanted}`);
+    }
+    this.bodies.add(wanted);
   }
 }
 

@@ -102,6 +102,7 @@ class Recorder:
         self.patches = queue.Queue()
         self.messages = queue.Queue()
         self.methods = queue.Queue()
+        self.bodies = []
 
     def desired(self):
         self.client.on_twin_desired_properties_patch_received = self.patches.put
@@ -131,6 +132,16 @@ def take(waiting, what, within=WITHIN):
         return waiting.get(timeout=within)
     except queue.Empty:
         raise AssertionError(f"not within {within:g} s: {what}") from None
+
+
+def take_message(recorder, body):
+    """The message with that body. Delivery is at least once: those that came before may come again in front of it."""
+    while True:
+        message = take(recorder.messages, f"message {body}")
+        if message.data.decode() == body:
+            recorder.bodies.append(body)
+            return message
+        assert message.data.decode() in recorder.bodies, f"{message.data} came instead of {body}"
 
 
 def authority_text(hub):
