@@ -15,22 +15,30 @@ STRACE = ["strace", "-f", "-y", "-s", "0", "-e", f"trace={CALLS}", "-e", "signal
 
 
 def test_sync_precedes_acknowledgement(fresh_hub):
-    trace = f"{os.environ['BEHAVIOURS_SCRATCH']}/trace"
+    check(trace_of(fresh_hub, send_groups, "log"))
+
+
+def test_sync_precedes_a_twins_answer(fresh_hub):
+    check(trace_of(fresh_hub, patch_twin, "store.db"))
+
+
+def trace_of(fresh_hub, work, path):
+    """The order of writes to a file or folder of the hub's data, of its syncs and of answers, while a client works."""
+    trace = f"{os.environ['BEHAVIOURS_SCRATCH']}/trace-{path}"
     hub = fresh_hub(wrapper=[*STRACE, trace])
     device = Service(hub).create()
     client = RawClient(device, token(device.resource(), device.primary), clean=True)
-    topic = f"devices/{device.device}/messages/events/"
-    send_groups(client, topic)
+    work(client)
     client.close()
-    pid = json.loads((hub.folder / "run.json").read_text())["pid"]
-    os.kill(pid, signal.SIGTERM)
+    os.kill(json.loads((hub.folder / "run.json").read_text())["pid"], signal.SIGTERM)
     hub.process.wait(30)
-    events = order_of(open(trace, encoding="utf-8", errors="replace"), str(hub.folder / "log"))
-    check(events)
+    with open(trace, encoding="utf-8", errors="replace") as lines:
+        return order_of(lines, str(hub.folder / path))
 
 
-def send_groups(client, topic):
+def send_groups(client):
     """The client waits for every acknowledgement before the next group, so that groups do not overlap."""
+    topic = f"devices/{client.identity.device}/messages/events/"
     for number in range(ROUNDS):
         wanted = set(client.publish_many(topic, [f"{number}-{index}".encode() for index in range(GROUP)]))
         got = set()
@@ -38,8 +46,17 @@ def send_groups(client, topic):
             got.add(client.read_puback())
 
 
-def order_of(lines, folder):
-    """The trace as letters: W a write to the log, S a sync of the log that has returned, A a write to a socket.
+def patch_twin(client):
+    """One reported patch after the other."""
+    client.subscribe("$iothub/twin/res/#")
+    for number in range(ROUNDS):
+        client.publish(f"$iothub/twin/PATCH/properties/reported/?$rid={number}", b'{"number":%d}' % number)
+        topic, _, _ = client.read_publish()
+        assert topic.startswith("$iothub/twin/res/204/"), topic
+
+
+def order_of(lines, path):
+    """The trace as letters: W a write to the data, S a sync of it that has returned, A a write to a socket.
 
     A call that another thread interrupts stands in two lines. A write counts from its first one and a sync from its
     last one, which is the reading that is least kind to the hub.
@@ -53,7 +70,7 @@ def order_of(lines, folder):
         if resumed:
             letter = begun.pop(thread, None)
         else:
-            letter = letter_of(rest, folder)
+            letter = letter_of(rest, path)
             if "<unfinished ...>" in rest and letter == "S":
                 begun[thread] = letter
                 continue
@@ -62,12 +79,12 @@ def order_of(lines, folder):
     return "".join(letters)
 
 
-def letter_of(call, folder):
+def letter_of(call, path):
     match = re.match(r"(\w+)\(\d+<([^>]*)>", call)
     if match is None:
         return None
     name, target = match.groups()
-    if target.startswith(folder):
+    if target.startswith(path):
         if "sync" in name:
             return "S"
         # A checkpoint copies what was synced before; the group itself goes to the write-ahead log.
