@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hub_domain::message::telemetry_size;
 use hub_domain::sas::SasToken;
 use hub_domain::{HostName, IdentityId};
 use hub_engine::sessions::{Credential, OpenRequest, Opened, Persistence};
@@ -171,13 +172,18 @@ async fn accept(engine: &Arc<Engine>, connect: &Connect<'_>) -> Result<Accepted,
     let topics = Topics::new(&user_name.id);
     let will = match connect.will {
         None => None,
-        Some(will) => Some(Will {
-            bag: will_bag(&topics, will.topic)
-                .map_err(|error| Refused::new(Refusal::NotAuthorized, error))?
-                .into(),
-            payload: will.payload.into(),
-            retain: will.retain,
-        }),
+        Some(will) => {
+            let bag = will_bag(&topics, will.topic)
+                .map_err(|error| Refused::new(Refusal::NotAuthorized, error))?;
+            // Nobody can be told later that the will cannot be stored.
+            telemetry_size(bag, will.payload.len())
+                .map_err(|error| Refused::new(Refusal::NotAuthorized, error))?;
+            Some(Will {
+                bag: bag.into(),
+                payload: will.payload.into(),
+                retain: will.retain,
+            })
+        }
     };
     let request = OpenRequest {
         hub,
