@@ -1,0 +1,17 @@
+//! The MQTT gateway as devices see it: real loopback sockets, TLS, an engine in memory.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a scenario that cannot go on fails its test"
+)]
+
+mod admission;
+mod bad_input;
+mod connect;
+mod ending;
+mod messages;
+mod methods;
+mod slow_reader;
+mod support;
+mod telemetry;
+mod twins;
