@@ -102,10 +102,12 @@ async fn disabling_a_device_ends_it_and_its_modules() {
     hub.given("d1/m1").await;
     hub.given("d2").await;
     let mut device = hub.connect("d1").await;
+    let mut module = hub.connect("d1/m1").await;
     let mut other = hub.connect("d2").await;
     hub.disable("d1").await;
     device.check_closed().await;
-    hub.check_ended("identity_changed 1").await;
+    module.check_closed().await;
+    hub.check_ended("identity_changed 2").await;
     other.ping().await;
 }
 
