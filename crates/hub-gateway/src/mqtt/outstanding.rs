@@ -55,6 +55,12 @@ impl Outstanding {
         self.add(work, messages, bytes);
     }
 
+    /// Adds work that is begun when its turn comes: a read, which must see the writes before it, and whose answer must
+    /// not be held in memory behind them.
+    pub(super) fn push_read(&mut self, work: BoxFuture<'static, Answer>) {
+        self.add(Work::UnderWay(work), 1, 0);
+    }
+
     /// Adds an answer that only waits for its turn.
     pub(super) fn push_done(&mut self, answer: Vec<u8>) {
         let bytes = answer.len();
@@ -128,5 +134,33 @@ mod tests {
         );
         assert_eq!(outstanding.poll_next(&mut context), Poll::Ready(None));
         assert_eq!(outstanding.load(), (0, 0));
+    }
+
+    #[test]
+    fn a_read_begins_after_what_was_pushed_before_it() {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut outstanding = Outstanding::default();
+        let (first, wait) = oneshot::channel::<()>();
+        let (begun, mut has_begun) = oneshot::channel::<()>();
+        outstanding.push(wait.map(|_| Ok(vec![1])).boxed(), 1, 0, &mut context);
+        outstanding.push_read(
+            async move {
+                begun
+                    .send(())
+                    .map(|()| vec![2])
+                    .map_err(|()| CloseCause::Shutdown)
+            }
+            .boxed(),
+        );
+        assert!(outstanding.poll_next(&mut context).is_pending());
+        assert!(has_begun.try_recv().is_err());
+        first.send(()).unwrap();
+        for answer in [vec![1], vec![2]] {
+            assert_eq!(
+                outstanding.poll_next(&mut context),
+                Poll::Ready(Some(Ok(answer)))
+            );
+        }
+        assert_eq!(has_begun.try_recv(), Ok(()));
     }
 }

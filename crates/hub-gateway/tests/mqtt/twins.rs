@@ -177,3 +177,22 @@ async fn many_reads_in_one_write_are_all_answered() {
     client.send(&bytes).await;
     client.check(&expected.join("\n")).await;
 }
+
+#[tokio::test]
+async fn a_read_shows_the_patches_that_came_before_it() {
+    let hub = Hub::with_device().await;
+    let mut client = hub.connect("d1").await;
+    client.ask(subscribe(1, &[ANSWERS]), "suback 1 [1]").await;
+    hub.store.hold();
+    let mut bytes = publish(0, PATCH, br#"{"a":1}"#);
+    bytes.extend(publish(0, GET, b""));
+    client.send(&bytes).await;
+    client.check_quiet().await;
+    hub.store.resume();
+    client
+        .check(
+            r#"$iothub/twin/res/204/?$rid=p&$version=2:
+             $iothub/twin/res/200/?$rid=g: {"desired":{"$version":1},"reported":{"a":1,"$version":2}}"#,
+        )
+        .await;
+}

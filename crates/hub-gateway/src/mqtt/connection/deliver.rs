@@ -26,7 +26,7 @@ impl Connection {
             match notice {
                 Notice::Close(reason) => return Err(cause_of(reason)),
                 Notice::DesiredChanged { text, version } => self.deliver_desired(&text, version),
-                Notice::ReadTwin => self.read_twin(context),
+                Notice::ReadTwin => self.read_twin(),
                 Notice::MessageAvailable => self.messages_wanted = true,
                 Notice::Method(call) => self.deliver_method(&call),
             }
@@ -44,7 +44,7 @@ impl Connection {
     }
 
     /// The device missed patches: it gets the whole desired section as one.
-    fn read_twin(&mut self, context: &mut Context<'_>) {
+    fn read_twin(&mut self) {
         if !self.session.subscriptions().has(Subscription::Desired) {
             return;
         }
@@ -68,7 +68,7 @@ impl Connection {
             }
             Ok(out)
         };
-        self.outstanding.push(Box::pin(work), 1, 0, context);
+        self.outstanding.push_read(Box::pin(work));
     }
 
     fn deliver_method(&mut self, call: &MethodCall) {

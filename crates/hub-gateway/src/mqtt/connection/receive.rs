@@ -207,7 +207,7 @@ impl Connection {
         let ack = publish.delivery.id();
         match published {
             Published::Telemetry { .. } => {}
-            Published::TwinGet { request_id } => self.get_twin(request_id, ack, context),
+            Published::TwinGet { request_id } => self.get_twin(request_id, ack),
             Published::TwinPatch {
                 request_id,
                 version,
@@ -221,7 +221,7 @@ impl Connection {
         Ok(())
     }
 
-    fn get_twin(&mut self, request_id: &str, ack: Option<PacketId>, context: &mut Context<'_>) {
+    fn get_twin(&mut self, request_id: &str, ack: Option<PacketId>) {
         // The vendor answers subscribers only; Python asks once before it subscribes.
         if !self.session.subscriptions().has(Subscription::TwinAnswers) {
             self.outstanding.push_done(ack_bytes(ack));
@@ -241,7 +241,7 @@ impl Connection {
             }
             Ok(out)
         };
-        self.outstanding.push(Box::pin(work), 1, 0, context);
+        self.outstanding.push_read(Box::pin(work));
     }
 
     fn patch_reported(
