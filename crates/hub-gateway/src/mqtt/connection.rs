@@ -88,6 +88,8 @@ pub(super) struct Connection {
     /// Time without a packet after which the client is gone; `None` when it asked for no limit.
     silence_max: Option<Duration>,
     last_packet: Instant,
+    /// The hub itself does not read, so the client cannot be called silent.
+    is_read_paused: bool,
     expires: Instant,
     timer: Pin<Box<Sleep>>,
 }
@@ -115,6 +117,7 @@ impl Connection {
                 .keep_alive
                 .timeout(KeepAlive::TIMEOUT_MAX, ZeroKeepAlive::Longest),
             last_packet: now,
+            is_read_paused: false,
             // Token lifetimes are bounded by what a timer takes: a year is as good as any.
             expires: now + until_expiry.min(Duration::from_secs(365 * 24 * 3600)),
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -214,6 +217,9 @@ impl Connection {
             if now >= self.expires {
                 return Err(CloseCause::TokenExpired);
             }
+            if self.is_read_paused {
+                self.last_packet = now;
+            }
             let silence_end = self.silence_max.map(|silence| self.last_packet + silence);
             if silence_end.is_some_and(|end| now >= end) {
                 return Err(CloseCause::KeepAlive);
@@ -264,8 +270,11 @@ impl Connection {
     /// Reads once, unless too much is unanswered already. Pending when there is nothing to read or it must wait.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, CloseCause> {
         if self.must_not_read(context) {
+            // A client that does not read its answers is not spared.
+            self.is_read_paused = !self.is_reader_slow();
             return Ok(Poll::Pending);
         }
+        self.is_read_paused = false;
         READ_BUFFER.with_borrow_mut(|shared| {
             let mut buffer = ReadBuf::new(shared);
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {

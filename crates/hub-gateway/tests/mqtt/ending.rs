@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use hub_storage::memory::Faults as _;
+use tokio::time::{Instant, timeout};
 
-use crate::support::{BEGINNING, Hub, Login, disconnect, publish, token};
+use crate::support::{BEGINNING, Hub, Login, QUIET, disconnect, pingreq, publish, token};
 
 #[tokio::test]
 async fn silence_of_one_and_a_half_keep_alives_ends_the_connection() {
@@ -141,4 +142,40 @@ async fn nothing_is_taken_after_disconnect() {
     }
     hub.check_ended("client_disconnect 1").await;
     assert_eq!(hub.telemetry().await, "d1 [] before");
+}
+
+#[tokio::test]
+async fn a_hub_that_cannot_read_does_not_take_its_client_for_silent() {
+    let hub = Hub::with_device().await;
+    let login = Login {
+        keep_alive: 1,
+        ..Login::of("d1")
+    };
+    let mut client = hub.open(login).await;
+    hub.log.hold();
+    // As much as a connection may have unanswered: from here on the hub does not read.
+    let mut expected = Vec::new();
+    for number in 1..=256 {
+        client
+            .send(&publish(number, "devices/d1/messages/events/", b"1"))
+            .await;
+        expected.push(format!("puback {number}"));
+    }
+    let (began, mut got) = (Instant::now(), Vec::new());
+    while began.elapsed() < Duration::from_millis(2_500) {
+        client.send(&pingreq()).await;
+        expected.push("pingresp".to_owned());
+        // The first ping may have come in one read with the last message.
+        got.extend(timeout(QUIET, client.next()).await);
+    }
+    hub.check_ended("").await;
+    hub.log.resume();
+    expected.sort();
+    while got.len() < expected.len() {
+        got.push(client.next().await);
+    }
+    got.sort();
+    assert_eq!(got, expected);
+    client.check_closed().await;
+    hub.check_ended("keep_alive 1").await;
 }
