@@ -57,3 +57,22 @@ async fn open(
     drop(place);
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of the future that an async function of five parameters returns.
+    const fn future_bytes<A, B, C, D, E, F: Future>(_: &impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_stays_small() {
+        // What rustls allocates for itself comes on top.
+        let task = future_bytes(&serve);
+        let connection = size_of::<Connection>();
+        assert!(task <= 448, "the task of a connection has {task} bytes");
+        assert!(connection <= 1_792, "a connection has {connection} bytes");
+    }
+}

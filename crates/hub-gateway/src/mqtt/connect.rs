@@ -153,8 +153,7 @@ impl From<Error> for Refused {
 
 async fn accept(engine: &Arc<Engine>, connect: &Connect<'_>) -> Result<Accepted, Refused> {
     let bad = |reason: &str| Refused::new(Refusal::BadUserNameOrPassword, reason);
-    let user_name =
-        UserName::parse(connect.user_name.unwrap_or_default()).map_err(|reason| bad(reason))?;
+    let user_name = UserName::parse(connect.user_name.unwrap_or_default()).map_err(bad)?;
     if connect.client_id != user_name.id.to_string() {
         return Err(Refused::new(
             Refusal::Identifier,
