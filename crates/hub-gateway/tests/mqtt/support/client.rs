@@ -130,10 +130,10 @@ impl Client {
                 self.received.drain(..size);
                 return Some(text);
             }
-            let mut buffer = [0; 16 * 1024];
-            match self.stream.read(&mut buffer).await {
+            self.received.reserve(16 * 1024);
+            match self.stream.read_buf(&mut self.received).await {
                 Ok(0) => return None,
-                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+                Ok(_) => {}
                 Err(error) => match error.kind() {
                     // Before CONNECT the hub hangs up without a word.
                     io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => return None,
