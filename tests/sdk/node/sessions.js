@@ -57,11 +57,16 @@ behaviour('renewed_token_keeps_the_session', async (context) => {
   await client.open();
   const seen = await everything(client);
   await reaches(device, seen, 'before');
-  const before = renewals;
-  for (let number = 0; renewals < before + 2; number += 1) {
+  for (let number = 0; renewals < 2; number += 1) {
     await sendC2d(device, `message ${number}`);
     await seen.messages.takeBody(`message ${number}`);
   }
+  // A desired patch is pushed to connected clients only, and this SDK does not read its twin again when it is back. So
+  // there is one last renewal, which longer lives bring about at once, and a message that waits until it is over.
+  const before = renewals;
+  provider.setTokenRenewalValues(3600, 60);
+  await until(() => renewals > before, 'the last renewal');
+  await client.sendEvent(new Message('renewed'));
   await reaches(device, seen, 'after');
 });
 
