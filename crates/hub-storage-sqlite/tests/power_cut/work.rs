@@ -75,12 +75,16 @@ impl Run {
         note(&mut self.acknowledged.lock().expect("nothing panics here"));
         if self.done.fetch_add(1, Ordering::SeqCst) + 1 == self.cut_at {
             // First what was acknowledged, then the disk: the other way round, the disk might be older.
-            let acknowledged = self
+            let mut acknowledged = self
                 .acknowledged
                 .lock()
                 .expect("nothing panics here")
                 .clone();
             self.layer.survivors(self.seed, &self.after);
+            // A settlement that began between the two may be on the disk already.
+            let later = self.acknowledged.lock().expect("nothing panics here");
+            acknowledged.queued.retain(|no| later.queued.contains(no));
+            drop(later);
             *self.at_the_cut.lock().expect("nothing panics here") = Some(acknowledged);
             self.over.store(true, Ordering::SeqCst);
         }
