@@ -70,7 +70,6 @@ async fn the_end_of_the_token_ends_the_connection() {
         ..Login::of("d1")
     };
     let mut client = hub.open(login).await;
-    client.ping().await;
     client.check_closed().await;
     hub.check_ended("token_expired 1").await;
 }
