@@ -4,7 +4,7 @@
 //! can do comes in as a trait from the program ([`bench::Seed`]).
 //!
 //! - [`sim`] runs many devices that send telemetry, use their twins, answer direct methods and take messages.
-//! - [`bench`] starts servers itself, pins them and itself to different cores, and measures.
+//! - [`mod@bench`] starts servers itself, pins them and itself to different cores, and measures.
 //!
 //! A connection is one task. What a device sends is encoded into one buffer and written at once, so that the load
 //! costs less than the server under it.

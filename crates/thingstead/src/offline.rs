@@ -8,7 +8,11 @@ use hub_cli::{Offline, OfflineDocument};
 pub(crate) struct DataDirectory;
 
 impl Offline for DataDirectory {
-    fn hub_document<'a>(&'a self, data_dir: &'a Path, name: Option<&'a str>) -> OfflineDocument<'a> {
+    fn hub_document<'a>(
+        &'a self,
+        data_dir: &'a Path,
+        name: Option<&'a str>,
+    ) -> OfflineDocument<'a> {
         Box::pin(async move { Ok(hub_server::hub_document(data_dir, name).await?) })
     }
 }

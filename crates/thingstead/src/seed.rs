@@ -10,8 +10,16 @@ use hub_server::Config;
 pub(crate) struct Storage;
 
 impl Seed for Storage {
-    fn seed(&self, data_dir: &Path, prefix: &str, count: u64, progress: &dyn Fn(u64)) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    fn seed(
+        &self,
+        data_dir: &Path,
+        prefix: &str,
+        count: u64,
+        progress: &dyn Fn(u64),
+    ) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = runtime.context("the runtime cannot start")?;
         let host = Config::default().host()?;
         Ok(runtime.block_on(hub_server::seed(data_dir, &host, prefix, count, progress))?)

@@ -42,7 +42,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
         addresses: args.addresses,
         log_filter: args.log,
     };
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = match Config::load(args.config.as_deref(), variables, overrides) {
         Ok(config) => config,
         Err(error) => return failed(2, &error.into()),
@@ -58,7 +59,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last words of a command go to standard error")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last words of a command go to standard error"
+)]
 fn failed(code: u8, error: &anyhow::Error) -> ExitCode {
     eprintln!("thingstead: {error:#}");
     ExitCode::from(code)
