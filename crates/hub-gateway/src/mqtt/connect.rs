@@ -16,10 +16,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::connection::DELIVERIES_MAX;
 use super::connection::{Connection, ConnectionStart, Will};
 use super::topics::{Topics, will_bag};
-use super::{PACKET_BYTES_MAX, connection::DELIVERIES_MAX};
 use crate::counters::CloseCause;
+
+/// The longest CONNECT. A will may take most of it; who is not authenticated yet gets no more memory than this.
+const CONNECT_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads CONNECT, opens the session and answers. The caller bounds the time.
 pub(super) async fn open(
@@ -30,7 +33,7 @@ pub(super) async fn open(
     let window = Window::new(DELIVERIES_MAX).expect("invariant: the window is not zero");
     let mut mqtt = ServerSession::new(window);
     let (first, used) = read_packet(&mut stream).await?;
-    let connect = match decode(&first, PACKET_BYTES_MAX, Role::Server) {
+    let connect = match decode(&first, CONNECT_BYTES_MAX, Role::Server) {
         Ok(Some((packet, _))) => match mqtt.receive(packet) {
             Ok(ServerInbound::Connect(connect)) => connect,
             Ok(_) | Err(_) => return Err(CloseCause::ProtocolViolation),
@@ -79,7 +82,7 @@ async fn read_packet(stream: &mut TlsStream<TcpStream>) -> Result<(Vec<u8>, usiz
             Ok(0) | Err(_) => return Err(CloseCause::SocketClosed),
             Ok(_) => {}
         }
-        match decode(&received, PACKET_BYTES_MAX, Role::Server) {
+        match decode(&received, CONNECT_BYTES_MAX, Role::Server) {
             Ok(Some((_, used))) => return Ok((received, used)),
             Ok(None) => {}
             Err(error) => {

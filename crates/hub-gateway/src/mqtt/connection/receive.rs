@@ -121,7 +121,6 @@ impl Connection {
                     self.session
                         .complete_message(self.engine.environment().now(), message),
                 );
-                self.messages_wanted = true;
             }
             ServerInbound::UnmatchedAck(_) => {}
             ServerInbound::Subscribe(subscribe) => {
