@@ -306,6 +306,10 @@ impl Config {
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "a test without a folder to write to fails"
+    )]
     fn load(
         file: &str,
         variables: &[(&str, &str)],

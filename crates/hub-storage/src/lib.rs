@@ -4,7 +4,7 @@
 //! telemetry; [`Bus`] routes between nodes. They speak domain operations, so that each backend can
 //! use its best statement. What is acknowledged here is durable.
 //!
-//! Invariants every backend keeps, checked by [`conformance`]:
+//! Invariants every backend keeps, checked by the suite in `conformance` (a feature):
 //! - a unit is atomic, and leaves nothing when one of its preconditions fails;
 //! - units take effect in the order in which they were submitted;
 //! - facts are numbered without gaps, in commit order, in the same transaction as their change;
