@@ -94,12 +94,8 @@ pub enum CloseReason {
     Deleted,
     /// Its credentials changed: it has to prove itself again.
     CredentialsChanged,
-    /// Its token expired.
-    TokenExpired,
     /// The installation is stopping.
     Shutdown,
-    /// The hub cannot write at the moment.
-    Unavailable,
 }
 
 /// A method call on its way to a session.

@@ -322,8 +322,6 @@ const fn cause_of(reason: CloseReason) -> CloseCause {
         CloseReason::Disabled | CloseReason::Deleted | CloseReason::CredentialsChanged => {
             CloseCause::IdentityChanged
         }
-        CloseReason::TokenExpired => CloseCause::TokenExpired,
         CloseReason::Shutdown => CloseCause::Shutdown,
-        CloseReason::Unavailable => CloseCause::StorageFailed,
     }
 }
