@@ -2,7 +2,9 @@
 
 use hub_domain::limits::CLOCK_SKEW;
 use hub_domain::sas::{Resource, SasToken};
-use hub_domain::{Authentication, ErrorCode, HostName, Hub, Identity, Permission, Timestamp};
+use hub_domain::{
+    Authentication, ErrorCode, HostName, Hub, Identity, Permission, Policy, SymmetricKey, Timestamp,
+};
 
 use crate::{Caller, Error, ErrorKind, Hubs};
 
@@ -17,6 +19,17 @@ pub struct Access {
 pub(crate) struct Proof {
     pub(crate) expires: Timestamp,
     pub(crate) auth_method: String,
+}
+
+/// A policy's token as believed: who holds it, until when, and what it speaks for.
+#[derive(Clone, Debug)]
+pub struct PolicyProof {
+    /// Who holds it.
+    pub caller: Caller,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// What it speaks for: a whole hub, or something below it.
+    pub resource: Resource,
 }
 
 impl Access {
@@ -34,6 +47,23 @@ impl Access {
         token: &str,
         now: Timestamp,
     ) -> Result<Caller, Error> {
+        let proof = self.authenticate_policy_token(hub, token, now)?;
+        if !proof.resource.covers_path_of(&Resource::hub(&hub.host)) {
+            return Err(refused("the token does not speak for the hub"));
+        }
+        Ok(proof.caller)
+    }
+
+    /// Who holds a policy's token, whatever part of the hub it speaks for: that is the caller's to compare.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` with a public text that names the failed check, never the token.
+    pub fn authenticate_policy_token(
+        &self,
+        hub: &Hub,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<PolicyProof, Error> {
         let token = parse(token)?;
         let name = token
             .policy()
@@ -42,15 +72,34 @@ impl Access {
             .policy(name)
             .ok_or_else(|| refused("the token's policy does not exist in this hub"))?;
         self.check_host(hub, &token)?;
-        if !token.covers_path_of(&Resource::hub(&hub.host)) {
-            return Err(refused("the token does not speak for the hub"));
-        }
         check_signature(&token, &policy.primary, &policy.secondary, now)?;
-        Ok(Caller::Policy {
-            hub: hub.no,
-            name: policy.name.clone(),
-            permissions: policy.permissions,
+        Ok(PolicyProof {
+            caller: caller(hub, policy),
+            expires: token.expiry().plus(CLOCK_SKEW),
+            resource: token.resource().clone(),
         })
+    }
+
+    /// Who holds a policy's key itself, in base64, as Event Hubs clients show it in SASL PLAIN.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` when there is no such policy or the key is neither of its two.
+    pub fn authenticate_policy_key(
+        &self,
+        hub: &Hub,
+        name: &str,
+        key: &str,
+    ) -> Result<Caller, Error> {
+        let policy = hub
+            .policy(name)
+            .ok_or_else(|| refused("the policy does not exist in this hub"))?;
+        let key = SymmetricKey::parse(key)
+            .map_err(|error| refused("the key cannot be read").with_source(error))?;
+        // Both are compared whatever the first says, so that the time does not tell which one it was.
+        if !((key == policy.primary) | (key == policy.secondary)) {
+            return Err(refused("the key is not the policy's"));
+        }
+        Ok(caller(hub, policy))
     }
 
     /// Checks that `token` lets `identity` connect: signed with one of its keys, or by a policy with `DeviceConnect`.
@@ -107,6 +156,14 @@ impl Access {
             Ok(host) if hub.answers_to(&host) => Ok(()),
             Ok(_) | Err(_) => Err(refused("the token's host is not this hub")),
         }
+    }
+}
+
+fn caller(hub: &Hub, policy: &Policy) -> Caller {
+    Caller::Policy {
+        hub: hub.no,
+        name: policy.name.clone(),
+        permissions: policy.permissions,
     }
 }
 

@@ -26,7 +26,7 @@ pub mod sessions;
 mod telemetry;
 mod twins;
 
-pub use access::Access;
+pub use access::{Access, PolicyProof};
 pub use context::{Caller, Environment, OpContext};
 pub use engine::{Engine, EngineParts};
 pub use error::{Error, ErrorKind};

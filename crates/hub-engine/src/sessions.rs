@@ -13,7 +13,7 @@ use hub_domain::partition::partition_of;
 use hub_domain::{Hub, Identity, IdentityId, Timestamp};
 use hub_storage::bus::{CloseReason, Mailbox, SessionKey};
 use hub_storage::log::TelemetrySource;
-use hub_storage::store::{Op, StoredIdentity, Subscriptions, Unit};
+use hub_storage::store::{Op, Ordinal, StoredIdentity, Subscriptions, Unit};
 use hub_storage::{Conflict, StoreError};
 
 pub use session::{SentBefore, Session, TelemetryBatch};
@@ -24,7 +24,7 @@ use crate::activity::Activities;
 use crate::dispatcher::RegistryChanges;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
 use redelivery::Redeliveries;
-use session::Parts;
+use session::{Announced, Parts};
 
 /// Longest model id in bytes (DTDL: a DTMI has at most 4,096 characters; 128 for interfaces).
 pub const MODEL_ID_BYTES_MAX: usize = 4_096;
@@ -67,6 +67,22 @@ pub enum Persistence {
     Kept,
     /// It ends with the connection, and what was kept before is forgotten.
     Transient,
+    /// It ends with the connection, and what another protocol's session keeps stays as it is.
+    Connection,
+}
+
+/// A credential that was checked, to be applied to a session that is open already.
+#[derive(Clone, Copy, Debug)]
+pub struct Proved {
+    ordinal: Ordinal,
+    expires: Timestamp,
+}
+
+impl Proved {
+    /// When the credential ends.
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
 }
 
 /// An opened session and what it continues.
@@ -104,7 +120,9 @@ impl Sessions {
     /// says which. `Unavailable` when storage cannot answer.
     pub async fn open(&self, now: Timestamp, request: OpenRequest<'_>) -> Result<Opened, Error> {
         let changes_before = self.registry_changes.count();
-        let (stored, proof) = self.authenticate(now, &request).await?;
+        let (stored, proof) = self
+            .authenticate(now, &request.hub, &request.id, &request.credential)
+            .await?;
         // Whatever can be refused is refused before the claim, which ends the older session.
         if request
             .model_id
@@ -131,20 +149,24 @@ impl Sessions {
                 key,
                 ordinal: stored.ordinal,
                 partition: partition_of(request.id.device.as_str(), request.hub.partition_count),
-                source: source(&stored.identity, &proof, request.model_id).encode(),
-                expires: proof.expires,
                 persistence: request.persistence,
                 mailbox,
                 epoch,
                 live,
             },
+            Announced {
+                source: source(&stored.identity, &proof, request.model_id),
+                expires: proof.expires,
+            },
             SubscriptionSet::from(match request.persistence {
                 Persistence::Kept => stored.subscriptions,
-                Persistence::Transient => Subscriptions::default(),
+                Persistence::Transient | Persistence::Connection => Subscriptions::default(),
             }),
         );
         if self.registry_changes.count() != changes_before {
-            let (again, _) = self.authenticate(now, &request).await?;
+            let (again, _) = self
+                .authenticate(now, &request.hub, &request.id, &request.credential)
+                .await?;
             if again.ordinal != stored.ordinal {
                 return Err(refused(
                     "the identity was replaced meanwhile, connect again",
@@ -157,33 +179,48 @@ impl Sessions {
         Ok(Opened { session, resumed })
     }
 
+    /// Checks a credential without opening a session: before the first session of an identity on a connection that many
+    /// share, or to renew an open one ([`Session::renew`]).
+    ///
+    /// # Errors
+    /// As [`Sessions::open`].
+    pub async fn prove(
+        &self,
+        now: Timestamp,
+        hub: &Hub,
+        id: &IdentityId,
+        credential: &Credential<'_>,
+    ) -> Result<Proved, Error> {
+        let (stored, proof) = self.authenticate(now, hub, id, credential).await?;
+        Ok(Proved {
+            ordinal: stored.ordinal,
+            expires: proof.expires,
+        })
+    }
+
     async fn authenticate(
         &self,
         now: Timestamp,
-        request: &OpenRequest<'_>,
+        hub: &Hub,
+        id: &IdentityId,
+        credential: &Credential<'_>,
     ) -> Result<(StoredIdentity, Proof), Error> {
-        let stored = self.stored(request, &request.id).await?;
-        let Credential::Token(token) = request.credential;
-        let proof =
-            self.access
-                .authenticate_identity(&request.hub, &stored.identity, token, now)?;
+        let stored = self.stored(hub, id).await?;
+        let Credential::Token(token) = credential;
+        let proof = self
+            .access
+            .authenticate_identity(hub, &stored.identity, token, now)?;
         // Whether an identity is disabled is told only to who holds its key.
         check_enabled(&stored.identity)?;
-        if request.id.module.is_some() {
-            let device = self
-                .stored(request, &IdentityId::device(request.id.device.clone()))
-                .await?;
-            check_enabled(&device.identity)?;
+        if id.module.is_some() {
+            let device = IdentityId::device(id.device.clone());
+            check_enabled(&self.stored(hub, &device).await?.identity)?;
         }
         Ok((stored, proof))
     }
 
-    async fn stored(
-        &self,
-        request: &OpenRequest<'_>,
-        id: &IdentityId,
-    ) -> Result<StoredIdentity, Error> {
-        let stored = self.parts.store.identity(request.hub.no, id).await?;
+    async fn stored(&self, hub: &Hub, id: &IdentityId) -> Result<StoredIdentity, Error> {
+        let stored = self.parts.store.identity(hub.no, id).await?;
         stored.ok_or_else(not_registered)
     }
 

@@ -11,13 +11,13 @@ use hub_domain::{HubNo, IdentityId, Timestamp};
 use hub_storage::bus::{
     CloseReason, Epoch, Mailbox, MethodAnswer, MethodCallId, Notice, SessionKey, TakesMethods,
 };
-use hub_storage::log::{Appended, BatchWriter, RecordFlags};
+use hub_storage::log::{Appended, BatchWriter, RecordFlags, TelemetrySource};
 use hub_storage::store::{Committed, MessageNo, Op, Ordinal, Outcome, StoredMessage, Unit};
 use hub_storage::{MessageLog, Pending};
 use serde_json::{Map, Value};
 
 use super::redelivery::Redeliveries;
-use super::{Delivery, Persistence, Subscription, SubscriptionSet};
+use super::{Delivery, MODEL_ID_BYTES_MAX, Persistence, Proved, Subscription, SubscriptionSet};
 use crate::activity::LiveActivity;
 use crate::methods::check_answer;
 use crate::twins::TwinKey;
@@ -26,6 +26,9 @@ use crate::{EngineParts, Error, ErrorKind, Twins};
 /// A connected identity. Dropping it ends the session.
 pub struct Session {
     shared: Arc<Shared>,
+    /// Who sends, encoded as it stands in the log.
+    source: Bytes,
+    expires: Timestamp,
     subscriptions: SubscriptionSet,
     /// The newest message handed out on this session.
     newest_sent: Option<MessageNo>,
@@ -41,12 +44,16 @@ pub(super) struct Parts {
     pub(super) key: SessionKey,
     pub(super) ordinal: Ordinal,
     pub(super) partition: u16,
-    pub(super) source: Bytes,
-    pub(super) expires: Timestamp,
     pub(super) persistence: Persistence,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) epoch: Epoch,
     pub(super) live: Arc<LiveActivity>,
+}
+
+/// What the device said of itself, which may change while the session is open.
+pub(super) struct Announced {
+    pub(super) source: TelemetrySource,
+    pub(super) expires: Timestamp,
 }
 
 /// Shared with the futures of operations that are under way when the session ends.
@@ -89,9 +96,11 @@ impl Default for TelemetryBatch {
 }
 
 impl Session {
-    pub(super) fn new(parts: Parts, subscriptions: SubscriptionSet) -> Self {
+    pub(super) fn new(parts: Parts, announced: Announced, subscriptions: SubscriptionSet) -> Self {
         let mut session = Self {
             shared: Arc::new(Shared(parts)),
+            source: announced.source.encode(),
+            expires: announced.expires,
             subscriptions,
             newest_sent: None,
             seen_before: None,
@@ -101,9 +110,13 @@ impl Session {
         session
     }
 
-    /// Takes over what earlier sessions noted. A transient session continues none.
+    /// Takes over what earlier sessions noted. A transient session continues none, and one that lives with its connection
+    /// leaves the note to the session that is kept.
     fn take_redeliveries(&mut self) {
         let parts = self.parts();
+        if parts.persistence == Persistence::Connection {
+            return;
+        }
         let noted = parts.redeliveries.take(parts.ordinal);
         if parts.persistence == Persistence::Kept {
             self.seen_before = self.seen_before.max(noted);
@@ -125,8 +138,50 @@ impl Session {
     }
 
     /// When the credential ends; the head closes the session then.
-    pub fn expires(&self) -> Timestamp {
-        self.parts().expires
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// Goes on with a newer credential of the same identity.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` when the identity was deleted and created again meanwhile.
+    pub fn renew(&mut self, proved: Proved) -> Result<(), Error> {
+        if proved.ordinal != self.parts().ordinal {
+            return Err(Error::new(
+                ErrorKind::NotAuthenticated,
+                "the identity was replaced meanwhile, connect again",
+            ));
+        }
+        self.expires = proved.expires;
+        Ok(())
+    }
+
+    /// Notes the model that a device announces after it connected; resolves when its twin shows it.
+    ///
+    /// # Errors
+    /// `Invalid` when the model id is too long; otherwise when it cannot be stored.
+    pub fn announce_model(&mut self, model_id: &str) -> BoxFuture<'static, Result<(), Error>> {
+        if model_id.len() > MODEL_ID_BYTES_MAX {
+            let error = Error::new(ErrorKind::Invalid, "the model id is too long");
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        match TelemetrySource::decode(&self.source) {
+            Ok(source) if source.model_id == model_id => {
+                return Box::pin(std::future::ready(Ok(())));
+            }
+            Ok(mut source) => {
+                source.model_id = model_id.to_owned();
+                self.source = source.encode();
+            }
+            Err(error) => return Box::pin(std::future::ready(Err(error.into()))),
+        }
+        let op = Op::SetModelId {
+            identity: self.parts().ordinal,
+            model_id: model_id.to_owned(),
+        };
+        let kept = self.parts().engine.store.submit(Unit::new(op, Vec::new()));
+        Box::pin(async move { kept.await.map(drop).map_err(Error::from) })
     }
 
     /// What the session is subscribed to.
@@ -155,7 +210,7 @@ impl Session {
         parts.live.touch(now);
         parts
             .log
-            .append(batch.0.take(parts.partition, parts.source.clone(), now))
+            .append(batch.0.take(parts.partition, self.source.clone(), now))
     }
 
     /// The twin as the device reads it.
@@ -223,7 +278,7 @@ impl Session {
         self.subscriptions = next;
         self.apply_subscriptions();
         let parts = self.parts();
-        if !changed || parts.persistence == Persistence::Transient {
+        if !changed || parts.persistence != Persistence::Kept {
             return Box::pin(std::future::ready(Ok(())));
         }
         let op = Op::ReplaceSubscriptions {

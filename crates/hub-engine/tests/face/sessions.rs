@@ -1,6 +1,7 @@
 //! Sessions: who may connect, who is cut, what is kept.
 
 mod ends;
+mod many_on_one;
 mod races;
 mod subscriptions;
 mod tokens;
