@@ -1,7 +1,8 @@
-//! A hub: its name, hosts, policies and log settings.
+//! A hub: its name, hosts, policies and settings.
 
 use std::time::Duration;
 
+use crate::routing::Routing;
 use crate::{HostName, HubName, HubNo, Policy, Timestamp};
 
 /// A named IoT hub. Every stored thing and every session belongs to one.
@@ -25,6 +26,29 @@ pub struct Hub {
     pub retention_bytes_max: u64,
     /// When it was created.
     pub created: Timestamp,
+    /// What may be set while it runs.
+    pub settings: Settings,
+    /// Counts its changes, so that one that was built on an older state is noticed.
+    pub revision: Revision,
+}
+
+/// What of a hub may be set while it runs, with the vendor's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Where its messages and events go.
+    pub routing: Routing,
+}
+
+/// How often a hub was changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// That of the next change.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 impl Hub {

@@ -6,9 +6,11 @@ use hub_domain::access::DEFAULT_POLICIES;
 use hub_domain::limits::{
     PARTITIONS_MAX, PARTITIONS_MIN, TELEMETRY_RETENTION_BYTES_DEFAULT, TELEMETRY_RETENTION_MIN,
 };
-use hub_domain::{HostName, Hub, HubName, HubNo, Permissions, Policy, SymmetricKey};
-use hub_storage::MessageLog;
+use hub_domain::{
+    HostName, Hub, HubName, HubNo, Permissions, Policy, Revision, Settings, SymmetricKey,
+};
 use hub_storage::store::{Op, Unit};
+use hub_storage::{Conflict, MessageLog, StoreError};
 use tokio::sync::watch;
 
 use crate::{EngineParts, Environment, Error, ErrorKind, OpContext};
@@ -18,14 +20,45 @@ use crate::{EngineParts, Environment, Error, ErrorKind, OpContext};
 pub struct Hubs {
     parts: EngineParts,
     table: Arc<RwLock<Vec<Entry>>>,
-    creating: Arc<tokio::sync::Mutex<()>>,
+    writing: Arc<tokio::sync::Mutex<()>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Clone)]
 struct Entry {
+    /// As it is stored.
+    stored: Arc<Hub>,
+    /// As it is used in this run.
     hub: Arc<Hub>,
+    /// The host it answers to in this run, when that is another one than the stored one.
+    host_of_run: Option<HostName>,
     log: Arc<dyn MessageLog>,
+}
+
+impl Entry {
+    fn new(hub: Hub, log: Arc<dyn MessageLog>) -> Self {
+        let stored = Arc::new(hub);
+        Self {
+            hub: Arc::clone(&stored),
+            stored,
+            host_of_run: None,
+            log,
+        }
+    }
+
+    /// Takes over what was stored, or another host for this run.
+    fn refresh(&mut self) {
+        self.hub = match &self.host_of_run {
+            Some(host) if self.stored.host != *host => {
+                let mut hub = (*self.stored).clone();
+                let former = std::mem::replace(&mut hub.host, host.clone());
+                hub.aliases.retain(|alias| alias != host);
+                hub.aliases.push(former);
+                Arc::new(hub)
+            }
+            Some(_) | None => Arc::clone(&self.stored),
+        };
+    }
 }
 
 /// A hub to be created.
@@ -45,15 +78,12 @@ impl Hubs {
         let mut table = Vec::new();
         for hub in parts.store.hubs().await? {
             let log = parts.logs.open(&hub)?;
-            table.push(Entry {
-                hub: Arc::new(hub),
-                log,
-            });
+            table.push(Entry::new(hub, log));
         }
         Ok(Self {
             parts,
             table: Arc::new(RwLock::new(table)),
-            creating: Arc::default(),
+            writing: Arc::default(),
             changes: Arc::new(watch::Sender::new(0)),
         })
     }
@@ -122,12 +152,9 @@ impl Hubs {
     /// Makes the first hub answer to `host` for this run, whatever name it was created with.
     pub fn use_host(&self, host: &HostName) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = table.first_mut().filter(|entry| entry.hub.host != *host) {
-            let mut hub = (*entry.hub).clone();
-            let former = std::mem::replace(&mut hub.host, host.clone());
-            hub.aliases.retain(|alias| alias != host);
-            hub.aliases.push(former);
-            entry.hub = Arc::new(hub);
+        if let Some(entry) = table.first_mut() {
+            entry.host_of_run = Some(host.clone());
+            entry.refresh();
         }
     }
 
@@ -144,7 +171,7 @@ impl Hubs {
             );
             return Err(Error::new(ErrorKind::Invalid, text));
         }
-        let _one_at_a_time = self.creating.lock().await;
+        let _one_at_a_time = self.writing.lock().await;
         let existing = self.list();
         let taken = |hub: &Arc<Hub>| {
             hub.name == new.name
@@ -167,27 +194,120 @@ impl Hubs {
             retention: TELEMETRY_RETENTION_MIN,
             retention_bytes_max: TELEMETRY_RETENTION_BYTES_DEFAULT,
             created: ctx.now,
+            settings: Settings::default(),
+            revision: Revision::default(),
         };
         self.parts
             .store
             .submit(Unit::new(Op::CreateHub(hub.clone()), Vec::new()))
             .await?;
         let log = self.parts.logs.open(&hub)?;
-        let hub = Arc::new(hub);
+        let entry = Entry::new(hub, log);
+        let hub = Arc::clone(&entry.hub);
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.push(Entry {
-            hub: Arc::clone(&hub),
-            log,
-        });
+        table.push(entry);
         drop(table);
         self.changes.send_modify(|count| *count += 1);
         Ok(hub)
     }
 
-    /// Changes when a hub was created.
+    /// Changes a hub: `decide` makes the next state from the stored one, and is asked again when another writer was
+    /// faster. Number, name, partitions and creation stay what they are. Everybody who asks for the hub afterwards gets
+    /// the new one, and [`Hubs::changes`] tells.
+    ///
+    /// # Errors
+    /// Not allowed; the hub does not exist; another hub has one of its hosts; whatever `decide` gives.
+    pub async fn update(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        decide: impl Fn(&Hub) -> Result<Hub, Error>,
+    ) -> Result<Arc<Hub>, Error> {
+        ctx.caller.require_admin()?;
+        let _one_at_a_time = self.writing.lock().await;
+        let mut attempt = 0;
+        loop {
+            let former = self.stored(hub).ok_or_else(|| no_hub(hub))?;
+            let decided = decide(&former)?;
+            let next = Hub {
+                no: former.no,
+                name: former.name.clone(),
+                partition_count: former.partition_count,
+                created: former.created,
+                revision: former.revision.next(),
+                ..decided
+            };
+            self.check_hosts(&next)?;
+            let op = Op::ReplaceHub {
+                next: Box::new(next.clone()),
+                expected: former.revision,
+            };
+            match self.parts.store.submit(Unit::new(op, Vec::new())).await {
+                Ok(_) => return self.replace_stored(next).ok_or_else(|| no_hub(hub)),
+                Err(StoreError::Conflict(Conflict::VersionMismatch)) if attempt < RETRIES_MAX => {
+                    attempt += 1;
+                    self.read_again(hub).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn check_hosts(&self, next: &Hub) -> Result<(), Error> {
+        let others = self.list().into_iter().filter(|hub| hub.no != next.no);
+        let hosts = std::iter::once(&next.host).chain(&next.aliases);
+        for other in others {
+            if let Some(host) = hosts.clone().find(|host| other.answers_to(host)) {
+                let text = format!("the hub {} has the host {host}", other.name);
+                return Err(Error::new(ErrorKind::AlreadyExists, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn stored(&self, hub: HubNo) -> Option<Arc<Hub>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .iter()
+            .find(|entry| entry.stored.no == hub)
+            .map(|entry| Arc::clone(&entry.stored))
+    }
+
+    /// Another process changed the hub.
+    async fn read_again(&self, hub: HubNo) -> Result<(), Error> {
+        let stored = self.parts.store.hubs().await?;
+        let stored = stored.into_iter().find(|stored| stored.no == hub);
+        self.replace_stored(stored.ok_or_else(|| no_hub(hub))?);
+        Ok(())
+    }
+
+    fn replace_stored(&self, hub: Hub) -> Option<Arc<Hub>> {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.iter_mut().find(|entry| entry.stored.no == hub.no)?;
+        entry.stored = Arc::new(hub);
+        entry.refresh();
+        let hub = Arc::clone(&entry.hub);
+        drop(table);
+        self.changes.send_modify(|count| *count += 1);
+        Some(hub)
+    }
+
+    /// The hub of that number.
+    pub fn by_no(&self, no: HubNo) -> Option<Arc<Hub>> {
+        self.find(|hub| hub.no == no)
+    }
+
+    /// Changes when a hub was created or changed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+}
+
+/// How often a change is decided anew when other processes were faster.
+const RETRIES_MAX: u32 = 5;
+
+fn no_hub(hub: HubNo) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no hub {hub}"))
 }
 
 /// A new random key of 32 bytes, the size the vendor generates.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hub_domain::twin::{Twin, patch_reported};
 use hub_domain::{
     Authentication, Etag, GenerationId, HostName, Hub, HubName, HubNo, Identity, IdentityId,
-    Status, SymmetricKey, Timestamp,
+    Revision, Settings, Status, SymmetricKey, Timestamp,
 };
 use hub_storage::log::{BatchWriter, MessageLog, RecordFlags, TelemetrySource};
 use hub_storage::store::{Op, OpResult, Ordinal, Unit};
@@ -277,6 +277,8 @@ fn hub() -> Hub {
         retention: Duration::from_secs(86_400),
         retention_bytes_max: 10_000_000_000,
         created: Timestamp::from_seconds(1),
+        settings: Settings::default(),
+        revision: Revision::default(),
     }
 }
 

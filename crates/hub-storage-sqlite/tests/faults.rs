@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hub_domain::{
     Authentication, Etag, GenerationId, HostName, Hub, HubName, HubNo, Identity, IdentityId,
-    Status, Timestamp,
+    Revision, Settings, Status, Timestamp,
 };
 use hub_power_cut::{Fault, PowerCut};
 use hub_storage::log::{
@@ -54,6 +54,8 @@ fn hub() -> Hub {
         retention: Duration::from_secs(86_400),
         retention_bytes_max: u64::MAX,
         created: Timestamp::from_seconds(1),
+        settings: Settings::default(),
+        revision: Revision::default(),
     }
 }
 
@@ -360,8 +362,8 @@ fn other_formats_are_refused_with_a_clear_text() {
         };
         error.to_string()
     };
-    assert!(refusal("PRAGMA user_version=2").starts_with("the store has format 2, newer than 1"));
-    assert!(refusal("PRAGMA user_version=0").starts_with("the store has format 0, older than 1"));
+    assert!(refusal("PRAGMA user_version=3").starts_with("the store has format 3, newer than 2"));
+    assert!(refusal("PRAGMA user_version=0").starts_with("the store has format 0, older than 2"));
     assert_eq!(
         refusal("PRAGMA application_id=7"),
         "the store file was not written by this program"

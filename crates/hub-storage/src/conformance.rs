@@ -87,6 +87,7 @@ macro_rules! conformance_tests {
             }
             preconditions {
                 a_hub_is_created_unless_its_number_or_name_is_taken
+                a_hub_is_replaced_only_on_its_revision
                 an_identity_is_created_unless_it_exists
                 an_identity_needs_its_hub
                 a_module_needs_its_device
@@ -117,6 +118,7 @@ macro_rules! conformance_tests {
                 every_field_of_a_hub_is_kept
                 hubs_are_listed_by_number
                 hubs_do_not_see_each_other
+                a_replaced_hub_keeps_its_devices
             }
             identities {
                 every_field_of_an_identity_is_kept

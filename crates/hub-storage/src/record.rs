@@ -11,6 +11,7 @@ mod identity;
 mod message;
 mod results;
 mod section;
+mod settings;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use hub_domain::identity::Activity;
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
-use hub_domain::{DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Timestamp};
+use hub_domain::{DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Revision, Timestamp};
 use tokio::sync::watch;
 
 use crate::{Backlog, Pending, Reading, StoreError};
@@ -132,6 +132,14 @@ pub struct FactNo(pub u64);
 pub enum Op {
     /// Creates a hub. Conflict: the number or name is taken.
     CreateHub(Hub),
+    /// Replaces a hub but for its number and name. Conflict: there is none of that number and name, or another
+    /// revision.
+    ReplaceHub {
+        /// The hub as it shall be, with its next revision.
+        next: Box<Hub>,
+        /// The revision the change was built on.
+        expected: Revision,
+    },
     /// Creates an identity and its twin. Conflict: it exists; a module's device does not exist
     /// ([`crate::Conflict::NotFound`]); the device has its modules full.
     CreateIdentity {
@@ -232,6 +240,7 @@ impl Op {
             Self::CreateHub(_) | Self::CreateIdentity { .. } | Self::ReplaceIdentity { .. } => {
                 1_024
             }
+            Self::ReplaceHub { .. } => 8_192,
             Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
             Self::EnqueueMessage { message, .. } => 512 + message.body.len(),
             Self::FlushActivity(entries) => 32 * entries.len(),

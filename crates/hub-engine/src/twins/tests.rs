@@ -2,7 +2,8 @@
 
 use hub_domain::identity::Activity;
 use hub_domain::{
-    Authentication, Etag, GenerationId, HostName, Hub, HubName, Identity, Permissions, Status,
+    Authentication, Etag, GenerationId, HostName, Hub, HubName, Identity, Permissions, Revision,
+    Settings, Status,
 };
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{Faults as _, MemoryLogs, MemoryStore};
@@ -51,6 +52,8 @@ async fn twins(bytes_max: usize) -> (Arc<MemoryStore>, Arc<Twins>) {
         retention: std::time::Duration::from_secs(1),
         retention_bytes_max: 1,
         created: Timestamp::NEVER,
+        settings: Settings::default(),
+        revision: Revision::default(),
     };
     store
         .submit(Unit::new(Op::CreateHub(hub), Vec::new()))

@@ -10,6 +10,7 @@
 
 mod dispatcher;
 mod events;
+mod hubs;
 mod messages;
 mod methods;
 mod registry;

@@ -10,7 +10,7 @@ pub(super) const FORMAT: Format = Format {
     what: "store",
     // "THst"
     application_id: 0x5448_7374,
-    version: 1,
+    version: 2,
     schema: "
 CREATE TABLE counter(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -23,6 +23,7 @@ INSERT INTO counter VALUES(1, 1, 1, 0);
 CREATE TABLE hub(
   no INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
+  revision INTEGER NOT NULL,
   record BLOB NOT NULL
 ) STRICT;
 

@@ -3,7 +3,7 @@
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
-use hub_domain::{Etag, Hub, HubNo, Identity, Timestamp};
+use hub_domain::{Etag, Hub, HubNo, Identity, Revision, Timestamp};
 use hub_storage::store::{MessageNo, Op, OpResult, Ordinal, Subscriptions};
 use hub_storage::{Conflict, record};
 use rusqlite::{Connection, OptionalExtension, Params, params};
@@ -17,6 +17,7 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
     let writer = Writer(connection);
     match op {
         Op::CreateHub(hub) => writer.create_hub(hub),
+        Op::ReplaceHub { next, expected } => writer.replace_hub(next, *expected),
         Op::CreateIdentity {
             hub,
             identity,
@@ -117,13 +118,39 @@ impl Writer<'_> {
             return Err(Conflict::AlreadyExists.into());
         }
         self.run(
-            "INSERT INTO hub(no, name, record) VALUES(?1, ?2, ?3)",
-            params![no, hub.name.as_str(), record::encode_hub(hub)],
+            "INSERT INTO hub(no, name, revision, record) VALUES(?1, ?2, ?3, ?4)",
+            params![
+                no,
+                hub.name.as_str(),
+                int(hub.revision.0),
+                record::encode_hub(hub)
+            ],
         )?;
         self.run(
             "INSERT INTO hub_statistics(hub, devices, enabled) VALUES(?1, 0, 0)",
             [no],
         )?;
+        Ok(OpResult::Done)
+    }
+
+    fn replace_hub(&self, next: &Hub, expected: Revision) -> Written {
+        let (no, name) = (i64::from(next.no.0), next.name.as_str());
+        let by_name = "SELECT 1 FROM hub WHERE no = ?1 AND name = ?2";
+        if !self.exists(by_name, params![no, name])? {
+            return Err(Conflict::NotFound.into());
+        }
+        let changed = self.run(
+            "UPDATE hub SET revision = ?3, record = ?4 WHERE no = ?1 AND revision = ?2",
+            params![
+                no,
+                int(expected.0),
+                int(next.revision.0),
+                record::encode_hub(next)
+            ],
+        )?;
+        if changed == 0 {
+            return Err(Conflict::VersionMismatch.into());
+        }
         Ok(OpResult::Done)
     }
 

@@ -12,7 +12,7 @@ use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage};
 use hub_domain::twin::{Section, Twin, patch_reported};
 use hub_domain::{
     Authentication, Etag, Fact, FactKind, GenerationId, HostName, Hub, HubName, HubNo, Identity,
-    IdentityId, Status, Timestamp, TwinChange,
+    IdentityId, Revision, Settings, Status, Timestamp, TwinChange,
 };
 use hub_power_cut::PowerCut;
 use hub_storage::log::{BatchWriter, RecordFlags, TelemetrySource};
@@ -106,6 +106,8 @@ pub(crate) fn hub() -> Hub {
         retention: Duration::from_secs(86_400),
         retention_bytes_max: u64::MAX,
         created: Timestamp::from_seconds(1),
+        settings: Settings::default(),
+        revision: Revision::default(),
     }
 }
 

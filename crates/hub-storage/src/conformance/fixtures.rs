@@ -8,7 +8,8 @@ use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage};
 use hub_domain::twin::{BackEnd, Section, Twin};
 use hub_domain::{
     Authentication, Etag, Fact, FactKind, GenerationId, HostName, Hub, HubName, HubNo, Identity,
-    IdentityId, Permission, Permissions, Policy, Status, SymmetricKey, Timestamp,
+    IdentityId, Permission, Permissions, Policy, Revision, Settings, Status, SymmetricKey,
+    Timestamp,
 };
 
 use super::Backend;
@@ -52,6 +53,8 @@ pub(super) fn hub(no: HubNo) -> Hub {
         retention: Duration::from_secs(24 * 3_600),
         retention_bytes_max: 10_000_000_000,
         created: moment(0),
+        settings: Settings::default(),
+        revision: Revision::default(),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use hub_domain::{HostName, HubNo, Permission, Permissions, Policy, Status};
+use hub_domain::routing::{
+    EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
+};
+use hub_domain::{HostName, HubNo, Permission, Permissions, Policy, Revision, Settings, Status};
 
 use super::Backend;
 use super::fixtures::{
@@ -31,6 +34,8 @@ pub async fn every_field_of_a_hub_is_kept<B: Backend>(backend: B) {
     rich.retention = Duration::from_secs(604_799);
     rich.retention_bytes_max = 1 << 50;
     rich.created = moment(-1);
+    rich.settings = rich_settings();
+    rich.revision = Revision(1 << 40);
     let mut bare = hub(HubNo(0));
     bare.aliases = Vec::new();
     bare.policies = Vec::new();
@@ -43,6 +48,60 @@ pub async fn every_field_of_a_hub_is_kept<B: Backend>(backend: B) {
     let (_backend, store) = reopen(backend, store).await;
     let hubs = store.hubs().await.expect("hubs can be read");
     assert_eq!(hubs.iter().map(describe_hub).collect::<Vec<_>>(), expected);
+}
+
+fn rich_settings() -> Settings {
+    let endpoints = || vec![EndpointName::built_in()];
+    Settings {
+        routing: Routing {
+            routes: vec![Route {
+                name: RouteName::parse("hot").expect("a valid route name"),
+                source: Source::TwinChangeEvents,
+                condition: "$twin.tags.a = 'ä\n\u{0}'".to_owned(),
+                endpoints: endpoints(),
+                enabled: false,
+            }],
+            fallback: FallbackRoute {
+                condition: "level > 3".to_owned(),
+                enabled: false,
+            },
+            enrichments: vec![Enrichment {
+                key: EnrichmentKey::parse("site").expect("a valid key"),
+                value: "$twin.tags.site".to_owned(),
+                endpoints: endpoints(),
+            }],
+        },
+    }
+}
+
+/// A hub is changed in place: what belongs to it stays.
+pub async fn a_replaced_hub_keeps_its_devices<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let d1 = created(&*store, HUB, identity("d1")).await;
+    let mut next = hub(HUB);
+    next.settings = rich_settings();
+    next.policies = Vec::new();
+    next.revision = next.revision.next();
+    let op = Op::ReplaceHub {
+        next: Box::new(next.clone()),
+        expected: Revision(0),
+    };
+    commit(&*store, op).await;
+    let (_backend, store) = reopen(backend, store).await;
+    let hubs = store.hubs().await.expect("hubs can be read");
+    assert_eq!(
+        hubs.iter().map(describe_hub).collect::<Vec<_>>(),
+        [describe_hub(&next)]
+    );
+    assert_eq!(stored(&*store, HUB, "d1").await.ordinal, d1);
+    assert_eq!(
+        store
+            .statistics(HUB)
+            .await
+            .expect("statistics can be read")
+            .devices,
+        1
+    );
 }
 
 /// Whatever the order in which they were created.

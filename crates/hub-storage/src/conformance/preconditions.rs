@@ -2,7 +2,7 @@
 
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::twin::TwinEtag;
-use hub_domain::{HubName, HubNo, Identity, Status};
+use hub_domain::{HostName, Hub, HubName, HubNo, Identity, Revision, Status};
 
 use super::Backend;
 use super::fixtures::{
@@ -37,6 +37,54 @@ pub async fn a_hub_is_created_unless_its_number_or_name_is_taken<B: Backend>(bac
     .await;
     assert_eq!(commit(&*store, named(2, "other")).await, OpResult::Done);
     assert_eq!(store.hubs().await.expect("hubs can be read").len(), 2);
+}
+
+/// A change that was built on an older state is refused, and so is one of a hub that is not there.
+pub async fn a_hub_is_replaced_only_on_its_revision<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let replace = |hub: Hub, expected: u64| Op::ReplaceHub {
+        next: Box::new(hub),
+        expected: Revision(expected),
+    };
+    let mut next = hub(HUB);
+    next.host = HostName::parse("moved.test").expect("a valid host name");
+    next.revision = Revision(1);
+    refuse(
+        &*store,
+        replace(next.clone(), 1),
+        Conflict::VersionMismatch,
+        "the hub was never changed",
+    )
+    .await;
+    assert_eq!(
+        commit(&*store, replace(next.clone(), 0)).await,
+        OpResult::Done
+    );
+    refuse(
+        &*store,
+        replace(next.clone(), 0),
+        Conflict::VersionMismatch,
+        "the hub was changed once",
+    )
+    .await;
+    next.revision = Revision(2);
+    let mut renamed = next.clone();
+    renamed.name = HubName::parse("renamed").expect("a valid hub name");
+    refuse(
+        &*store,
+        replace(renamed, 1),
+        Conflict::NotFound,
+        "the hub has another name",
+    )
+    .await;
+    refuse(
+        &*store,
+        replace(hub(OTHER_HUB), 0),
+        Conflict::NotFound,
+        "the hub does not exist",
+    )
+    .await;
+    assert_eq!(commit(&*store, replace(next, 1)).await, OpResult::Done);
 }
 
 /// An id is taken once per hub and level.

@@ -98,10 +98,12 @@ pub(super) fn describe_hub(hub: &Hub) -> String {
         retention,
         retention_bytes_max,
         created,
+        settings,
+        revision,
     } = hub;
     let policies: Vec<String> = policies.iter().map(describe_policy).collect();
     format!(
-        "hub {no} {name} {host} {aliases:?} {policies:?} {partition_count} {retention:?} {retention_bytes_max} {created:?}"
+        "hub {no} {name} {host} {aliases:?} {policies:?} {partition_count} {retention:?} {retention_bytes_max} {created:?} {settings:?} {revision:?}"
     )
 }
 

@@ -3,7 +3,9 @@
 use futures_util::FutureExt as _;
 use hub_domain::identity::{Authentication, Status};
 use hub_domain::twin::Twin;
-use hub_domain::{Etag, GenerationId, Hub, HubName, HubNo, Identity, IdentityId, Timestamp};
+use hub_domain::{
+    Etag, GenerationId, Hub, HubName, HubNo, Identity, IdentityId, Revision, Settings, Timestamp,
+};
 use std::time::Duration;
 
 use super::{Faults as _, MemoryLogs, MemoryStore};
@@ -23,6 +25,8 @@ fn hub() -> Hub {
         retention: Duration::from_secs(86_400),
         retention_bytes_max: 1_000_000,
         created: Timestamp::from_seconds(0),
+        settings: Settings::default(),
+        revision: Revision::default(),
     }
 }
 

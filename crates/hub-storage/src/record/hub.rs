@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hub_domain::{HostName, Hub, HubName, HubNo, Permissions, Policy, SymmetricKey, Timestamp};
+use hub_domain::{
+    HostName, Hub, HubName, HubNo, Permissions, Policy, Revision, SymmetricKey, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
+use super::settings::SettingsRecord;
 use super::{from_json, to_json, unreadable};
 use crate::StoreError;
 
@@ -22,6 +25,9 @@ struct HubRecord<'a> {
     retention_seconds: u64,
     retention_bytes: u64,
     created: i64,
+    #[serde(default)]
+    settings: SettingsRecord<'a>,
+    revision: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +54,8 @@ pub fn encode_hub(hub: &Hub) -> Vec<u8> {
         retention_seconds: hub.retention.as_secs(),
         retention_bytes: hub.retention_bytes_max,
         created: hub.created.micros(),
+        settings: SettingsRecord::of(&hub.settings),
+        revision: hub.revision.0,
     })
 }
 
@@ -75,6 +83,8 @@ pub fn decode_hub(bytes: &[u8]) -> Result<Hub, StoreError> {
         retention: Duration::from_secs(record.retention_seconds),
         retention_bytes_max: record.retention_bytes,
         created: Timestamp::from_micros(record.created),
+        settings: record.settings.settings()?,
+        revision: Revision(record.revision),
     })
 }
 

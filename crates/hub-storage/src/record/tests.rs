@@ -7,8 +7,8 @@ use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage, FeedbackAck}
 use hub_domain::twin::{BackEnd, BackEndPatch, patch_back_end};
 use hub_domain::{
     Authentication, DeviceId, Etag, Fact, FactKind, GenerationId, HostName, Hub, HubName, HubNo,
-    Identity, IdentityId, ModuleId, Permission, Permissions, Policy, Status, SymmetricKey,
-    Timestamp, TwinChange,
+    Identity, IdentityId, ModuleId, Permission, Permissions, Policy, Revision, Settings, Status,
+    SymmetricKey, Timestamp, TwinChange,
 };
 use serde_json::{Map, Value, json};
 
@@ -56,6 +56,8 @@ fn hubs_come_back_with_their_keys() {
         retention: Duration::from_secs(86_400),
         retention_bytes_max: 7,
         created: Timestamp::from_micros(9),
+        settings: Settings::default(),
+        revision: Revision::default(),
     };
     let bytes = encode_hub(&hub);
     let back = decode_hub(&bytes).unwrap();

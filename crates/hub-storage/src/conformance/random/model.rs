@@ -95,6 +95,14 @@ impl Model {
                 )?;
                 self.hubs.push(hub.clone());
             }
+            Op::ReplaceHub { next, expected } => {
+                let mut hubs = self.hubs.iter_mut();
+                let hub = hubs
+                    .find(|hub| hub.no == next.no && hub.name == next.name)
+                    .ok_or(Conflict::NotFound)?;
+                check(hub.revision == *expected, Conflict::VersionMismatch)?;
+                *hub = (**next).clone();
+            }
             Op::CreateIdentity {
                 hub,
                 identity,

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
-use hub_domain::{Etag, Hub, HubNo, Identity, IdentityId};
+use hub_domain::{Etag, Hub, HubNo, Identity, IdentityId, Revision};
 
 use super::{Row, State};
 use crate::Conflict;
@@ -19,6 +19,7 @@ impl State {
     pub(super) fn write(&mut self, op: Op) -> Written {
         match op {
             Op::CreateHub(hub) => self.create_hub(hub),
+            Op::ReplaceHub { next, expected } => self.replace_hub(*next, expected),
             Op::CreateIdentity {
                 hub,
                 identity,
@@ -73,6 +74,18 @@ impl State {
             return Err(Conflict::AlreadyExists);
         }
         self.hubs.put(hub.no, hub);
+        Ok(OpResult::Done)
+    }
+
+    fn replace_hub(&mut self, next: Hub, expected: Revision) -> Written {
+        let stored = self.hubs.rows().get(&next.no);
+        let stored = stored
+            .filter(|hub| hub.name == next.name)
+            .ok_or(Conflict::NotFound)?;
+        if stored.revision != expected {
+            return Err(Conflict::VersionMismatch);
+        }
+        self.hubs.put(next.no, next);
         Ok(OpResult::Done)
     }
 
