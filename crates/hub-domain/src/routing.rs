@@ -73,9 +73,10 @@ pub struct Enrichment {
 }
 
 /// What a route looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// Telemetry.
+    #[default]
     DeviceMessages,
     /// Changes of twins.
     TwinChangeEvents,

@@ -10,6 +10,7 @@ mod subscriptions;
 use std::sync::Arc;
 
 use hub_domain::partition::partition_of;
+use hub_domain::routing::Source;
 use hub_domain::{Hub, Identity, IdentityId, Timestamp};
 use hub_storage::bus::{CloseReason, Mailbox, SessionKey};
 use hub_storage::log::TelemetrySource;
@@ -290,5 +291,6 @@ fn source(identity: &Identity, proof: &Proof, model_id: Option<&str>) -> Telemet
         generation: identity.generation.as_str().to_owned(),
         auth_method: proof.auth_method.clone(),
         model_id: model_id.unwrap_or_default().to_owned(),
+        message_source: Source::DeviceMessages,
     }
 }

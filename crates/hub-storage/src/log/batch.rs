@@ -7,13 +7,14 @@
 //! ```text
 //! batch   := first u64, enqueued i64, partition u16, count u32, source_len u32, records_len u32, source, records
 //! record  := flags u8, bag_len u32, body_len u32, bag, body      (integers little-endian)
-//! source  := 5 × (len u16, text): device, module, generation, auth method, model id
+//! source  := 5 × (len u16, text): device, module, generation, auth method, model id; message source u8
 //! ```
 
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hub_domain::Timestamp;
+use hub_domain::routing::Source;
 
 use crate::StoreError;
 
@@ -21,19 +22,26 @@ use crate::StoreError;
 pub const BATCH_HEAD_BYTES: usize = 8 + 8 + 2 + 4 + 4 + 4;
 const RECORD_HEAD_BYTES: usize = 1 + 4 + 4;
 
-/// Who sent the messages of a batch. Encoded once per session.
+/// Who sent the messages of a batch, and what they are. Encoded once per session.
+///
+/// What is no telemetry (a twin that changed, a device that connected) is a record as any other: its body is JSON, and
+/// its bag has the system properties content type, content encoding, correlation id and user id, and the application
+/// properties of "Non-telemetry event schemas" (`hubName`, `deviceId`, `opType`, …). Who made the record is the hub:
+/// there is no authentication method, and no generation when the identity is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TelemetrySource {
     /// The device.
     pub device: String,
     /// The module; empty for a device.
     pub module: String,
-    /// The identity's generation id.
+    /// The identity's generation id (`iothub-connection-auth-generation-id`); empty when it is not known.
     pub generation: String,
-    /// `iothub-connection-auth-method`, a JSON text.
+    /// `iothub-connection-auth-method`, a JSON text; empty when the hub itself made the message.
     pub auth_method: String,
     /// The announced model id (`dt-dataschema`); empty when there is none.
     pub model_id: String,
+    /// What the messages are (`iothub-message-source`).
+    pub message_source: Source,
 }
 
 impl TelemetrySource {
@@ -46,12 +54,13 @@ impl TelemetrySource {
             &self.auth_method,
             &self.model_id,
         ];
-        let mut out = BytesMut::with_capacity(parts.iter().map(|p| p.len() + 2).sum());
+        let mut out = BytesMut::with_capacity(parts.iter().map(|p| p.len() + 2).sum::<usize>() + 1);
         for part in parts {
             let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
             out.put_u16_le(length);
             out.put_slice(&part.as_bytes()[..usize::from(length)]);
         }
+        out.put_u8(self.message_source.number());
         out.freeze()
     }
 
@@ -66,16 +75,26 @@ impl TelemetrySource {
             bytes.advance(length);
             String::from_utf8(text.to_vec()).ok()
         };
-        (|| {
+        let source = (|| {
             Some(Self {
                 device: part()?,
                 module: part()?,
                 generation: part()?,
                 auth_method: part()?,
                 model_id: part()?,
+                message_source: Source::default(),
             })
-        })()
-        .ok_or_else(|| StoreError::internal("a telemetry source in the log cannot be read"))
+        })();
+        let message_source = bytes.first().map_or(Some(Source::default()), |number| {
+            Source::from_number(*number)
+        });
+        source
+            .zip(message_source)
+            .map(|(source, message_source)| Self {
+                message_source,
+                ..source
+            })
+            .ok_or_else(|| StoreError::internal("a telemetry source in the log cannot be read"))
     }
 }
 
@@ -314,6 +333,7 @@ mod tests {
         let source = TelemetrySource {
             device: "d1".into(),
             generation: "7".into(),
+            message_source: Source::TwinChangeEvents,
             ..TelemetrySource::default()
         };
         let mut writer = BatchWriter::new();

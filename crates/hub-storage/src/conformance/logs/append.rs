@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hub_domain::Timestamp;
+use hub_domain::routing::Source;
 
 use super::super::Backend;
 use super::super::fixtures::{moment, reopen};
@@ -121,6 +122,7 @@ pub async fn every_field_of_a_record_is_kept<B: Backend>(backend: B) {
         generation: "637000000000000000".to_owned(),
         auth_method: r#"{"scope":"device","type":"sas","issuer":"iothub"}"#.to_owned(),
         model_id: "dtmi:com:example:Thermostat;1".to_owned(),
+        message_source: Source::DeviceConnectionStateEvents,
     };
     let large = vec![0xa5; 256 * 1024];
     let all_bytes: Vec<u8> = (0..=255).collect();
