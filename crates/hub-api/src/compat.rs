@@ -7,6 +7,7 @@
 mod authentication;
 mod device;
 mod error;
+mod event;
 mod message;
 mod method;
 mod module;
@@ -22,6 +23,7 @@ pub use authentication::{
 };
 pub use device::{Capabilities, Device, DeviceInput};
 pub use error::ErrorBody;
+pub use event::{EVENT_BATCH_MEDIA_TYPE, EventInput, push_event_property};
 pub use message::draft_from_headers;
 pub use method::{MethodInput, MethodResult};
 pub use module::{Module, ModuleInput};

@@ -84,6 +84,21 @@ impl Activities {
         live
     }
 
+    /// Notes that an identity sent something outside of any session. `stored` is what the store knows of it.
+    pub(crate) fn touch(&self, ordinal: Ordinal, stored: Activity, now: Timestamp) {
+        let mut map = self.map();
+        let newest = map.entry(ordinal).or_insert_with(|| Newest {
+            epoch: Epoch(0),
+            live: Arc::new(LiveActivity {
+                connected: AtomicBool::new(false),
+                connection_updated: AtomicI64::new(stored.connection_updated.micros()),
+                last_activity: AtomicI64::new(stored.last_activity.micros()),
+                changed: AtomicBool::new(false),
+            }),
+        });
+        newest.live.touch(now);
+    }
+
     /// What is known: the live entry if there is one, else what was stored, which then means disconnected.
     pub(crate) fn of(&self, ordinal: Ordinal, stored: Activity) -> Activity {
         match self.map().get(&ordinal) {
@@ -170,6 +185,23 @@ mod tests {
         assert_eq!(flushed[0].1.last_activity, at(2));
         assert!(!flushed[0].1.connected);
         activities.written(&flushed);
+        assert!(activities.map().is_empty());
+    }
+
+    #[test]
+    fn a_request_without_a_session_is_activity_and_no_connection() {
+        let activities = Activities::new();
+        activities.touch(Ordinal(1), Activity::NONE, at(5));
+        let seen = activities.of(Ordinal(1), Activity::NONE);
+        assert!(!seen.connected);
+        assert_eq!(seen.last_activity, at(5));
+        assert_eq!(seen.connection_updated, Activity::NONE.connection_updated);
+        let live = activities.connect(Ordinal(1), Epoch(1), at(6));
+        activities.touch(Ordinal(1), Activity::NONE, at(7));
+        assert!(activities.of(Ordinal(1), Activity::NONE).connected);
+        live.disconnect(at(8));
+        let changed = activities.take_changed();
+        activities.written(&changed);
         assert!(activities.map().is_empty());
     }
 

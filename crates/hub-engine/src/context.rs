@@ -1,6 +1,6 @@
 //! What every operation carries: who asks, which request it is, and the moment.
 
-use hub_domain::{HubNo, IdentityId, Permission, Permissions, Timestamp};
+use hub_domain::{DeviceId, HubNo, IdentityId, Permission, Permissions, Timestamp};
 
 use crate::{Error, ErrorKind};
 
@@ -63,6 +63,16 @@ impl Caller {
             format!("this needs the permission {}", permission.as_str()),
         )
         .with_code(hub_domain::ErrorCode::IotHubUnauthorizedAccess))
+    }
+
+    /// True for the device itself, by its own credentials. A device has its modules in its hands.
+    pub(crate) fn is_device(&self, hub: HubNo, device: &DeviceId) -> bool {
+        match self {
+            Self::Identity { hub: own, id } => {
+                *own == hub && id.module.is_none() && id.device == *device
+            }
+            Self::Policy { .. } | Self::Admin | Self::System => false,
+        }
     }
 
     /// Checks that the caller may administer the installation.

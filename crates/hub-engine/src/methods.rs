@@ -12,7 +12,7 @@ use hub_storage::Bus;
 use hub_storage::bus::{CallError, SessionKey};
 pub use hub_storage::bus::{MethodAnswer, MethodCall, MethodCallId, MethodRequest, TakesMethods};
 
-use crate::{Error, ErrorKind, OpContext, Registry};
+use crate::{Caller, Error, ErrorKind, OpContext, Registry};
 
 /// Longest method name in bytes. The vendor documents none; this bounds a topic.
 pub const METHOD_NAME_BYTES_MAX: usize = 256;
@@ -31,7 +31,8 @@ impl Methods {
     /// Calls a method and waits for the device's answer, whatever status it has.
     ///
     /// # Errors
-    /// Needs `ServiceConnect`. Unknown identity (404001, 404010); not connected or no methods taken within the
+    /// Needs `ServiceConnect`, or to be a module: of the same device, or of the edge device that the called device
+    /// belongs to. Unknown identity (404001, 404010); not connected or no methods taken within the
     /// connect timeout (404103); no answer within the response timeout (504101); 64 calls in flight (403800);
     /// an answer that is no JSON or too large (502000); name, payload or timeouts out of range (400004, 413001).
     pub async fn invoke(
@@ -41,7 +42,7 @@ impl Methods {
         id: &IdentityId,
         request: MethodRequest,
     ) -> Result<MethodAnswer, Error> {
-        ctx.caller.require(hub, Permission::ServiceConnect)?;
+        self.require(ctx, hub, id).await?;
         check(&request)?;
         let stored = self.registry.stored(hub, id).await?;
         if !stored.identity.is_enabled() {
@@ -58,6 +59,45 @@ impl Methods {
             .map_err(|error| call_error(id, error))?;
         check_answer(&answer.payload)?;
         Ok(answer)
+    }
+
+    /// A module reaches its own device, the modules beside it and the devices behind it ("Understand and invoke
+    /// direct methods from IoT Hub", module to module and module to leaf device).
+    async fn require(&self, ctx: &OpContext, hub: HubNo, called: &IdentityId) -> Result<(), Error> {
+        let needed = ctx.caller.require(hub, Permission::ServiceConnect);
+        let (
+            Err(_),
+            Caller::Identity {
+                hub: own,
+                id: caller,
+            },
+        ) = (&needed, &ctx.caller)
+        else {
+            return needed;
+        };
+        if *own != hub || caller.module.is_none() {
+            return needed;
+        }
+        if caller.device == called.device {
+            return Ok(());
+        }
+        let device = |id: &IdentityId| IdentityId::device(id.device.clone());
+        let edge = self.registry.stored(hub, &device(caller)).await?.identity;
+        let called = match self.registry.stored(hub, &device(called)).await {
+            Ok(stored) => stored.identity,
+            // A module learns nothing of what is not behind its device.
+            Err(error) if error.kind() == ErrorKind::NotFound => return needed,
+            Err(error) => return Err(error),
+        };
+        let is_behind = edge.iot_edge
+            && edge.device_scope.is_some()
+            && (called.device_scope == edge.device_scope
+                || called
+                    .parent_scopes
+                    .iter()
+                    .map(Some)
+                    .any(|scope| scope == edge.device_scope.as_ref()));
+        if is_behind { Ok(()) } else { needed }
     }
 }
 

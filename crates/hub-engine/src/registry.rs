@@ -99,6 +99,20 @@ pub enum IfMatch {
     Etag(String),
 }
 
+/// A device keeps its modules itself (`aziot-identityd` does, with the device's credentials); for all else it takes a
+/// permission.
+fn require(
+    ctx: &OpContext,
+    hub: HubNo,
+    id: &IdentityId,
+    permission: Permission,
+) -> Result<(), Error> {
+    if id.module.is_some() && ctx.caller.is_device(hub, &id.device) {
+        return Ok(());
+    }
+    ctx.caller.require(hub, permission)
+}
+
 impl IfMatch {
     /// # Errors
     /// `PreconditionFailed` when another etag was asked for.
@@ -163,7 +177,7 @@ impl Registry {
     /// Creates a device or module with an empty twin; an edge device with its two system modules.
     ///
     /// # Errors
-    /// Needs `RegistryWrite`. It exists (409001, 409301); a module's device does not (404001); the module id
+    /// Needs `RegistryWrite`, or for a module to be its device. It exists (409001, 409301); a module's device does not (404001); the module id
     /// is reserved (401100); the device has 50 modules (413003); a text is too long (400004).
     pub async fn create(
         &self,
@@ -171,7 +185,7 @@ impl Registry {
         hub: HubNo,
         new: NewIdentity,
     ) -> Result<IdentityView, Error> {
-        ctx.caller.require(hub, Permission::RegistryWrite)?;
+        require(ctx, hub, &new.id, Permission::RegistryWrite)?;
         check_room(&*self.parts.store)?;
         check(&new)?;
         if new.id.module.as_ref().is_some_and(is_system_module) {
@@ -285,14 +299,14 @@ impl Registry {
     /// One identity.
     ///
     /// # Errors
-    /// Needs `RegistryRead`. It does not exist (404001, 404010).
+    /// Needs `RegistryRead`, or for a module to be its device. It does not exist (404001, 404010).
     pub async fn fetch(
         &self,
         ctx: &OpContext,
         hub: HubNo,
         id: &IdentityId,
     ) -> Result<IdentityView, Error> {
-        ctx.caller.require(hub, Permission::RegistryRead)?;
+        require(ctx, hub, id, Permission::RegistryRead)?;
         let stored = self.stored(hub, id).await?;
         Ok(self.view(stored))
     }
@@ -322,14 +336,16 @@ impl Registry {
     /// The modules of a device.
     ///
     /// # Errors
-    /// Needs `RegistryRead`. The device does not exist (404001).
+    /// Needs `RegistryRead`, or to be the device. The device does not exist (404001).
     pub async fn modules(
         &self,
         ctx: &OpContext,
         hub: HubNo,
         device: &DeviceId,
     ) -> Result<Vec<IdentityView>, Error> {
-        ctx.caller.require(hub, Permission::RegistryRead)?;
+        if !ctx.caller.is_device(hub, device) {
+            ctx.caller.require(hub, Permission::RegistryRead)?;
+        }
         self.stored(hub, &IdentityId::device(device.clone()))
             .await?;
         let stored = self.parts.store.modules(hub, device).await?;
@@ -340,7 +356,7 @@ impl Registry {
     /// that becomes an edge device gets the system modules it lacks.
     ///
     /// # Errors
-    /// Needs `RegistryWrite`. It does not exist; another etag (412001); a text is too long (400004).
+    /// Needs `RegistryWrite`, or for a module to be its device. It does not exist; another etag (412001); a text is too long (400004).
     pub async fn replace(
         &self,
         ctx: &OpContext,
@@ -348,7 +364,7 @@ impl Registry {
         update: IdentityUpdate,
         if_match: IfMatch,
     ) -> Result<IdentityView, Error> {
-        ctx.caller.require(hub, Permission::RegistryWrite)?;
+        require(ctx, hub, &update.id, Permission::RegistryWrite)?;
         check_room(&*self.parts.store)?;
         check(&update)?;
         let mut attempt = 0;
@@ -438,7 +454,7 @@ impl Registry {
     /// Deletes an identity; a device with its modules. Their connections are cut.
     ///
     /// # Errors
-    /// Needs `RegistryWrite`. It does not exist; another etag (412001).
+    /// Needs `RegistryWrite`, or for a module to be its device. It does not exist; another etag (412001).
     pub async fn delete(
         &self,
         ctx: &OpContext,
@@ -446,7 +462,7 @@ impl Registry {
         id: &IdentityId,
         if_match: IfMatch,
     ) -> Result<(), Error> {
-        ctx.caller.require(hub, Permission::RegistryWrite)?;
+        require(ctx, hub, id, Permission::RegistryWrite)?;
         check_room(&*self.parts.store)?;
         if id.module.as_ref().is_some_and(is_system_module) {
             return Err(

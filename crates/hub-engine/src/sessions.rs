@@ -3,6 +3,7 @@
 //! Every head, whatever its protocol, opens a [`Session`] and speaks to the engine through it in one
 //! small set of verbs. What the hub has for the device comes back from [`Session::poll_notice`].
 
+mod proven;
 mod redelivery;
 mod session;
 mod subscriptions;
@@ -17,6 +18,7 @@ use hub_storage::log::TelemetrySource;
 use hub_storage::store::{Op, Ordinal, StoredIdentity, Subscriptions, Unit};
 use hub_storage::{Conflict, StoreError};
 
+pub use proven::ProvenIdentity;
 pub use session::{SentBefore, Session, TelemetryBatch};
 pub use subscriptions::{Delivery, Subscription, SubscriptionSet};
 
@@ -196,6 +198,29 @@ impl Sessions {
         Ok(Proved {
             ordinal: stored.ordinal,
             expires: proof.expires,
+        })
+    }
+
+    /// Authenticates an identity for one request, for heads whose protocol has no connections: nothing is opened,
+    /// and an open session of the identity goes on.
+    ///
+    /// # Errors
+    /// As [`Sessions::open`].
+    pub async fn identify(
+        &self,
+        now: Timestamp,
+        hub: &Hub,
+        id: IdentityId,
+        credential: &Credential<'_>,
+    ) -> Result<ProvenIdentity, Error> {
+        let (stored, proof) = self.authenticate(now, hub, &id, credential).await?;
+        Ok(ProvenIdentity {
+            hub: hub.no,
+            ordinal: stored.ordinal,
+            partition: partition_of(id.device.as_str(), hub.partition_count),
+            source: source(&stored.identity, &proof, None).encode(),
+            activity: stored.activity,
+            id,
         })
     }
 

@@ -1,17 +1,23 @@
 //! Telemetry on its way in, and the back pressure of its log.
 
-use hub_domain::HubNo;
+use std::sync::Arc;
 
-use crate::Hubs;
+use hub_domain::{HubNo, Timestamp};
 
-/// The entrance of telemetry. Messages themselves go through [`crate::Session::send_telemetry`].
+use crate::activity::Activities;
+use crate::sessions::{ProvenIdentity, TelemetryBatch};
+use crate::{Error, ErrorKind, Hubs};
+
+/// The entrance of telemetry: for identities without a session; those that have one use
+/// [`crate::Session::send_telemetry`].
 pub struct Telemetry {
     hubs: Hubs,
+    activities: Arc<Activities>,
 }
 
 impl Telemetry {
-    pub(crate) const fn new(hubs: Hubs) -> Self {
-        Self { hubs }
+    pub(crate) const fn new(hubs: Hubs, activities: Arc<Activities>) -> Self {
+        Self { hubs, activities }
     }
 
     /// Waits until the hub's log has room for more. Heads read no socket before.
@@ -19,5 +25,35 @@ impl Telemetry {
         if let Some(log) = self.hubs.log(hub) {
             log.backlog().room().await;
         }
+    }
+
+    /// Appends what one request of `sender` brought and empties the batch; done when it is durable. Two requests
+    /// of a sender are in the log in the order of these calls.
+    ///
+    /// # Errors
+    /// `Unavailable` when the log has no room, its disk is full or the hub stops.
+    pub async fn send(
+        &self,
+        now: Timestamp,
+        sender: &ProvenIdentity,
+        batch: &mut TelemetryBatch,
+    ) -> Result<(), Error> {
+        let log = self
+            .hubs
+            .log(sender.hub)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "the hub does not exist"))?;
+        self.activities.touch(sender.ordinal, sender.activity, now);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if log.backlog().is_full() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "too many messages wait for the disk, try again",
+            ));
+        }
+        log.append(batch.0.take(sender.partition, sender.source.clone(), now))
+            .await?;
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
-//! The vendor-compatible service REST.
+//! The vendor-compatible REST: for back ends, and in [`device`] for devices.
 //!
 //! A request passes in this order: route (404, 405), host and caller (401), api-version (400), body (408,
 //! 413, 415), operation. Nothing of the body is read for a caller that may not do the operation.
 
 mod body;
+mod device;
 mod devices;
 mod etag;
 mod messages;
@@ -30,6 +31,8 @@ use serde::Serialize;
 
 use crate::AppState;
 use crate::request::{RequestId, host};
+use crate::spelling::HeaderSpelling;
+use device::routes::DeviceFound;
 use refusal::Refusal;
 use routes::{Found, Operation, PathIds, Query, Route};
 
@@ -67,10 +70,20 @@ async fn answer(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let (route, ids) = match routes::find(&parts.method, parts.uri.path())? {
-        Found::Route(route, ids) => (route, ids),
-        Found::WrongMethod { allowed } => return Err(Refusal::wrong_method(allowed)),
-        Found::Nothing => return Err(Refusal::no_route()),
+    let found = routes::find(&parts.method, parts.uri.path())?;
+    let of_device = device::routes::find(&parts.method, parts.uri.path())?;
+    let (route, ids) = match (found, of_device) {
+        (Found::Other(_), DeviceFound::Route(route, ids)) => {
+            return device::answer(app, id, parts, body, (route, ids)).await;
+        }
+        (Found::Route(..), DeviceFound::Route(route, ids)) if device::is_of_identity(&parts) => {
+            return device::answer(app, id, parts, body, (route, ids)).await;
+        }
+        (Found::Route(route, ids), DeviceFound::Route(..) | DeviceFound::Other(_)) => (route, ids),
+        (Found::Other(mut allowed), DeviceFound::Other(more)) => {
+            allowed.extend(more);
+            return Err(Refusal::no_such_route(&allowed));
+        }
     };
     let hub = hub(app, &parts)?;
     let ctx = context(app, id, &hub, &parts)?;
@@ -92,11 +105,35 @@ async fn answer(
     }
     match tokio::time::timeout(app.config().request_timeout, run(route.operation, call)).await {
         Ok(result) => result,
-        Err(_) => Err(Refusal::new(
-            ErrorCode::GenericTimeout,
-            "the hub took too long, it may or may not have done what was asked",
-        )),
+        Err(_) => Err(too_slow()),
     }
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(
+        ErrorCode::GenericTimeout,
+        "the hub took too long, it may or may not have done what was asked",
+    )
+}
+
+/// The headers that may say something about a message, spelled as the client spelled them.
+fn message_headers(parts: &Parts) -> Result<Vec<(String, &str)>, Refusal> {
+    let spelling = parts.extensions.get::<HeaderSpelling>();
+    let mut headers = Vec::new();
+    for (name, value) in &parts.headers {
+        // Only the message's own headers have to be text.
+        if name.as_str().starts_with("iothub-") || name.as_str() == "dt-subject" {
+            let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+                Refusal::new(ErrorCode::ArgumentInvalid, format!("{name} is not UTF-8"))
+            })?;
+            let name = spelling.map_or_else(
+                || name.as_str().to_owned(),
+                |spelling| spelling.of(name.as_str()),
+            );
+            headers.push((name, text));
+        }
+    }
+    Ok(headers)
 }
 
 fn hub(app: &AppState, parts: &Parts) -> Result<Arc<Hub>, Refusal> {

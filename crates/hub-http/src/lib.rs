@@ -11,6 +11,7 @@ mod native;
 mod page;
 mod request;
 mod service;
+mod spelling;
 mod state;
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 
 use crate::connection::{Closing, InFlight, StallGuard, TrackedBody};
 use crate::request::Peer;
+use crate::spelling::{HeaderSpelling, SpellingReader};
 use crate::{AdminToken, AppState, HttpConfig, compat, native, page, request};
 
 /// How often an idle HTTP/2 connection is asked whether it is still there.
@@ -66,10 +67,16 @@ impl HttpService {
         let config = self.app.config();
         let in_flight = InFlight::new();
         let closing = watch::Sender::new(false);
-        let context = (Peer::new(peer, sni), Closing::new(closing.subscribe()));
+        let spelling = HeaderSpelling::default();
+        let context = (
+            Peer::new(peer, sni),
+            Closing::new(closing.subscribe()),
+            spelling.clone(),
+        );
         let service = connection_service(self.router.clone(), context, in_flight.clone());
         let builder = builder(config);
-        let stream = TokioIo::new(StallGuard::new(stream, config.write_timeout));
+        let stream = StallGuard::new(stream, config.write_timeout);
+        let stream = TokioIo::new(SpellingReader::new(stream, spelling));
         let mut connection = Box::pin(builder.serve_connection(stream, service));
         let mut shutdown = pin!(shutdown);
         let mut idle = pin!(in_flight.idle(config.first_request_timeout, config.idle_timeout));
@@ -125,7 +132,7 @@ fn builder(config: &HttpConfig) -> Builder<TokioExecutor> {
 
 fn connection_service(
     router: Router,
-    (peer, closing): (Peer, Closing),
+    (peer, closing, spelling): (Peer, Closing, HeaderSpelling),
     in_flight: InFlight,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
@@ -138,6 +145,7 @@ fn connection_service(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(closing.clone());
+        request.extensions_mut().insert(spelling.clone());
         let answer = router.clone().oneshot(request);
         async move { Ok(answer.await?.map(|body| TrackedBody::new(body, guard))) }
     })

@@ -34,7 +34,7 @@ pub fn draft_from_headers<'a>(
     Ok(draft)
 }
 
-fn application_property(header: &str) -> Option<&str> {
+pub(super) fn application_property(header: &str) -> Option<&str> {
     let (prefix, key) = header.split_at_checked(APPLICATION_PREFIX.len())?;
     (prefix.eq_ignore_ascii_case(APPLICATION_PREFIX) && !key.is_empty()).then_some(key)
 }

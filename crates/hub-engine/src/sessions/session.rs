@@ -60,7 +60,7 @@ pub(super) struct Announced {
 struct Shared(Parts);
 
 /// Messages of one socket read, on their way to the log.
-pub struct TelemetryBatch(BatchWriter);
+pub struct TelemetryBatch(pub(crate) BatchWriter);
 
 impl TelemetryBatch {
     /// An empty batch.

@@ -33,14 +33,15 @@ impl Refusal {
         }
     }
 
-    pub(super) fn no_route() -> Self {
-        Self::new(
-            ErrorCode::GenericNotFound,
-            "there is no such operation, check the path",
-        )
-    }
-
-    pub(super) fn wrong_method(allowed: String) -> Self {
+    /// Nothing at this path, or nothing for this method where `allowed` says what the path has.
+    pub(super) fn no_such_route(allowed: &[&str]) -> Self {
+        if allowed.is_empty() {
+            return Self::new(
+                ErrorCode::GenericNotFound,
+                "there is no such operation, check the path",
+            );
+        }
+        let allowed = allowed.join(", ");
         let text = format!("this path takes only {allowed}");
         Self {
             allowed: Some(allowed),

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) method: Method,
-    /// Fixed parts match without case, `{device}` and `{module}` take one part of the path.
+    /// Fixed parts match without case, `{device}`, `{module}` and `{token}` take one part of the path.
     pub(super) pattern: &'static str,
     /// Any one of these allows it.
     pub(super) permissions: &'static [Permission],
@@ -206,10 +206,8 @@ pub(super) static ROUTES: [Route; 22] = [
 pub(super) enum Found {
     /// A route and the ids in the path.
     Route(&'static Route, PathIds),
-    /// The path exists with other methods.
-    WrongMethod { allowed: String },
-    /// No such path.
-    Nothing,
+    /// None; the methods that the path has.
+    Other(Vec<&'static str>),
 }
 
 /// The ids in a path, decoded but not yet checked.
@@ -217,9 +215,15 @@ pub(super) enum Found {
 pub(super) struct PathIds {
     device: String,
     module: Option<String>,
+    token: Option<String>,
 }
 
 impl PathIds {
+    /// The part of the path at `{token}`.
+    pub(super) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     /// # Errors
     /// When an id breaks its rule (400004).
     pub(super) fn identity(&self) -> Result<IdentityId, Refusal> {
@@ -242,23 +246,23 @@ impl PathIds {
 /// # Errors
 /// When an id in the path is not UTF-8 (400004).
 pub(super) fn find(method: &Method, path: &str) -> Result<Found, Refusal> {
-    let path = path.strip_suffix('/').unwrap_or(path);
     let mut allowed: Vec<&str> = Vec::new();
     for route in &ROUTES {
-        let Some(ids) = matches(route.pattern, path) else {
+        let Some(ids) = match_path(route.pattern, path) else {
             continue;
         };
         if route.method == *method {
-            return Ok(Found::Route(route, decode(&ids)?));
+            return Ok(Found::Route(route, ids?));
         }
         allowed.push(route.method.as_str());
     }
-    if allowed.is_empty() {
-        return Ok(Found::Nothing);
-    }
-    Ok(Found::WrongMethod {
-        allowed: allowed.join(", "),
-    })
+    Ok(Found::Other(allowed))
+}
+
+/// The ids of `path`, which may end in a slash, when it has the form of `pattern`.
+pub(super) fn match_path(pattern: &str, path: &str) -> Option<Result<PathIds, Refusal>> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    matches(pattern, path).map(|ids| decode(&ids))
 }
 
 /// The ids as they stand in the path.
@@ -266,6 +270,7 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Found, Refusal> {
 struct RawIds<'a> {
     device: &'a str,
     module: Option<&'a str>,
+    token: Option<&'a str>,
 }
 
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<RawIds<'a>> {
@@ -276,6 +281,7 @@ fn matches<'a>(pattern: &str, path: &'a str) -> Option<RawIds<'a>> {
         match expected {
             "{device}" => ids.device = part,
             "{module}" => ids.module = Some(part),
+            "{token}" => ids.token = Some(part),
             fixed if fixed.eq_ignore_ascii_case(part) => {}
             _ => return None,
         }
@@ -298,6 +304,7 @@ fn decode(ids: &RawIds<'_>) -> Result<PathIds, Refusal> {
     Ok(PathIds {
         device: decode(ids.device)?,
         module: ids.module.map(decode).transpose()?,
+        token: ids.token.map(decode).transpose()?,
     })
 }
 

@@ -1,5 +1,6 @@
 mod access;
 mod bad_input;
+mod device;
 mod methods;
 mod registry;
 mod rendering;

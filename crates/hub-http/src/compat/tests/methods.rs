@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::testing::{BEGINNING, Installation};
 
 /// Connects `id` and subscribes it to methods.
-async fn connect(hub: &Installation, id: &str) -> Session {
+pub(super) async fn connect(hub: &Installation, id: &str) -> Session {
     let id = IdentityId::parse(id).unwrap();
     let path = match &id.module {
         None => format!("/devices/{}", id.device),
@@ -53,7 +53,11 @@ async fn connect(hub: &Installation, id: &str) -> Session {
 }
 
 /// Answers one call and returns its name and payload.
-async fn answer_one(session: &Session, status: i32, payload: &[u8]) -> (String, Option<String>) {
+pub(super) async fn answer_one(
+    session: &Session,
+    status: i32,
+    payload: &[u8],
+) -> (String, Option<String>) {
     loop {
         if let Notice::Method(call) = poll_fn(|cx| session.poll_notice(cx)).await {
             session
@@ -74,7 +78,7 @@ async fn hub_with_device() -> Installation {
     hub
 }
 
-fn call(payload: &str) -> String {
+pub(super) fn call(payload: &str) -> String {
     format!("{{\"methodName\":\"reboot\",\"payload\":{payload},\"responseTimeoutInSeconds\":5}}")
 }
 
