@@ -14,6 +14,7 @@ mod moment;
 mod openapi;
 mod operation;
 mod run_file;
+mod settings;
 mod twin;
 
 pub use error::{ErrorBody, ErrorDetail};
@@ -37,4 +38,5 @@ pub use operation::{
     Verb,
 };
 pub use run_file::{RUN_FILE_NAME, RunFile};
+pub use settings::{HubSettings, HubSettingsChange, SettingsError};
 pub use twin::{Twin, TwinChange, TwinDesired, TwinProperties};

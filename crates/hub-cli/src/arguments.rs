@@ -14,7 +14,7 @@ use clap::Subcommand;
 pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusArgument};
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
 pub(crate) use events::{EventsCommand, EventsWatch};
-pub(crate) use hub::{HubCommand, HubCreate};
+pub(crate) use hub::{HubCommand, HubCreate, HubUpdate};
 pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
 pub(crate) use method::{MethodCommand, MethodInvoke};
 pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};

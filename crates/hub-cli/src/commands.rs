@@ -61,6 +61,7 @@ fn common(command: &Command) -> &crate::arguments::Common {
             | HubCommand::Statistics(common),
         ) => common,
         Command::Hub(HubCommand::Create(create)) => &create.common,
+        Command::Hub(HubCommand::Update(update)) => &update.common,
         Command::Device(DeviceCommand::Create(create)) => &create.common,
         Command::Device(DeviceCommand::List(list)) => &list.common,
         Command::Device(DeviceCommand::Show(show)) => &show.common,

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use hub_api::native::{
-    Device, HubDocument, HubSummary, MethodResult, Module, Moment, PurgedMessages, SentMessage,
-    Statistics, Twin,
+    Device, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment, PurgedMessages,
+    SentMessage, Statistics, Twin,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -148,6 +148,10 @@ pub(crate) fn statistics(statistics: &Statistics) -> String {
         ("disabled", statistics.disabled_device_count.to_string()),
         ("connected", statistics.connected_device_count.to_string()),
     ])
+}
+
+pub(crate) fn hub_settings(settings: &HubSettings) -> String {
+    pairs([("quota profile", settings.quota_profile.clone())])
 }
 
 pub(crate) fn devices(devices: &[Device]) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::routing::Routing;
-use crate::{HostName, HubName, HubNo, Policy, Timestamp};
+use crate::{HostName, HubName, HubNo, Policy, QuotaProfile, Timestamp};
 
 /// A named IoT hub. Every stored thing and every session belongs to one.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct Hub {
 pub struct Settings {
     /// Where its messages and events go.
     pub routing: Routing,
+    /// Which limits of throughput it keeps.
+    pub quota: QuotaProfile,
 }
 
 /// How often a hub was changed.

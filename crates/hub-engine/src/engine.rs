@@ -8,6 +8,7 @@ use hub_storage::{Bus, MessageLogs, Store};
 
 use crate::activity::Activities;
 use crate::dispatcher::Dispatcher;
+use crate::quotas::Quotas;
 use crate::{
     Access, Environment, Error, Events, Hubs, Messages, Methods, Registry, Sessions, Telemetry,
     Twins,
@@ -60,7 +61,8 @@ impl Engine {
         let hubs = Hubs::open(parts.clone()).await?;
         let access = Access::new(hubs.clone());
         let activities = Arc::new(Activities::new());
-        let registry = Registry::new(parts.clone(), Arc::clone(&activities));
+        let quotas = Arc::new(Quotas::new(hubs.clone()));
+        let registry = Registry::new(parts.clone(), Arc::clone(&activities), Arc::clone(&quotas));
         let twins = Arc::new(Twins::new(Arc::clone(&parts.store), registry.clone()));
         let methods = Methods::new(registry.clone(), Arc::clone(&parts.bus));
         let messages = Messages::new(Arc::clone(&parts.store), registry.clone());
@@ -74,6 +76,7 @@ impl Engine {
             Arc::clone(&twins),
             Arc::clone(&activities),
             dispatcher.registry_changes(),
+            quotas,
         );
         Ok(Arc::new(Self {
             hubs,

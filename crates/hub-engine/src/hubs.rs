@@ -7,7 +7,8 @@ use hub_domain::limits::{
     PARTITIONS_MAX, PARTITIONS_MIN, TELEMETRY_RETENTION_BYTES_DEFAULT, TELEMETRY_RETENTION_MIN,
 };
 use hub_domain::{
-    HostName, Hub, HubName, HubNo, Permissions, Policy, Revision, Settings, SymmetricKey,
+    HostName, Hub, HubName, HubNo, Permissions, Policy, QuotaProfile, Revision, Settings,
+    SymmetricKey,
 };
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, MessageLog, StoreError};
@@ -121,6 +122,15 @@ impl Hubs {
         }
         let host = host?;
         self.find(|hub| hub.answers_to(host))
+    }
+
+    /// The limits of throughput that a hub keeps; none for a hub that is gone.
+    pub(crate) fn profile(&self, hub: HubNo) -> QuotaProfile {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .iter()
+            .find(|entry| entry.hub.no == hub)
+            .map_or(QuotaProfile::Unlimited, |entry| entry.hub.settings.quota)
     }
 
     /// The hub, when there is just one.

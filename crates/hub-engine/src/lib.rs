@@ -20,6 +20,7 @@ mod hubs;
 mod maintenance;
 pub mod messages;
 pub mod methods;
+mod quotas;
 mod registry;
 mod room;
 pub mod sessions;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use hub_domain::limits::{
-    CLOUD_TO_DEVICE_PENDING_BYTES_MAX, CLOUD_TO_DEVICE_PENDING_MAX, CLOUD_TO_DEVICE_TTL_DEFAULT,
-    CLOUD_TO_DEVICE_TTL_MAX,
+    CLOUD_TO_DEVICE_PENDING_BYTES_MAX, CLOUD_TO_DEVICE_TTL_DEFAULT, CLOUD_TO_DEVICE_TTL_MAX,
 };
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::{ErrorCode, Fact, FactKind, HubNo, IdentityId, Permission};
@@ -38,6 +37,9 @@ impl Messages {
         mut message: CloudToDeviceMessage,
     ) -> Result<MessageNo, Error> {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
+        self.registry
+            .quotas()
+            .take_message(ctx, hub, message.size())?;
         check_room(&*self.store)?;
         let expiry = message
             .expiry
@@ -55,7 +57,7 @@ impl Messages {
         let op = Op::EnqueueMessage {
             identity: stored.ordinal,
             message: Box::new(message),
-            depth_max: u64::from(CLOUD_TO_DEVICE_PENDING_MAX),
+            depth_max: u64::from(self.registry.quotas().profile(hub).pending_messages_max()),
             bytes_max: CLOUD_TO_DEVICE_PENDING_BYTES_MAX,
         };
         let fact = Fact {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hub_domain::limits::{
     METHOD_CONNECT_TIMEOUT_MAX, METHOD_REQUEST_BYTES_MAX, METHOD_RESPONSE_BYTES_MAX,
     METHOD_RESPONSE_TIMEOUT_MAX, METHOD_RESPONSE_TIMEOUT_MIN,
@@ -44,6 +45,8 @@ impl Methods {
     ) -> Result<MethodAnswer, Error> {
         self.require(ctx, hub, id).await?;
         check(&request)?;
+        let payload = request.payload.as_ref().map_or(0, Bytes::len);
+        self.registry.quotas().take_method(ctx, hub, payload)?;
         let stored = self.registry.stored(hub, id).await?;
         if !stored.identity.is_enabled() {
             return Err(offline(id));

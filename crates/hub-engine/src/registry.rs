@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use hub_domain::identity::{Activity, Thumbprint};
 use hub_domain::limits::PAGE_MAX;
+use hub_domain::quota::Throttle;
 use hub_domain::{
     Authentication, DeviceId, ErrorCode, Etag, GenerationId, HubNo, Identity, IdentityId, ModuleId,
-    Permission, Status, SymmetricKey,
+    Permission, Status, SymmetricKey, Timestamp,
 };
 use hub_storage::store::{Op, StoredIdentity, Unit};
 use hub_storage::{Conflict, StoreError};
 
 use crate::activity::Activities;
 use crate::hubs::random_key;
+use crate::quotas::Quotas;
 use crate::room::check_room;
 use crate::{EngineParts, Error, ErrorKind, OpContext};
 use rules::{
@@ -28,6 +30,7 @@ use rules::{
 pub struct Registry {
     parts: EngineParts,
     activities: Arc<Activities>,
+    quotas: Arc<Quotas>,
 }
 
 /// An identity as back ends see it.
@@ -148,8 +151,21 @@ pub struct RegistryStatistics {
 const RETRIES_MAX: u32 = 5;
 
 impl Registry {
-    pub(crate) const fn new(parts: EngineParts, activities: Arc<Activities>) -> Self {
-        Self { parts, activities }
+    pub(crate) const fn new(
+        parts: EngineParts,
+        activities: Arc<Activities>,
+        quotas: Arc<Quotas>,
+    ) -> Self {
+        Self {
+            parts,
+            activities,
+            quotas,
+        }
+    }
+
+    /// The meters of the hubs, for the engine's own modules.
+    pub(crate) fn quotas(&self) -> &Arc<Quotas> {
+        &self.quotas
     }
 
     pub(crate) fn view(&self, stored: StoredIdentity) -> IdentityView {
@@ -159,6 +175,10 @@ impl Registry {
             activity,
             message_count: stored.message_count,
         }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.environment.now()
     }
 
     /// The stored identity, for the engine's own modules.
@@ -186,8 +206,10 @@ impl Registry {
         new: NewIdentity,
     ) -> Result<IdentityView, Error> {
         require(ctx, hub, &new.id, Permission::RegistryWrite)?;
+        self.quotas.take(ctx, hub, Throttle::RegistryOperations)?;
         check_room(&*self.parts.store)?;
         check(&new)?;
+        self.check_room_for(hub).await?;
         if new.id.module.as_ref().is_some_and(is_system_module) {
             return Err(Error::new(
                 ErrorKind::NotAllowed,
@@ -221,6 +243,21 @@ impl Registry {
             }),
             Err(error) => Err(create_error(&identity.id, error)),
         }
+    }
+
+    /// The profile's bound on identities. Two creations at once may pass it by one.
+    async fn check_room_for(&self, hub: HubNo) -> Result<(), Error> {
+        let Some(max) = self.quotas.profile(hub).identities_max() else {
+            return Ok(());
+        };
+        if self.parts.store.statistics(hub).await?.devices < max {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::QuotaExceeded,
+            format!("the hub has {max} devices, as many as its profile allows"),
+        )
+        .with_code(ErrorCode::TooManyDevices))
     }
 
     fn new_identity(&self, ctx: &OpContext, new: NewIdentity) -> Identity {
@@ -307,6 +344,7 @@ impl Registry {
         id: &IdentityId,
     ) -> Result<IdentityView, Error> {
         require(ctx, hub, id, Permission::RegistryRead)?;
+        self.quotas.take(ctx, hub, Throttle::RegistryOperations)?;
         let stored = self.stored(hub, id).await?;
         Ok(self.view(stored))
     }
@@ -323,6 +361,7 @@ impl Registry {
         max: usize,
     ) -> Result<Vec<IdentityView>, Error> {
         ctx.caller.require(hub, Permission::RegistryRead)?;
+        self.quotas.take(ctx, hub, Throttle::RegistryOperations)?;
         if !(1..=PAGE_MAX).contains(&max) {
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -346,6 +385,7 @@ impl Registry {
         if !ctx.caller.is_device(hub, device) {
             ctx.caller.require(hub, Permission::RegistryRead)?;
         }
+        self.quotas.take(ctx, hub, Throttle::RegistryOperations)?;
         self.stored(hub, &IdentityId::device(device.clone()))
             .await?;
         let stored = self.parts.store.modules(hub, device).await?;
@@ -365,6 +405,7 @@ impl Registry {
         if_match: IfMatch,
     ) -> Result<IdentityView, Error> {
         require(ctx, hub, &update.id, Permission::RegistryWrite)?;
+        self.quotas.take(ctx, hub, Throttle::RegistryOperations)?;
         check_room(&*self.parts.store)?;
         check(&update)?;
         let mut attempt = 0;
@@ -463,6 +504,7 @@ impl Registry {
         if_match: IfMatch,
     ) -> Result<(), Error> {
         require(ctx, hub, id, Permission::RegistryWrite)?;
+        self.quotas.take(ctx, hub, Throttle::RegistryOperations)?;
         check_room(&*self.parts.store)?;
         if id.module.as_ref().is_some_and(is_system_module) {
             return Err(

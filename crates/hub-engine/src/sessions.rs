@@ -11,6 +11,7 @@ mod subscriptions;
 use std::sync::Arc;
 
 use hub_domain::partition::partition_of;
+use hub_domain::quota::Throttle;
 use hub_domain::routing::Source;
 use hub_domain::{Hub, Identity, IdentityId, Timestamp};
 use hub_storage::bus::{CloseReason, Mailbox, SessionKey};
@@ -25,6 +26,7 @@ pub use subscriptions::{Delivery, Subscription, SubscriptionSet};
 use crate::access::Proof;
 use crate::activity::Activities;
 use crate::dispatcher::RegistryChanges;
+use crate::quotas::Quotas;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
 use redelivery::Redeliveries;
 use session::{Announced, Parts};
@@ -41,6 +43,7 @@ pub struct Sessions {
     activities: Arc<Activities>,
     registry_changes: RegistryChanges,
     redeliveries: Arc<Redeliveries>,
+    quotas: Arc<Quotas>,
 }
 
 /// What a head knows of a device that connects.
@@ -104,6 +107,7 @@ impl Sessions {
         twins: Arc<Twins>,
         activities: Arc<Activities>,
         registry_changes: RegistryChanges,
+        quotas: Arc<Quotas>,
     ) -> Self {
         Self {
             parts,
@@ -113,6 +117,7 @@ impl Sessions {
             activities,
             registry_changes,
             redeliveries: Arc::default(),
+            quotas,
         }
     }
 
@@ -127,6 +132,8 @@ impl Sessions {
             .authenticate(now, &request.hub, &request.id, &request.credential)
             .await?;
         // Whatever can be refused is refused before the claim, which ends the older session.
+        self.quotas
+            .take_of_device(request.hub.no, Throttle::Connections, now)?;
         if request
             .model_id
             .is_some_and(|id| id.len() > MODEL_ID_BYTES_MAX)

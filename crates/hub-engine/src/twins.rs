@@ -7,6 +7,7 @@ mod tests;
 use std::sync::Arc;
 
 use hub_domain::fact::{SectionChange, TwinChange};
+use hub_domain::quota::Throttle;
 use hub_domain::twin::{
     BackEnd, BackEndChange, BackEndPatch, BackEndReplacement, Section, Twin, TwinError,
     patch_back_end, patch_reported, replace_back_end,
@@ -78,6 +79,7 @@ impl Twins {
         id: &IdentityId,
     ) -> Result<TwinView, Error> {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
+        self.registry.quotas().take(ctx, hub, Throttle::TwinReads)?;
         let (stored, twin) = self
             .store
             .twin(hub, id)
@@ -131,6 +133,9 @@ impl Twins {
         write: BackEndWrite,
     ) -> Result<TwinView, Error> {
         ctx.caller.require(hub, Permission::ServiceConnect)?;
+        self.registry
+            .quotas()
+            .take(ctx, hub, Throttle::TwinUpdates)?;
         check_room(&*self.store)?;
         let mut attempt = 0;
         loop {
@@ -215,6 +220,10 @@ impl Twins {
 
     /// The twin as its device reads it. Shows durable state only.
     pub(crate) async fn of_session(&self, key: TwinKey<'_>) -> Result<Arc<Twin>, Error> {
+        let now = self.registry.now();
+        self.registry
+            .quotas()
+            .take_of_device(key.hub, Throttle::TwinReads, now)?;
         if let Some(twin) = self.cache.durable(key.ordinal) {
             return Ok(twin);
         }
@@ -242,6 +251,9 @@ impl Twins {
         expected: Option<u64>,
         now: Timestamp,
     ) -> Result<u64, Error> {
+        self.registry
+            .quotas()
+            .take_of_device(key.hub, Throttle::TwinUpdates, now)?;
         let mut attempt = 0;
         loop {
             wait_for_room(&*self.store).await;

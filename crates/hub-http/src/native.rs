@@ -50,6 +50,8 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::ListHubs => on(verb, hubs::list),
         OperationId::CreateHub => on(verb, hubs::create),
         OperationId::GetHub => on(verb, hubs::get),
+        OperationId::GetSettings => on(verb, hubs::settings),
+        OperationId::PatchSettings => on(verb, hubs::patch_settings),
         OperationId::GetStatistics => on(verb, hubs::statistics),
         OperationId::ListDevices => on(verb, devices::list),
         OperationId::CreateDevice => on(verb, devices::create),

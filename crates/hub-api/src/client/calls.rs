@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{CALL_TIMEOUT, Call, Client, ClientError};
 use crate::native::{
-    Device, DeviceSettings, HubDocument, HubSummary, MethodCall, MethodResult, Module,
-    ModuleSettings, NewHub, NewMessage, OperationId, Page, PurgedMessages, SentMessage, Statistics,
-    Twin, TwinChange,
+    Device, DeviceSettings, HubDocument, HubSettings, HubSettingsChange, HubSummary, MethodCall,
+    MethodResult, Module, ModuleSettings, NewHub, NewMessage, OperationId, Page, PurgedMessages,
+    SentMessage, Statistics, Twin, TwinChange,
 };
 
 /// Time to answer when a call of a method names none (`hub_domain::limits`).
@@ -48,6 +48,28 @@ impl Client {
     /// See [`ClientError`].
     pub async fn hub(&self, hub: &str) -> Result<HubDocument, ClientError> {
         self.fetch(Call::new(OperationId::GetHub, &[hub])).await
+    }
+
+    /// What may be set while the hub runs.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn settings(&self, hub: &str) -> Result<HubSettings, ClientError> {
+        self.fetch(Call::new(OperationId::GetSettings, &[hub]))
+            .await
+    }
+
+    /// Changes what may be set while the hub runs.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn patch_settings(
+        &self,
+        hub: &str,
+        change: &HubSettingsChange,
+    ) -> Result<HubSettings, ClientError> {
+        self.exchange(Call::new(OperationId::PatchSettings, &[hub]), change)
+            .await
     }
 
     /// The hub's device counts.

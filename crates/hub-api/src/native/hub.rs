@@ -240,7 +240,9 @@ mod tests {
     use std::time::Duration;
 
     use hub_domain::access::DEFAULT_POLICIES;
-    use hub_domain::{HostName, HubName, HubNo, Permissions, Policy, SymmetricKey, Timestamp};
+    use hub_domain::{
+        HostName, HubName, HubNo, Permissions, Policy, Revision, Settings, SymmetricKey, Timestamp,
+    };
 
     use super::*;
 
@@ -262,6 +264,8 @@ mod tests {
             retention: Duration::from_secs(24 * 3600),
             retention_bytes_max: 1,
             created: Timestamp::from_micros(0),
+            settings: Settings::default(),
+            revision: Revision::default(),
         }
     }
 

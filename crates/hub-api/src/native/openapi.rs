@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answer, BASE_PATH, Device, DeviceSettings, ErrorBody, EventLine, Guard, HubDocument,
-    HubSummary, MethodCall, MethodResult, Module, ModuleSettings, Needs, NewHub, NewMessage,
-    OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, SentMessage, Statistics,
-    Twin, TwinChange,
+    HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
+    Needs, NewHub, NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind,
+    PurgedMessages, SentMessage, Statistics, Twin, TwinChange,
 };
 
 const COMMITTED: &str = concat!(
@@ -105,6 +105,8 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<NewHub>(&mut named, generator, "NewHub");
     add::<HubDocument>(&mut named, generator, "HubDocument");
     add::<Statistics>(&mut named, generator, "Statistics");
+    add::<HubSettings>(&mut named, generator, "HubSettings");
+    add::<HubSettingsChange>(&mut named, generator, "HubSettingsChange");
     add::<Page<Device>>(&mut named, generator, "DevicePage");
     add::<Device>(&mut named, generator, "Device");
     add::<DeviceSettings>(&mut named, generator, "DeviceSettings");

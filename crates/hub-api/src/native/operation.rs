@@ -104,6 +104,10 @@ operation_ids! {
     CreateHub "createHub",
     /// One hub.
     GetHub "getHub",
+    /// What of a hub may be set while it runs.
+    GetSettings "getSettings",
+    /// Other settings for a hub.
+    PatchSettings "patchSettings",
     /// The device counts of a hub.
     GetStatistics "getStatistics",
     /// The devices of a hub.

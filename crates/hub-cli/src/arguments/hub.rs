@@ -18,10 +18,22 @@ pub enum HubCommand {
     },
     /// Create a hub
     Create(HubCreate),
+    /// Show or change what may be set while a hub runs
+    Update(HubUpdate),
     /// List the hubs
     List(Common),
     /// Count a hub's devices
     Statistics(Common),
+}
+
+/// `hub update`.
+#[derive(Debug, Args)]
+pub struct HubUpdate {
+    /// The limits of throughput it keeps: unlimited, F1, S1, S2 or S3
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) quota_profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 /// `hub create`.

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use hub_api::client::{Client, ClientError, PageQuery};
-use hub_api::native::{HubDocument, HubSummary, NewHub};
+use hub_api::native::{HubDocument, HubSettingsChange, HubSummary, NewHub};
 
-use crate::arguments::{Common, HubCommand, HubCreate};
+use crate::arguments::{Common, HubCommand, HubCreate, HubUpdate};
 use crate::connect::{Place, Variables, beside, client, connect, default_hub, explain};
 use crate::failure::Failure;
 use crate::offline::Offline;
@@ -24,6 +24,7 @@ pub(super) async fn execute(
             render::answer(common.output, &document, render::hub_document, out)
         }
         HubCommand::Create(create) => self::create(create, variables, out).await,
+        HubCommand::Update(update) => self::update(update, variables, out).await,
         HubCommand::List(common) => {
             let hubs = list(&common, variables)
                 .await
@@ -119,4 +120,27 @@ async fn create(
         |hub| render::hubs(std::slice::from_ref(hub)),
         out,
     )
+}
+
+/// Without a change it only shows the settings.
+async fn update(
+    update: HubUpdate,
+    variables: Variables<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let HubUpdate {
+        quota_profile,
+        common,
+    } = update;
+    let connected = connect(&common, variables).await?;
+    let change = HubSettingsChange { quota_profile };
+    let settings = if change == HubSettingsChange::default() {
+        connected.client.settings(&connected.hub).await?
+    } else {
+        connected
+            .client
+            .patch_settings(&connected.hub, &change)
+            .await?
+    };
+    render::answer(common.output, &settings, render::hub_settings, out)
 }

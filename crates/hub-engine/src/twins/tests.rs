@@ -10,7 +10,8 @@ use hub_storage::memory::{Faults as _, MemoryLogs, MemoryStore};
 
 use super::*;
 use crate::activity::Activities;
-use crate::{Caller, EngineParts, Environment};
+use crate::quotas::Quotas;
+use crate::{Caller, EngineParts, Environment, Hubs};
 
 const HUB: HubNo = HubNo(1);
 const DEVICES: u64 = 48;
@@ -88,7 +89,9 @@ async fn twins(bytes_max: usize) -> (Arc<MemoryStore>, Arc<Twins>) {
         })),
         environment: Arc::new(Still),
     };
-    let registry = Registry::new(parts, Arc::new(Activities::new()));
+    let hubs = Hubs::open(parts.clone()).await.unwrap();
+    let quotas = Arc::new(Quotas::new(hubs));
+    let registry = Registry::new(parts, Arc::new(Activities::new()), quotas);
     let twins = Twins {
         store: Arc::clone(&store) as Arc<dyn Store>,
         registry,

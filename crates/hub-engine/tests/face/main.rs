@@ -13,6 +13,7 @@ mod events;
 mod hubs;
 mod messages;
 mod methods;
+mod quotas;
 mod registry;
 mod sessions;
 mod support;

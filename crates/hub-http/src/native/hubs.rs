@@ -2,10 +2,12 @@
 
 use axum::Json;
 use http::StatusCode;
-use hub_api::native::{HubDocument, HubSummary, Keys, NewHub, Page, Statistics};
+use hub_api::native::{
+    HubDocument, HubSettings, HubSettingsChange, HubSummary, Keys, NewHub, Page, Statistics,
+};
 use hub_domain::limits::{PAGE_DEFAULT, PARTITIONS_DEFAULT};
-use hub_domain::{HostName, HubName};
-use hub_engine::Caller;
+use hub_domain::{HostName, Hub, HubName};
+use hub_engine::{Caller, Error, ErrorKind};
 
 use super::{Document, Failure, Query, Scope};
 
@@ -61,6 +63,28 @@ pub(super) async fn get(scope: Scope) -> Result<Json<HubDocument>, Failure> {
         &scope.app.config().reach,
         keys,
     )))
+}
+
+pub(super) async fn settings(scope: Scope) -> Result<Json<HubSettings>, Failure> {
+    Ok(Json(HubSettings::of(&scope.hub()?.settings)))
+}
+
+pub(super) async fn patch_settings(
+    scope: Scope,
+    Document(change): Document<HubSettingsChange>,
+) -> Result<Json<HubSettings>, Failure> {
+    let decide = |hub: &Hub| {
+        let settings = change
+            .apply(&hub.settings)
+            .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        Ok(Hub {
+            settings,
+            ..hub.clone()
+        })
+    };
+    let hubs = &scope.engine().hubs;
+    let hub = hubs.update(&scope.ctx, scope.hub()?.no, decide).await?;
+    Ok(Json(HubSettings::of(&hub.settings)))
 }
 
 pub(super) async fn statistics(scope: Scope) -> Result<Json<Statistics>, Failure> {

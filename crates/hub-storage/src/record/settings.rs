@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use hub_domain::Settings;
 use hub_domain::routing::{
     EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
 };
+use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::unreadable;
@@ -17,18 +17,28 @@ const WHAT: &str = "hub";
 #[serde(default)]
 pub(super) struct SettingsRecord<'a> {
     routing: RoutingRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<Cow<'a, str>>,
 }
 
 impl<'a> SettingsRecord<'a> {
     pub(super) fn of(settings: &'a Settings) -> Self {
         Self {
             routing: RoutingRecord::of(&settings.routing),
+            quota: match settings.quota {
+                QuotaProfile::Unlimited => None,
+                limited => Some(limited.as_str().into()),
+            },
         }
     }
 
     pub(super) fn settings(self) -> Result<Settings, StoreError> {
         Ok(Settings {
             routing: self.routing.routing()?,
+            quota: match self.quota {
+                None => QuotaProfile::Unlimited,
+                Some(name) => QuotaProfile::parse(&name).ok_or_else(|| unreadable(WHAT))?,
+            },
         })
     }
 }

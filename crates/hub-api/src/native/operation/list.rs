@@ -8,6 +8,7 @@ const SERVICE: Needs = Needs::Permission("ServiceConnect");
 
 const HUBS: &str = "/hubs";
 const HUB: &str = "/hubs/{hub}";
+const SETTINGS: &str = "/hubs/{hub}/settings";
 const STATISTICS: &str = "/hubs/{hub}/statistics";
 const EVENTS: &str = "/hubs/{hub}/events";
 const DEVICES: &str = "/hubs/{hub}/devices";
@@ -180,6 +181,25 @@ pub const OPERATIONS: &[Operation] = &[
         Needs::AnyPolicy,
         "HubDocument",
     ),
+    read(
+        OperationId::GetSettings,
+        SETTINGS,
+        "Get what may be set while the hub runs",
+        Needs::AnyPolicy,
+        "HubSettings",
+    ),
+    Operation {
+        guard: Guard::Unguarded,
+        ..write(
+            OperationId::PatchSettings,
+            Verb::Patch,
+            SETTINGS,
+            "Change what may be set while the hub runs; absent members stay",
+            Needs::Admin,
+            "HubSettingsChange",
+            "HubSettings",
+        )
+    },
     read(
         OperationId::GetStatistics,
         STATISTICS,

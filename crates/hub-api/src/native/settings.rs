@@ -1,0 +1,79 @@
+//! What of a hub may be set while it runs.
+
+use hub_domain::{QuotaProfile, Settings};
+use serde::{Deserialize, Serialize};
+
+/// The settings of a hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct HubSettings {
+    /// Which limits of throughput the hub keeps: `unlimited`, or those of the vendor's tiers `F1`, `S1`, `S2`, `S3`.
+    pub quota_profile: String,
+}
+
+impl HubSettings {
+    /// The settings of a hub.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            quota_profile: settings.quota.as_str().to_owned(),
+        }
+    }
+}
+
+/// A change of settings; an absent member stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HubSettingsChange {
+    /// Which limits of throughput the hub keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_profile: Option<String>,
+}
+
+/// A change that no hub can have; the text says what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// There is no such profile.
+    #[error("there is no quota profile {0:?}, choose unlimited, F1, S1, S2 or S3")]
+    QuotaProfile(String),
+}
+
+impl HubSettingsChange {
+    /// The settings with this change.
+    ///
+    /// # Errors
+    /// When a value is not allowed.
+    pub fn apply(&self, settings: &Settings) -> Result<Settings, SettingsError> {
+        let mut next = settings.clone();
+        if let Some(name) = &self.quota_profile {
+            next.quota = QuotaProfile::parse(name)
+                .ok_or_else(|| SettingsError::QuotaProfile(name.clone()))?;
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_touches_what_it_names() {
+        let limited = HubSettingsChange {
+            quota_profile: Some("s1".to_owned()),
+        };
+        let settings = limited.apply(&Settings::default()).unwrap();
+        assert_eq!(HubSettings::of(&settings).quota_profile, "S1");
+        let unchanged = HubSettingsChange::default().apply(&settings).unwrap();
+        assert_eq!(unchanged, settings);
+    }
+
+    #[test]
+    fn an_unknown_profile_is_refused() {
+        let change = HubSettingsChange {
+            quota_profile: Some("S9".to_owned()),
+        };
+        assert!(change.apply(&Settings::default()).is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! Quota profiles: what a hub with the limits of a vendor's tier refuses, and until when.
+
+use std::time::Duration;
+
+use hub_domain::{Hub, QuotaProfile};
+use hub_engine::{Caller, Error};
+
+use super::support::{World, device, failure, id, message, method};
+
+impl World {
+    /// Gives the hub the limits of `profile`.
+    async fn limit(&self, profile: QuotaProfile) {
+        let decide = |hub: &Hub| {
+            let mut next = hub.clone();
+            next.settings.quota = profile;
+            Ok(next)
+        };
+        let admin = self.called_by(Caller::Admin);
+        let updated = self.engine.hubs.update(&admin, self.hub.no, decide).await;
+        assert_eq!(updated.unwrap().settings.quota, profile);
+    }
+
+    async fn fetches_until_refused(&self) -> (u32, Error) {
+        for count in 0..10_000 {
+            let fetched = self
+                .engine
+                .registry
+                .fetch(&self.owner(), self.hub.no, &id("d1"))
+                .await;
+            if let Err(error) = fetched {
+                return (count, error);
+            }
+        }
+        panic!("nothing was refused");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_refuses_what_is_more_than_a_minutes_worth() {
+    let mut world = World::new().await;
+    world.given(device("d1")).await;
+    world.limit(QuotaProfile::S1).await;
+    let (count, error) = world.fetches_until_refused().await;
+    world.say(format!("{count}, then {}", failure(&error)));
+    world.pass(Duration::from_secs(6)).await;
+    let (count, _) = world.fetches_until_refused().await;
+    world.say(format!("after 6 s {count} more"));
+    world.limit(QuotaProfile::Unlimited).await;
+    let fetched = world
+        .engine
+        .registry
+        .fetch(&world.owner(), world.hub.no, &id("d1"))
+        .await;
+    world.say_result("without limits", fetched.map(|_| ()));
+    world.check(
+        "100, then Throttled 429001
+         after 6 s 10 more
+         without limits: ()",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_installations_own_commands_are_not_metered() {
+    let world = World::new().await;
+    world.given(device("d1")).await;
+    world.limit(QuotaProfile::F1).await;
+    let admin = world.called_by(Caller::Admin);
+    for _ in 0..200 {
+        let fetched = world
+            .engine
+            .registry
+            .fetch(&admin, world.hub.no, &id("d1"))
+            .await;
+        assert!(fetched.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_messages_wait_for_a_device_of_a_tier() {
+    let mut world = World::new().await;
+    world.given(device("d1")).await;
+    world.limit(QuotaProfile::S3).await;
+    let mut sent = 0;
+    let error = loop {
+        let queued = world
+            .engine
+            .messages
+            .send(&world.owner(), world.hub.no, &id("d1"), message("m"))
+            .await;
+        match queued {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    world.say(format!("{sent}, then {}", failure(&error)));
+    world.check("50, then QuotaExceeded 403004");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_call_counts_in_steps_of_four_kibibytes() {
+    let mut world = World::new().await;
+    world.given(device("d1")).await;
+    world.limit(QuotaProfile::S1).await;
+    let mut calls = 0;
+    let error = loop {
+        let called = world
+            .engine
+            .methods
+            .invoke(&world.owner(), world.hub.no, &id("d1"), method("m"))
+            .await;
+        match called {
+            Err(error) if error.kind() == hub_engine::ErrorKind::DeviceOffline => calls += 1,
+            Err(error) => break error,
+            Ok(_) => panic!("nobody is connected"),
+        }
+    };
+    // 160 KiB a second for a minute, 4 KiB at least each.
+    world.say(format!("{calls}, then {}", failure(&error)));
+    world.check("2400, then Throttled 429001");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_hub_has_five_hundred_devices() {
+    let mut world = World::new().await;
+    for number in 0..500 {
+        world.given(device(&format!("d{number}"))).await;
+    }
+    world.limit(QuotaProfile::F1).await;
+    let created = world
+        .engine
+        .registry
+        .create(&world.owner(), world.hub.no, device("one-more"))
+        .await;
+    world.say_result("one more", created.map(|_| ()));
+    world.check("one more: QuotaExceeded 413002");
+}
