@@ -14,13 +14,14 @@ from harness.events import Events  # noqa: E402
 from harness.hub import Hub  # noqa: E402
 
 # No behaviour takes this long; a hanging one must not hold up the run.
-BEHAVIOUR_WITHIN = 120
+BEHAVIOUR_WITHIN = 60
 
 
 @pytest.fixture(scope="session")
 def shared_hub():
-    """One hub for the whole run: starting it costs more than most behaviours."""
-    hub = Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "hub").start()
+    """One hub for the whole run: starting it costs more than most behaviours. Or the one that the runner started."""
+    given = os.environ.get("BEHAVIOURS_DATA")
+    hub = Hub.running(pathlib.Path(given)) if given else Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "hub").start()
     # For azure-iot-hub, which has no option of its own.
     os.environ["REQUESTS_CA_BUNDLE"] = hub.authority
     yield hub
@@ -32,7 +33,7 @@ def shared_hub():
 @pytest.fixture
 def hub(shared_hub):
     """The hub, running, whatever the behaviour before did to it."""
-    if shared_hub.process.poll() is not None:
+    if shared_hub.process is not None and shared_hub.process.poll() is not None:
         shared_hub.start()
     return shared_hub
 
@@ -66,9 +67,9 @@ def pytest_runtest_protocol(item, nextitem):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    name = item.originalname.removeprefix("test_")
-    if report.when == "call":
-        results.record(name, passed=report.passed, seconds=report.duration, text=report.longreprtext)
-    elif report.failed:
-        results.record(name, passed=False, seconds=report.duration, text=report.longreprtext)
+    if report.when == "call" or report.failed:
+        callspec = getattr(item, "callspec", None)
+        cell = callspec.params["cell"].name if callspec else None
+        name = item.originalname.removeprefix("test_")
+        results.record(name, passed=report.passed, seconds=report.duration, text=report.longreprtext, cell=cell)
     return report

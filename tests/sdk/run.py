@@ -20,6 +20,9 @@ sys.path.insert(0, str(HERE))
 
 from harness import namespace, results  # noqa: E402
 from harness.node import run_node  # noqa: E402
+from harness.pytests import run_durability, run_python  # noqa: E402
+
+RUN = {"python": run_python, "node": run_node, "durability": run_durability}
 
 
 def main():
@@ -33,29 +36,17 @@ def main():
         os.environ["BEHAVIOURS_SDK"] = str(arguments.sdk.resolve())
         os.environ["BEHAVIOURS_SCRATCH"] = scratch
         os.environ["BEHAVIOURS_RESULTS"] = str(report)
-        run = run_node if arguments.part == "node" else run_pytest
-        ended = run(arguments.part, arguments.pick)
+        ended = RUN[arguments.part](arguments.pick)
         return results.summarize(arguments.part, report, ended, picked=arguments.pick is not None)
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["python", "node", "durability"])
+    parser.add_argument("part", choices=RUN)
     parser.add_argument("--binary", type=pathlib.Path, required=True)
     parser.add_argument("--sdk", type=pathlib.Path, required=True)
     parser.add_argument("-k", dest="pick", help="only the behaviours whose name contains this")
     return parser.parse_args()
-
-
-# The SDK leaves timers behind (for tokens that live an hour), which would hold the process until they fire.
-PYTEST = "import os, sys, pytest; status = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(status)"
-
-
-def run_pytest(part, pick):
-    arguments = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--rootdir", str(HERE)]
-    arguments += ["-k", pick] if pick else []
-    command = [sys.executable, "-B", "-c", PYTEST, *arguments, str(HERE / part)]
-    return subprocess.run(command, cwd=HERE, stdin=subprocess.DEVNULL).returncode
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import ssl
 import threading
 import urllib.request
 
-from devices import token
+from credentials import token
 from raw_mqtt import Lost, RawClient
 
 WINDOW = 32

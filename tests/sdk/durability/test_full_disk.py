@@ -6,7 +6,8 @@ import pytest
 from azure.iot.hub.models import CloudToDeviceMethod
 from msrest.exceptions import ClientRequestError
 
-from devices import Recorder, Service, token
+from credentials import token
+from devices import Recorder, Service
 from harness.events import Events
 from harness.wait import until
 from load import request
@@ -67,7 +68,7 @@ def test_full_disk_stops_writes_and_nothing_else(fresh_hub, small_disk):
         until(lambda: acknowledged(sender, b"after"), "messages are taken again")
     events = Events(hub)
     try:
-        bodies = [event["body"] for event in events.wait_for(sender.device, 2)]
+        bodies = [event["body"] for event in events.wait_for(sender, 2)]
         assert bodies[0] == b"before" and b"full" not in bodies and b"after" in bodies
     finally:
         events.close()

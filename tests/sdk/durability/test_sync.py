@@ -5,7 +5,8 @@ import os
 import re
 import signal
 
-from devices import Service, token
+from credentials import token
+from devices import Service
 from raw_mqtt import RawClient
 
 ROUNDS = 40

@@ -1,6 +1,7 @@
 """The back end's view: committed events, read through `thingstead events watch` while they come."""
 
 import base64
+import collections
 import json
 import subprocess
 import threading
@@ -10,28 +11,29 @@ from .wait import WITHIN, until
 
 
 class Events:
-    """Follows the log from its start and keeps what it has seen."""
+    """Follows the log from its start and keeps what it has seen, by device and module."""
 
     def __init__(self, hub, source=None):
         self.hub = hub
         self.source = source
-        self.seen = []
+        self.seen = collections.defaultdict(list)
         self.process = None
         self.reader = None
 
     def of(self, device, module=None):
         """The events of one device or module so far, in order."""
         self.follow()
-        return [event for event in self.seen if event["device"] == device and event["module"] == module]
+        return list(self.seen[device, module])
 
-    def wait_for(self, device, count=1, module=None, within=WITHIN):
-        """At least `count` events of a device."""
+    def wait_for(self, identity, count=1, within=WITHIN):
+        """At least `count` events of a device or module."""
+        name = (identity.device, identity.module)
 
         def enough():
-            found = self.of(device, module)
+            found = self.of(*name)
             return found if len(found) >= count else None
 
-        return until(enough, lambda: f"{count} events of {device}, {len(self.of(device, module))} came", within)
+        return until(enough, lambda: f"{count} events of {name}, {len(self.of(*name))} came", within)
 
     def follow(self):
         """Starts reading, again where the hub was restarted: then from the start, for the log is kept."""
@@ -39,7 +41,7 @@ class Events:
             return
         if self.reader is not None:
             self.reader.join()
-        self.seen = []
+        self.seen = collections.defaultdict(list)
         arguments = ["events", "watch", "--from", "start", "-o", "json"]
         arguments += ["--source", self.source] if self.source else []
         self.process = subprocess.Popen(
@@ -57,7 +59,8 @@ class Events:
         for text in process.stdout:
             line = json.loads(text) if text.strip() else {"notice": "alive"}
             if "notice" not in line:
-                seen.append(event_of(line))
+                event = event_of(line)
+                seen[event["device"], event["module"]].append(event)
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
@@ -77,5 +80,7 @@ def event_of(line):
         "body": body,
         "system": line["systemProperties"] | line["annotations"],
         "application": line["properties"],
+        "output": line["systemProperties"].get("iothub-outputname"),
+        "enqueued": line["enqueuedTime"],
         "raw": line,
     }

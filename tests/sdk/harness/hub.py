@@ -29,6 +29,13 @@ class Hub:
         self.process = None
         self.shown = None
 
+    @classmethod
+    def running(cls, folder: pathlib.Path):
+        """The hub that another process started there, for one that only uses it."""
+        hub = cls(folder)
+        hub.shown = hub.ask("hub", "show")
+        return hub
+
     # Life
 
     def start(self):

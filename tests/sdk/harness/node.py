@@ -1,19 +1,23 @@
 """The Node behaviours: one hub, one Node process, and a way for it to ask for a restart."""
 
+import dataclasses
 import http.server
 import json
 import os
 import pathlib
 import subprocess
 import threading
+import urllib.parse
 
+from . import certificates, matrix
+from .authority import registered
 from .hub import Hub
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "node"
 ENDED_WITHIN = 600
 
 
-def run_node(_part, pick):
+def run_node(pick):
     """Runs them and returns the exit status of Node."""
     sdk = pathlib.Path(os.environ["BEHAVIOURS_SDK"])
     hub = Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "node").start()
@@ -25,9 +29,10 @@ def run_node(_part, pick):
         "BEHAVIOURS_HUB": json.dumps(hub.shown),
         "BEHAVIOURS_DATA": str(hub.folder),
         "BEHAVIOURS_CONTROL": f"http://127.0.0.1:{control.server_port}",
+        "BEHAVIOURS_PLAN": json.dumps(plan()),
+        "BEHAVIOURS_PICK": pick or "",
     }
     command = ["node", f"--test-reporter={HERE / 'reporter.mjs'}", "--test-reporter-destination=stdout"]
-    command += [f"--test-name-pattern={pick}"] if pick else []
     try:
         done = subprocess.run(
             [*command, str(HERE / "main.js")], env=environment, stdin=subprocess.DEVNULL, timeout=ENDED_WITHIN
@@ -43,14 +48,43 @@ def run_node(_part, pick):
         hub.close()
 
 
+def plan():
+    """The cells of Node and what runs in each, for the other side."""
+    return [
+        {"cell": dataclasses.asdict(cell) | {"name": cell.name}, "names": names}
+        for cell, names in matrix.plan("node").items()
+    ]
+
+
 def serve_control(hub):
-    """`POST /stop` or `/kill` restarts the hub; the answer comes when it is ready again."""
+    """What Node cannot do itself: `POST /stop` or `/kill` restarts the hub, the answer comes when it is ready again;
+    `/self-signed` and `/leaf?NAME` make a certificate."""
 
     class Control(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            hub.restart(self.path.strip("/"))
-            self.send_response(204)
+            path, _, name = self.path.strip("/").partition("?")
+            if path == "self-signed":
+                self.answer(certificates.self_signed("device"))
+            elif path == "leaf":
+                self.answer(registered(hub).leaf(urllib.parse.unquote(name)))
+            else:
+                hub.restart(path)
+                self.send_response(204)
+                self.end_headers()
+
+        def answer(self, certificate):
+            text = json.dumps(
+                {
+                    "certificate": certificate.chain_pem(),
+                    "key": certificate.key_pem(),
+                    "sha256": certificate.thumbprint(),
+                    "sha1": certificate.thumbprint(certificates.hashes.SHA1),
+                }
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
+            self.wfile.write(text)
 
         def log_message(self, *_):
             pass

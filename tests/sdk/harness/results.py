@@ -1,50 +1,117 @@
-"""The list of behaviours, and what a run says about each."""
+"""What a run says about each behaviour: a line, a table of the matrix, and the sums."""
 
 import json
 import os
-import pathlib
 
-LIST = pathlib.Path(__file__).resolve().parent.parent / "behaviours.txt"
-
-
-def listed(part):
-    """Names of the behaviours that a part has to show, in the order of the list."""
-    names = []
-    for line in LIST.read_text().splitlines():
-        fields = [field.strip() for field in line.split("|")]
-        if line.startswith("#") or len(fields) != 3:
-            continue
-        if part in fields[1].split():
-            names.append(fields[0])
-    return names
+from . import matrix
 
 
-def record(name, *, passed, seconds, text=""):
+def record(name, *, passed, seconds, text="", cell=None):
     """Adds one result; called from the process that ran the behaviour."""
-    row = {"name": name, "passed": passed, "seconds": round(seconds, 2), "text": text}
-    with open(os.environ["BEHAVIOURS_RESULTS"], "a", encoding="utf-8") as out:
-        out.write(json.dumps(row) + "\n")
+    row = {"name": name, "cell": cell, "passed": passed, "seconds": round(seconds, 2), "text": text}
+    # One unbuffered write, so that lines of processes that run side by side do not mix.
+    with open(os.environ["BEHAVIOURS_RESULTS"], "ab", buffering=0) as out:
+        out.write(f"{json.dumps(row)}\n".encode())
 
 
 def summarize(part, report, ended, *, picked):
     """Prints each behaviour and the sum; returns the exit status. What is listed and did not run is a failure."""
     rows = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
-    names = listed(part)
-    failed = 0
-    passed = 0
+    tally = Tally()
+    single(part, [row for row in rows if row["cell"] is None], tally, picked)
+    if part in matrix.LANGUAGES:
+        cells(part, [row for row in rows if row["cell"] is not None], tally, picked)
+    if ended != 0 and tally.failed == 0:
+        tally.fail(f"the test runner ended with {ended}")
+    print(f"behaviours: {tally.passed} passed, {tally.failed} failed", flush=True)
+    return 1 if tally.failed else 0
+
+
+class Tally:
+    """Counts, and says what failed."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+
+    def fail(self, text):
+        self.failed += 1
+        print(f"FAIL    {text}", flush=True)
+
+
+def single(part, rows, tally, picked):
+    """The behaviours that a part shows once."""
+    names = matrix.once(part)
     for row in rows:
-        good = row["passed"] and row["name"] in names
-        passed += good
-        failed += not good
-        print(f"{'ok  ' if good else 'FAIL'} {row['seconds']:>6.2f} s  {part}: {row['name']}", flush=True)
-        if row["passed"] and not good:
-            print(f"     it is not in {LIST.name} for {part}", flush=True)
-    missing = [] if picked else [name for name in names if name not in {row["name"] for row in rows}]
-    for name in missing:
-        print(f"FAIL    not run  {part}: {name}", flush=True)
-    failed += len(missing)
-    if ended != 0 and failed == 0:
-        print(f"FAIL    the test runner ended with {ended}", flush=True)
-        failed = 1
-    print(f"behaviours: {passed} passed, {failed} failed", flush=True)
-    return 1 if failed else 0
+        if row["passed"] and row["name"] in names:
+            tally.passed += 1
+            print(f"ok   {row['seconds']:>6.2f} s  {part}: {row['name']}", flush=True)
+        elif row["passed"]:
+            tally.fail(f"{part}: {row['name']} is not in {matrix.BEHAVIOURS.name} for {part}")
+        else:
+            tally.fail(f"{row['seconds']:.2f} s  {part}: {row['name']}")
+    for name in [] if picked else sorted(set(names) - {row["name"] for row in rows}):
+        tally.fail(f"not run  {part}: {name}")
+
+
+def cells(language, rows, tally, picked):
+    """The matrix of one language: a table, and a line for each failure."""
+    outcomes = {(row["cell"], row["name"]): row for row in rows}
+    grid = [cell for cell in matrix.cells(language)]
+    listed = [behaviour for behaviour in matrix.behaviours() if behaviour.in_matrix]
+    passed = failed = 0
+    for behaviour in listed:
+        for cell in grid:
+            row = outcomes.pop((cell.name, behaviour.name), None)
+            reason = matrix.left_out(cell, behaviour)
+            if row is None:
+                if reason is None and not picked:
+                    failed += 1
+                    tally.fail(f"not run  {cell.name}: {behaviour.name}")
+            elif reason is not None:
+                failed += 1
+                tally.fail(f"{cell.name}: {behaviour.name} runs though it is listed as a difference")
+            elif row["passed"]:
+                passed += 1
+                tally.passed += 1
+            else:
+                failed += 1
+                tally.fail(f"{row['seconds']:.2f} s  {cell.name}: {behaviour.name}")
+    for cell, name in outcomes:
+        failed += 1
+        tally.fail(f"{cell}: {name} is not a line of the matrix in {matrix.BEHAVIOURS.name}")
+    for line in matrix.stale_differences():
+        failed += 1
+        tally.fail(f"{matrix.DIFFERENCES.name}: `{line.cells}` with `{line.behaviours}` covers nothing")
+    table(language, grid, listed, {(row["cell"], row["name"]): row for row in rows})
+    running = len(matrix.plan(language))
+    seconds = sum(row["seconds"] for row in rows)
+    print(
+        f"{language}: {running} cells of {len(grid)} × {len(listed)} behaviours: "
+        f"{passed} passed, {failed} failed, {len(grid) * len(listed) - passed - failed} left out for a listed reason; "
+        f"{seconds:.0f} s of behaviours",
+        flush=True,
+    )
+
+
+def table(language, grid, listed, outcomes):
+    """A row per behaviour, a column per cell that runs anything: passed `+`, failed `F`, a listed difference `.`."""
+    shown = [cell for cell in grid if any(matrix.left_out(cell, behaviour) is None for behaviour in listed)]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    print(f"\nThe matrix of {language}: + passed, F failed, ? not run, . listed in {matrix.DIFFERENCES.name}")
+    for letter, cell in zip(letters, shown):
+        print(f"  {letter}  {cell.transport:8} {cell.credential:16} {cell.kind}")
+    width = max(len(behaviour.name) for behaviour in listed)
+    print(f"  {'':{width}}  {' '.join(letters[: len(shown)])}  slowest")
+    for behaviour in listed:
+        rows = [outcomes.get((cell.name, behaviour.name)) for cell in shown]
+        marks = [mark(row, cell, behaviour) for row, cell in zip(rows, shown)]
+        slowest = max((row["seconds"] for row in rows if row), default=0)
+        print(f"  {behaviour.name:{width}}  {' '.join(marks)}  {slowest:5.2f} s")
+    print(flush=True)
+
+
+def mark(row, cell, behaviour):
+    if row is None:
+        return "." if matrix.left_out(cell, behaviour) is not None else "?"
+    return "+" if row["passed"] else "F"

@@ -1,9 +1,17 @@
 'use strict';
-// All Node behaviours, one after another in one process: they share the hub.
+// All Node behaviours in one process: first those that are shown once, one after another, then the matrix, side by side.
 
-require('./telemetry');
+const { matrix } = require('./harness');
+
 require('./twins');
-require('./methods');
 require('./c2d');
 require('./sessions');
 require('./registry');
+
+matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
+  ...require('./matrix/telemetry'),
+  ...require('./matrix/twins'),
+  ...require('./matrix/methods'),
+  ...require('./matrix/c2d'),
+  ...require('./matrix/sessions'),
+});

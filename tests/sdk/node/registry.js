@@ -4,7 +4,8 @@
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { Registry } = require('azure-iothub');
-const { behaviour, create, newKeys, refusal, registry, shown } = require('./harness');
+const { behaviour, refusal, registry, shown } = require('./harness');
+const { create, newKeys } = require('./identities');
 
 behaviour('registry_of_devices', async () => {
   const deviceId = `registry:${crypto.randomBytes(4).toString('hex')}-._=@`;

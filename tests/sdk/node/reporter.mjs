@@ -3,12 +3,15 @@ import { appendFileSync } from 'node:fs';
 
 export default async function* report(source) {
   for await (const { type, data } of source) {
-    if (data.nesting !== 0 || !(type === 'test:pass' || type === 'test:fail') || data.skip) continue;
+    const isOutcome = type === 'test:pass' || type === 'test:fail';
+    if (!isOutcome || data.skip || data.details.type === 'suite') continue;
     const passed = type === 'test:pass';
     const seconds = data.details.duration_ms / 1000;
     const error = data.details.error;
     const text = passed ? '' : `${(error.cause ?? error).stack ?? error}`;
-    appendFileSync(process.env.BEHAVIOURS_RESULTS, `${JSON.stringify({ name: data.name, passed, seconds, text })}\n`);
+    // A behaviour of the matrix is called `cell / behaviour`.
+    const [name, cell = null] = data.name.split(' / ').reverse();
+    appendFileSync(process.env.BEHAVIOURS_RESULTS, `${JSON.stringify({ name, cell, passed, seconds, text })}\n`);
     yield passed ? '' : `FAILED ${data.name}\n${text}\n\n`;
   }
 }

@@ -1,20 +1,19 @@
 """Identities made by the service SDK, and clients of the device SDK for them."""
 
-import base64
 import contextlib
-import hashlib
-import hmac
-import os
 import pathlib
 import queue
 import time
-import urllib.parse
 import uuid
 
-from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, MethodResponse
+from azure.iot.device import MethodResponse
 from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
 
+from credentials import Sas, client_kind
 from harness.wait import WITHIN, until
+
+MODULE = "camera"
 
 
 class Service:
@@ -24,24 +23,31 @@ class Service:
         self.hub = hub
         self.registry = IoTHubRegistryManager.from_connection_string(hub.connection_string(policy))
 
-    def create(self, module=None, status="enabled"):
+    # Identities
+
+    def create(self, module=None, status="enabled", credential=None, transport="mqtt"):
         """A device of a new name, with keys of its own; with a module where a name is given."""
         device = f"device-{uuid.uuid4().hex[:12]}"
-        primary, secondary = new_key(), new_key()
-        self.registry.create_device_with_sas(device, primary, secondary, status)
+        credential = credential or Sas()
         if module is None:
-            return Identity(self.hub, device, None, primary, secondary)
-        primary, secondary = new_key(), new_key()
-        self.registry.create_module_with_sas(device, module, None, primary, secondary)
-        return Identity(self.hub, device, module, primary, secondary)
+            credential.register_device(self.registry, device, status)
+            return Identity(self.hub, device, None, credential, credential, transport)
+        of_device = Sas()
+        of_device.register_device(self.registry, device, status)
+        credential.register_module(self.registry, device, module)
+        return Identity(self.hub, device, module, credential, of_device, transport)
 
     def set_status(self, identity, status):
-        """Enables or disables; returns the moment at which the hub had answered."""
-        device = self.registry.get_device(identity.device)
-        keys = device.authentication.symmetric_key
-        self.registry.update_device_with_sas(
-            identity.device, device.etag, keys.primary_key, keys.secondary_key, status
-        )
+        """Enables or disables the device; returns the moment at which the hub had answered."""
+        etag = self.registry.get_device(identity.device).etag
+        identity.of_device.update_device(self.registry, identity.device, etag, status)
+        return time.monotonic()
+
+    def delete(self, identity):
+        if identity.module is None:
+            self.registry.delete_device(identity.device)
+        else:
+            self.registry.delete_module(identity.device, identity.module)
         return time.monotonic()
 
     def is_connected(self, identity):
@@ -53,35 +59,66 @@ class Service:
         state = "connected" if connected else "disconnected"
         until(lambda: self.is_connected(identity) == connected, f"{identity.device} is {state}")
 
+    # Twins, methods, messages
+
+    def twin(self, identity):
+        if identity.module is None:
+            return self.registry.get_twin(identity.device)
+        return self.registry.get_module_twin(identity.device, identity.module)
+
+    def patch_twin(self, identity, patch, etag="*"):
+        if identity.module is None:
+            return self.registry.update_twin(identity.device, patch, etag)
+        return self.registry.update_module_twin(identity.device, identity.module, patch, etag)
+
+    def desire(self, identity, members, etag="*"):
+        """Patches the desired properties; the twin as the hub answers it."""
+        return self.patch_twin(identity, desired(**members), etag)
+
+    def invoke(self, identity, name="act", payload=None, response=20, connect=0):
+        call = CloudToDeviceMethod(
+            method_name=name,
+            payload=payload,
+            response_timeout_in_seconds=response,
+            connect_timeout_in_seconds=connect,
+        )
+        if identity.module is None:
+            return self.registry.invoke_device_method(identity.device, call)
+        return self.registry.invoke_device_module_method(identity.device, identity.module, call)
+
+    def send_c2d(self, identity, body, **options):
+        self.hub.send_c2d(identity.device, body, **options)
+
 
 class Identity:
     """What a device or module needs to log in."""
 
-    def __init__(self, hub, device, module, primary, secondary):
+    def __init__(self, hub, device, module, credential, of_device, transport):
         self.hub = hub
         self.device = device
         self.module = module
-        self.primary = primary
-        self.secondary = secondary
+        self.credential = credential
+        self.of_device = of_device
+        self.transport = transport
 
-    def connection_string(self, key=None):
-        text = f"HostName={self.hub.host};DeviceId={self.device}"
-        text += f";ModuleId={self.module}" if self.module else ""
-        return f"{text};SharedAccessKey={key or self.primary}"
+    @property
+    def primary(self):
+        """The first of its symmetric keys."""
+        return self.credential.primary
 
     def resource(self):
         path = f"{self.hub.host}/devices/{self.device}"
         return f"{path}/modules/{self.module}" if self.module else path
 
-    def client(self, key=None, **options):
+    def client(self, slot="primary", **options):
         """A client that is not connected yet; a lost connection is taken up again within a second."""
-        kind = IoTHubModuleClient if self.module else IoTHubDeviceClient
-        options = {"connection_retry_interval": 1, "server_verification_cert": authority_text(self.hub)} | options
-        return kind.create_from_connection_string(self.connection_string(key), **options)
+        return self.credential.client(self, slot, self.options() | {"connection_retry_interval": 1} | options)
 
     def client_with_token(self, token, **options):
-        kind = IoTHubModuleClient if self.module else IoTHubDeviceClient
-        return kind.create_from_sastoken(token, server_verification_cert=authority_text(self.hub), **options)
+        return client_kind(self).create_from_sastoken(token, **self.options(), **options)
+
+    def options(self):
+        return {"server_verification_cert": authority_text(self.hub), "websockets": self.transport == "mqtt-ws"}
 
     @contextlib.contextmanager
     def connected(self, **options):
@@ -126,6 +163,31 @@ class Recorder:
         return self
 
 
+def everything(client):
+    """A recorder of all that the hub may ask; methods answer with what they were given."""
+    return Recorder(client).desired().c2d().answering(lambda request: (200, request.payload))
+
+
+def reaches(service, identity, recorder, mark):
+    """Desired patch, method and (for a device) message all come to the client object that subscribed at first."""
+    service.desire(identity, {"mark": mark})
+    until(lambda: take(recorder.patches, f"desired patch {mark}").get("mark") == mark, f"desired patch {mark}")
+    result = service.invoke(identity, "mark", mark, connect=20)
+    assert (result.status, result.payload) == (200, mark)
+    if identity.module is None:
+        service.send_c2d(identity, mark)
+        take_message(recorder, mark)
+
+
+def desired(**members):
+    return Twin(properties=TwinProperties(desired=members))
+
+
+def members(section):
+    """A section without its `$metadata` and `$version`."""
+    return {key: value for key, value in section.items() if not key.startswith("$")}
+
+
 def take(waiting, what, within=WITHIN):
     """The next of a queue, or a failure that says what did not come."""
     try:
@@ -144,20 +206,40 @@ def take_message(recorder, body):
         assert message.data.decode() in recorder.bodies, f"{message.data} came instead of {body}"
 
 
+# Inside the device SDK, for what it has no verb for.
+
+
+def cut(client):
+    """Takes the socket away under the SDK, as a dead network would: nobody says farewell."""
+    socket = transport_of(client)._mqtt_client.socket()
+    # Over a WebSocket it is wrapped once more.
+    getattr(socket, "_socket", socket).shutdown(2)
+
+
+def count_connections(client):
+    """Counts the connections that the client makes from here on."""
+    transport = transport_of(client)
+    made = []
+    original = transport.on_mqtt_connected_handler
+
+    def connected():
+        made.append(True)
+        original()
+
+    transport.on_mqtt_connected_handler = connected
+    return lambda: len(made)
+
+
+def set_token_lifetime(client, seconds):
+    client._mqtt_pipeline._nucleus.pipeline_configuration.sastoken.ttl = seconds
+
+
+def transport_of(client):
+    stage = client._mqtt_pipeline._pipeline
+    while not hasattr(stage, "transport"):
+        stage = stage.next
+    return stage.transport
+
+
 def authority_text(hub):
     return pathlib.Path(hub.authority).read_text()
-
-
-def new_key():
-    return base64.b64encode(os.urandom(32)).decode()
-
-
-def token(resource, key, lives=3600, policy=None):
-    """A shared access signature; `lives` may lie in the past."""
-    resource = urllib.parse.quote(resource, safe="")
-    expiry = int(time.time() + lives)
-    text = f"{resource}\n{expiry}".encode()
-    digest = hmac.new(base64.b64decode(key), text, hashlib.sha256).digest()
-    signature = urllib.parse.quote(base64.b64encode(digest), safe="")
-    policy = f"&skn={policy}" if policy else ""
-    return f"SharedAccessSignature sr={resource}&sig={signature}&se={expiry}{policy}"

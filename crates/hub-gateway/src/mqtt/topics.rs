@@ -52,8 +52,10 @@ impl Topics {
             let bag = rest.strip_prefix("messages/events").ok_or(UnknownTopic)?;
             // The slash is often missing in hand-written clients.
             return match bag.strip_prefix('/') {
+                // azure-iot-device (Node) ends the topic of an output with a slash (mqtt.ts, `sendOutputEvent`); one that
+                // belongs to a value is percent-encoded.
                 Some(bag) => Ok(Published::Telemetry {
-                    bag: bag.as_bytes(),
+                    bag: bag.strip_suffix('/').unwrap_or(bag).as_bytes(),
                 }),
                 None if bag.is_empty() => Ok(Published::Telemetry { bag: b"" }),
                 None => Err(UnknownTopic),
@@ -181,6 +183,10 @@ mod tests {
         assert_eq!(
             parsed(device(), "devices/d1/messages/events"),
             Some(Published::Telemetry { bag: b"" })
+        );
+        assert_eq!(
+            parsed(module(), "devices/d1/modules/m1/messages/events/%24.on=o/"),
+            Some(Published::Telemetry { bag: b"%24.on=o" })
         );
         assert_eq!(parsed(device(), "devices/d1/messages/eventsx"), None);
         assert_eq!(

@@ -1,0 +1,49 @@
+"""The parts that run under pytest."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from .hub import Hub
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+# The SDK leaves timers behind (for tokens that live an hour), which would hold the process until they fire.
+PYTEST = "import os, sys, pytest; status = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(status)"
+# Processes that share the cells of the matrix among them: most of their time they wait.
+SHARES = 4
+NOTHING_CHOSEN = 5
+
+
+def run_durability(pick):
+    return subprocess.run(command("durability", pick), cwd=HERE, stdin=subprocess.DEVNULL).returncode
+
+
+def run_python(pick):
+    """What is shown once, and then the matrix, side by side on one hub."""
+    once = [*command("python", pick), f"--ignore={HERE / 'python' / 'matrix'}"]
+    ended = [subprocess.run(once, cwd=HERE, stdin=subprocess.DEVNULL).returncode, *run_matrix(pick)]
+    chosen = [status for status in ended if status != NOTHING_CHOSEN]
+    return max(chosen, default=NOTHING_CHOSEN)
+
+
+def run_matrix(pick):
+    hub = Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "matrix").start()
+    try:
+        shares = [start_share(hub, number, pick) for number in range(SHARES)]
+        return [share.wait() for share in shares]
+    finally:
+        if os.environ.get("BEHAVIOURS_SHOW_LOG"):
+            print(hub.log_tail(200), flush=True)
+        hub.close()
+
+
+def start_share(hub, number, pick):
+    environment = os.environ | {"BEHAVIOURS_DATA": str(hub.folder), "BEHAVIOURS_SHARE": f"{number}/{SHARES}"}
+    return subprocess.Popen(command("python/matrix", pick), cwd=HERE, stdin=subprocess.DEVNULL, env=environment)
+
+
+def command(folder, pick):
+    arguments = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--rootdir", str(HERE)]
+    arguments += ["-k", pick] if pick else []
+    return [sys.executable, "-B", "-c", PYTEST, *arguments, str(HERE / folder)]

@@ -1,0 +1,70 @@
+"""Cloud to device, in every cell."""
+
+from devices import Recorder, cut, take
+
+
+def body(message):
+    return message.data.decode()
+
+
+def test_c2d_arrives_with_its_properties(cell, service):
+    device = cell.create()
+    with device.connected() as client:
+        recorder = Recorder(client).c2d()
+        service.send_c2d(
+            device,
+            '{"open":true}',
+            message_id="message-1",
+            correlation_id="correlation/1",
+            user_id="someone",
+            content_type="application/json",
+            content_encoding="utf-8",
+            properties="plain=value;with space=a b;umlaut-ä=grüße 🚀;signs=a&b/c?d%e+f",
+        )
+        message = take(recorder.messages, "the message")
+    assert body(message) == '{"open":true}'
+    assert message.message_id == "message-1"
+    assert message.correlation_id == "correlation/1"
+    assert message.user_id == "someone"
+    assert message.content_type == "application/json"
+    assert message.content_encoding == "utf-8"
+    assert message.custom_properties == {
+        "plain": "value",
+        "with space": "a b",
+        "umlaut-ä": "grüße 🚀",
+        "signs": "a&b/c?d%e+f",
+    }
+
+
+def test_c2d_waits_for_its_device(cell, service):
+    device = cell.create()
+    for number in range(5):
+        service.send_c2d(device, str(number))
+    with device.connected() as client:
+        recorder = Recorder(client).c2d()
+        got = [body(take(recorder.messages, f"message {number}")) for number in range(5)]
+        assert got == ["0", "1", "2", "3", "4"]
+    # What was completed is not sent again.
+    service.send_c2d(device, "next")
+    # The session knows its subscription, so that the message comes with the connection. The SDK keeps what comes before
+    # a handler stands in a place where handlers never look: it is set first, and connects by itself.
+    client = device.client()
+    try:
+        recorder = Recorder(client).c2d()
+        assert body(take(recorder.messages, "the next message")) == "next"
+        assert recorder.messages.empty()
+    finally:
+        client.shutdown()
+
+
+def test_c2d_comes_through_a_lost_connection(cell, service):
+    device = cell.create()
+    with device.connected() as client:
+        recorder = Recorder(client).c2d()
+        service.send_c2d(device, "before")
+        assert body(take(recorder.messages, "the message before")) == "before"
+        cut(client)
+        for number in range(5):
+            service.send_c2d(device, f"while away {number}")
+        got = [body(take(recorder.messages, f"message {number}")) for number in range(5)]
+        assert got == [f"while away {number}" for number in range(5)]
