@@ -14,7 +14,7 @@ from harness.events import Events  # noqa: E402
 from harness.hub import Hub  # noqa: E402
 
 # No behaviour takes this long; a hanging one must not hold up the run.
-BEHAVIOUR_WITHIN = 60
+BEHAVIOUR_WITHIN = 120
 
 
 @pytest.fixture(scope="session")
