@@ -10,7 +10,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import results  # noqa: E402
+from harness.eventhub import EventHubReader  # noqa: E402
 from harness.events import Events  # noqa: E402
+from harness.feedback import Feedback, collect, file_of  # noqa: E402
 from harness.hub import Hub  # noqa: E402
 
 # No behaviour takes this long; a hanging one must not hold up the run.
@@ -22,8 +24,8 @@ def shared_hub():
     """One hub for the whole run: starting it costs more than most behaviours. Or the one that the runner started."""
     given = os.environ.get("BEHAVIOURS_DATA")
     hub = Hub.running(pathlib.Path(given)) if given else Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "hub").start()
-    # For azure-iot-hub, which has no option of its own.
-    os.environ["REQUESTS_CA_BUNDLE"] = hub.authority
+    # For azure-iot-hub, which has no option of its own: over HTTPS and over AMQP.
+    os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = hub.authority
     yield hub
     if os.environ.get("BEHAVIOURS_SHOW_LOG"):
         print(hub.log_tail(200))
@@ -40,7 +42,7 @@ def hub(shared_hub):
 
 @pytest.fixture(scope="session")
 def shared_events(shared_hub):
-    events = Events(shared_hub)
+    events = EventHubReader(shared_hub) if "amqp" in shared_hub.shown["ports"] else Events(shared_hub)
     yield events
     events.close()
 
@@ -49,6 +51,14 @@ def shared_events(shared_hub):
 def events(hub, shared_events):
     """What the hub's message log holds, read while it grows."""
     return shared_events
+
+
+@pytest.fixture(scope="session")
+def feedback(shared_hub):
+    """What back ends are told of cloud-to-device messages."""
+    if shared_hub.process is None:
+        return Feedback(file_of(shared_hub))
+    return collect(shared_hub, file_of(shared_hub))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,8 +5,8 @@ import ssl
 import threading
 import urllib.request
 
-from credentials import token
 from raw_mqtt import Lost, RawClient
+from harness.tokens import token
 
 WINDOW = 32
 

@@ -6,9 +6,9 @@ import pytest
 from azure.iot.hub.models import CloudToDeviceMethod
 from msrest.exceptions import ClientRequestError
 
-from credentials import token
 from devices import Recorder, Service
 from harness.events import Events
+from harness.tokens import token
 from harness.wait import until
 from load import request
 from raw_mqtt import Lost, RawClient

@@ -5,9 +5,9 @@ import os
 import re
 import signal
 
-from credentials import token
 from devices import Service
 from raw_mqtt import RawClient
+from harness.tokens import token
 
 ROUNDS = 40
 GROUP = 16

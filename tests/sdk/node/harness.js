@@ -1,13 +1,13 @@
 'use strict';
 // Declaring behaviours, waiting by condition, the hub's process, its log, and the service SDK.
 
-const { describe, test } = require('node:test');
-const { spawn, execFile } = require('node:child_process');
+const { after, describe, test } = require('node:test');
+const { execFile } = require('node:child_process');
 const http = require('node:http');
-const readline = require('node:readline');
 const { promisify } = require('node:util');
 
 const { Registry, Client: ServiceClient } = require('azure-iothub');
+const { EventHubLog, WatchedLog } = require('./log');
 
 const shown = JSON.parse(process.env.BEHAVIOURS_HUB);
 const owner = shown.connectionStrings.iothubowner;
@@ -61,7 +61,9 @@ async function until(condition, what, within = WITHIN_MS) {
   for (;;) {
     const found = await condition();
     if (found) return found;
-    if (performance.now() > deadline) throw new Error(`not within ${within} ms: ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`not within ${within} ms: ${typeof what === 'function' ? what() : what}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
 }
@@ -131,64 +133,52 @@ function ask(path) {
   });
 }
 
-/** The hub's log, read while it grows: one reader for all behaviours, which look by device and module. */
-class Log {
+const log = shown.ports.amqp
+  ? new EventHubLog(shown.events.connectionString)
+  : new WatchedLog(process.env.BEHAVIOURS_BINARY, process.env.BEHAVIOURS_DATA);
+
+/** What back ends are told of cloud-to-device messages, by the message's id: one receiver for all behaviours. */
+class Feedback {
   constructor() {
-    this.events = new Map();
-    this.watch = undefined;
+    this.records = new Map();
+    this.receiver = undefined;
   }
 
-  of(identity) {
-    this.follow();
-    return this.events.get(key(identity.device, identity.module)) ?? [];
-  }
-
-  /** Starts reading, again where the hub was restarted: then from the start, for the log is kept. */
-  follow() {
-    if (this.watch !== undefined) return;
-    this.events = new Map();
-    const args = ['events', 'watch', '--from', 'start', '-o', 'json', '--data-dir', process.env.BEHAVIOURS_DATA];
-    const watch = spawn(process.env.BEHAVIOURS_BINARY, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    this.watch = watch;
-    watch.unref();
-    watch.stdout.unref();
-    process.on('exit', () => watch.kill('SIGKILL'));
-    watch.on('exit', () => {
-      this.watch = undefined;
+  open() {
+    this.receiver ??= new Promise((resolve, reject) => {
+      service.getFeedbackReceiver((error, receiver) => {
+        if (error) return reject(error);
+        receiver.on('message', (message) => {
+          for (const record of JSON.parse(message.data)) this.records.set(record.originalMessageId, record);
+          receiver.complete(message, () => {});
+        });
+        return resolve(receiver);
+      });
     });
-    readline.createInterface({ input: watch.stdout }).on('line', (line) => this.read(line));
-  }
-
-  read(line) {
-    const parsed = line.trim() === '' ? { notice: 'alive' } : JSON.parse(line);
-    if ('notice' in parsed) return;
-    const event = eventOf(parsed);
-    const name = key(event.device, event.module);
-    if (!this.events.has(name)) this.events.set(name, []);
-    this.events.get(name).push(event);
+    return this.receiver;
   }
 }
 
-const key = (device, module) => `${device}/${module ?? ''}`;
-const log = new Log();
+const told = new Feedback();
+
+/** The record about one message. */
+async function feedback(messageId) {
+  await told.open();
+  return until(() => told.records.get(messageId), `feedback about ${messageId}`);
+}
+
+after(async () => {
+  await log.close();
+  await service.close().catch(() => {});
+});
 
 /** The first events of a device or module. */
 async function events(identity, count) {
-  await until(() => log.of(identity).length >= count, () => `${count} events of ${identity.device}`);
+  await until(
+    () => log.of(identity).length >= count,
+    () => `${count} events of ${identity.device}, ${log.of(identity).length} came; the reader's errors: ${log.errors}`,
+  );
   return log.of(identity);
-}
-
-/** The one place that knows how the stream spells an event. */
-function eventOf(line) {
-  const body = line.bodyEncoding === 'json' ? Buffer.from(JSON.stringify(line.body)) : Buffer.from(line.body, 'base64');
-  return {
-    device: line.deviceId,
-    module: line.moduleId,
-    body,
-    system: { ...line.systemProperties, ...line.annotations },
-    application: line.properties,
-    output: line.systemProperties['iothub-outputname'],
-  };
 }
 
 /** The status and the error code's name that a call is refused with, and the name of the SDK's error. */
@@ -203,4 +193,6 @@ async function refusal(promise) {
   throw new Error('the call was not refused');
 }
 
-module.exports = { ask, behaviour, events, matrix, refusal, registry, service, shown, soon, thingstead, until, Waiting };
+module.exports = {
+  ask, behaviour, events, feedback, matrix, refusal, registry, service, shown, soon, thingstead, until, Waiting,
+};

@@ -204,8 +204,20 @@ async function handle(client, name, answer) {
   await subscribed(client);
 }
 
-/** Sends a cloud-to-device message by the command line. */
-function sendC2d(identity, body, ...flags) {
+/** Sends a cloud-to-device message; `properties` are the application's, `system` those of the service SDK's message. */
+async function sendC2d(identity, body, { properties = {}, ...system } = {}) {
+  if (shown.ports.amqp === undefined) return sendByCommandLine(identity, body, properties, system);
+  const message = new Message(body);
+  Object.assign(message, system);
+  for (const [key, value] of Object.entries(properties)) message.properties.add(key, value);
+  return service.send(identity.device, message);
+}
+
+function sendByCommandLine(identity, body, properties, system) {
+  const dashed = (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const flags = Object.entries(system).flatMap(([name, value]) => [dashed(name), `${value}`]);
+  const pairs = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
+  if (pairs.length > 0) flags.push('--properties', pairs.join(';'));
   return thingstead('c2d', 'send', '--device-id', identity.device, '--data', body, ...flags);
 }
 

@@ -1,12 +1,8 @@
 """How an identity proves who it is: registered by the service SDK, presented by the device SDK."""
 
 import base64
-import hashlib
-import hmac
 import os
 import pathlib
-import time
-import urllib.parse
 import uuid
 
 from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, X509
@@ -100,13 +96,3 @@ def client_kind(identity):
 def new_key():
     return base64.b64encode(os.urandom(32)).decode()
 
-
-def token(resource, key, lives=3600, policy=None):
-    """A shared access signature; `lives` may lie in the past."""
-    resource = urllib.parse.quote(resource, safe="")
-    expiry = int(time.time() + lives)
-    text = f"{resource}\n{expiry}".encode()
-    digest = hmac.new(base64.b64decode(key), text, hashlib.sha256).digest()
-    signature = urllib.parse.quote(base64.b64encode(digest), safe="")
-    policy = f"&skn={policy}" if policy else ""
-    return f"SharedAccessSignature sr={resource}&sig={signature}&se={expiry}{policy}"

@@ -14,6 +14,13 @@ from credentials import Sas, client_kind
 from harness.wait import WITHIN, until
 
 MODULE = "camera"
+OF_COMMAND_LINE = {
+    "messageId": "message_id",
+    "correlationId": "correlation_id",
+    "contentType": "content_type",
+    "contentEncoding": "content_encoding",
+    "iothub-ack": "ack",
+}
 
 
 class Service:
@@ -86,8 +93,15 @@ class Service:
             return self.registry.invoke_device_method(identity.device, call)
         return self.registry.invoke_device_module_method(identity.device, identity.module, call)
 
-    def send_c2d(self, identity, body, **options):
-        self.hub.send_c2d(identity.device, body, **options)
+    def send_c2d(self, identity, body, properties=None, **system):
+        """Sends a message to a device; `system` are the names of the service SDK, such as `messageId`."""
+        if "amqp" in self.hub.shown["ports"]:
+            self.registry.send_c2d_message(identity.device, body, dict(properties or {}) | system)
+            return
+        flags = {OF_COMMAND_LINE[name]: value for name, value in system.items()}
+        if properties:
+            flags["properties"] = ";".join(f"{key}={value}" for key, value in properties.items())
+        self.hub.send_c2d(identity.device, body, **flags)
 
 
 class Identity:

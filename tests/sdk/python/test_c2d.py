@@ -15,9 +15,9 @@ def data(message):
     return message.data.decode()
 
 
-def test_c2d_of_the_past_is_not_delivered(service):
+def test_c2d_of_the_past_is_not_delivered(hub, service):
     device = service.create()
-    service.send_c2d(device, "soon over", expiry_time_utc=in_seconds(1))
+    hub.send_c2d(device.device, "soon over", expiry_time_utc=in_seconds(1))
     # The moment itself is the condition: a message sent after it must be the only one to arrive.
     over = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.1)
     number = 0
@@ -25,7 +25,7 @@ def test_c2d_of_the_past_is_not_delivered(service):
         service.registry.get_device(device.device)
         number += 1
     assert number > 0
-    service.send_c2d(device, "in time", expiry_time_utc=in_seconds(600))
+    hub.send_c2d(device.device, "in time", expiry_time_utc=in_seconds(600))
     with device.connected() as client:
         recorder = Recorder(client).c2d()
         assert data(take(recorder.messages, "the message in time")) == "in time"

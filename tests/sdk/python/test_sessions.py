@@ -6,8 +6,8 @@ import time
 import pytest
 from azure.iot.device import exceptions
 
-from credentials import token
 from devices import everything, reaches, take_message
+from harness.tokens import token
 from harness.wait import until
 
 # The promise of the hub, counted from its answer to whoever disabled the device.

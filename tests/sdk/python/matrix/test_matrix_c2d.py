@@ -1,6 +1,16 @@
 """Cloud to device, in every cell."""
 
+import uuid
+
 from devices import Recorder, cut, take
+
+
+PROPERTIES = {
+    "plain": "value",
+    "with space": "a b",
+    "umlaut-ä": "grüße 🚀",
+    "signs": "a&b/c?d%e+f",
+}
 
 
 def body(message):
@@ -11,29 +21,23 @@ def test_c2d_arrives_with_its_properties(cell, service):
     device = cell.create()
     with device.connected() as client:
         recorder = Recorder(client).c2d()
+        # The service SDK has no user id to give.
         service.send_c2d(
             device,
             '{"open":true}',
-            message_id="message-1",
-            correlation_id="correlation/1",
-            user_id="someone",
-            content_type="application/json",
-            content_encoding="utf-8",
-            properties="plain=value;with space=a b;umlaut-ä=grüße 🚀;signs=a&b/c?d%e+f",
+            PROPERTIES,
+            messageId="message-1",
+            correlationId="correlation/1",
+            contentType="application/json",
+            contentEncoding="utf-8",
         )
         message = take(recorder.messages, "the message")
     assert body(message) == '{"open":true}'
     assert message.message_id == "message-1"
     assert message.correlation_id == "correlation/1"
-    assert message.user_id == "someone"
     assert message.content_type == "application/json"
     assert message.content_encoding == "utf-8"
-    assert message.custom_properties == {
-        "plain": "value",
-        "with space": "a b",
-        "umlaut-ä": "grüße 🚀",
-        "signs": "a&b/c?d%e+f",
-    }
+    assert message.custom_properties == PROPERTIES
 
 
 def test_c2d_waits_for_its_device(cell, service):
@@ -68,3 +72,15 @@ def test_c2d_comes_through_a_lost_connection(cell, service):
             service.send_c2d(device, f"while away {number}")
         got = [body(take(recorder.messages, f"message {number}")) for number in range(5)]
         assert got == [f"while away {number}" for number in range(5)]
+
+
+def test_c2d_completed_is_told(cell, service, feedback):
+    device = cell.create()
+    message_id = f"completed-{uuid.uuid4()}"
+    with device.connected() as client:
+        recorder = Recorder(client).c2d()
+        service.send_c2d(device, "complete me", messageId=message_id, **{"iothub-ack": "full"})
+        assert take(recorder.messages, "the message").message_id == message_id
+        record = feedback.wait_for(message_id)
+    assert (record["statusCode"], record["deviceId"]) == ("Success", device.device)
+    assert record["deviceGenerationId"] == service.registry.get_device(device.device).generation_id
