@@ -1,6 +1,10 @@
 //! A hub: its name, hosts, policies and settings.
 
+mod cloud_to_device;
+
 use std::time::Duration;
+
+pub use cloud_to_device::{CloudToDeviceSettings, ServiceBoundSettings, SettingError};
 
 use crate::routing::Routing;
 use crate::{HostName, HubName, HubNo, Policy, QuotaProfile, Timestamp};
@@ -39,6 +43,10 @@ pub struct Settings {
     pub routing: Routing,
     /// Which limits of throughput it keeps.
     pub quota: QuotaProfile,
+    /// How it treats cloud-to-device messages.
+    pub cloud_to_device: CloudToDeviceSettings,
+    /// How back ends read the notifications of finished uploads.
+    pub file_notifications: ServiceBoundSettings,
 }
 
 /// How often a hub was changed.

@@ -16,15 +16,17 @@ pub mod partition;
 pub mod quota;
 pub mod routing;
 pub mod sas;
+pub mod service_bound;
 pub mod timestamp;
 pub mod twin;
 
 pub use access::{Permission, Permissions, Policy};
 pub use codes::ErrorCode;
 pub use fact::{Fact, FactKind, TwinChange};
-pub use hub::{Hub, Revision, Settings};
+pub use hub::{CloudToDeviceSettings, Hub, Revision, ServiceBoundSettings, Settings};
 pub use identity::{Authentication, Identity, Status};
 pub use ids::{DeviceId, Etag, GenerationId, HostName, HubName, HubNo, IdentityId, ModuleId};
 pub use quota::QuotaProfile;
 pub use sas::SymmetricKey;
+pub use service_bound::{ServiceBoundKind, ServiceBoundRecord};
 pub use timestamp::Timestamp;

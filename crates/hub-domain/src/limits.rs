@@ -44,8 +44,23 @@ pub const DELIVERY_COUNT_DEFAULT: u32 = 10;
 pub const DELIVERY_COUNT_RANGE: std::ops::RangeInclusive<u32> = 1..=100;
 /// How long a message fetched over HTTPS stays locked.
 pub const CLOUD_TO_DEVICE_LOCK: Duration = Duration::from_secs(60);
+/// Shortest and longest lock that a request over HTTPS may ask for (`iothub-messagelocktimeout`).
+pub const CLOUD_TO_DEVICE_LOCK_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(5)..=Duration::from_secs(300);
 /// Messages waiting for one device under a vendor quota profile (403004 beyond).
 pub const CLOUD_TO_DEVICE_PENDING_PROFILE_MAX: u32 = 50;
+
+// ---- Service-bound queues ("Send cloud-to-device messages", message feedback; "Upload files", notifications) ----
+
+/// How long feedback and file notifications are kept, unless the hub is set otherwise.
+pub const SERVICE_BOUND_TTL_DEFAULT: Duration = Duration::from_secs(3600);
+/// How long what a back end read is kept from others, unless the hub is set otherwise.
+pub const SERVICE_BOUND_LOCK_DEFAULT: Duration = Duration::from_secs(60);
+/// Shortest and longest lock that a hub may be set to.
+pub const SERVICE_BOUND_LOCK_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(5)..=Duration::from_secs(300);
+/// Most feedback records in one message.
+pub const FEEDBACK_BATCH_MAX: usize = 64;
 
 // ---- Direct methods ("Understand and invoke direct methods", "Quotas and throttling") ----
 
@@ -124,6 +139,10 @@ pub const UNAUTHENTICATED_PER_ADDRESS_MAX: usize = 100;
 pub const CLOUD_TO_DEVICE_PENDING_MAX: u32 = 10_000;
 /// Bytes of cloud-to-device messages waiting for one device.
 pub const CLOUD_TO_DEVICE_PENDING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Records of one service-bound queue; above it the oldest go.
+pub const SERVICE_BOUND_RECORDS_MAX: u64 = 100_000;
+/// Batches of one service-bound queue that back ends hold locks on.
+pub const SERVICE_BOUND_LOCKS_MAX: usize = 10_000;
 /// Bytes of parsed twins kept in memory.
 pub const TWIN_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of the newest messages kept in memory for live readers.

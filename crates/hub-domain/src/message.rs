@@ -5,6 +5,7 @@
 //! when a back end sends it ([`CloudToDeviceMessage::parse`]) and spelled for MQTT when it is delivered.
 
 mod cloud_to_device;
+mod device_bound;
 mod property_bag;
 mod system_property;
 mod telemetry;
@@ -15,6 +16,7 @@ mod tests;
 pub use cloud_to_device::{
     CloudToDeviceDraft, CloudToDeviceError, CloudToDeviceMessage, FeedbackAck,
 };
+pub use device_bound::{AddressError, device_bound_address};
 pub use property_bag::{PropertyBag, PropertyBagError};
 pub use system_property::SystemProperty;
 pub use telemetry::{

@@ -8,6 +8,7 @@ use hub_storage::store::{Op, Outcome, Unit};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::activity::Activities;
+use crate::messages::feedback_at;
 use crate::{EngineParts, Hubs};
 
 /// How often expired messages are looked for. A device never gets an expired one, whatever this is.
@@ -51,6 +52,7 @@ async fn expire_messages(parts: &EngineParts) {
                     identity,
                     message,
                     outcome: Outcome::Expired,
+                    feedback: feedback_at(now),
                 };
                 parts.store.submit(Unit::new(op, Vec::new()))
             })

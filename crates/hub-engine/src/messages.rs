@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use hub_domain::limits::{
     CLOUD_TO_DEVICE_PENDING_BYTES_MAX, CLOUD_TO_DEVICE_TTL_DEFAULT, CLOUD_TO_DEVICE_TTL_MAX,
+    SERVICE_BOUND_RECORDS_MAX,
 };
 use hub_domain::message::CloudToDeviceMessage;
-use hub_domain::{ErrorCode, Fact, FactKind, HubNo, IdentityId, Permission};
-use hub_storage::store::{MessageNo, Op, OpResult, Unit};
+use hub_domain::{ErrorCode, Fact, FactKind, HubNo, IdentityId, Permission, Timestamp};
+use hub_storage::store::{FeedbackTerms, MessageNo, Op, OpResult, Unit};
 use hub_storage::{Conflict, Store, StoreError};
 
 use crate::room::check_room;
@@ -92,6 +93,7 @@ impl Messages {
         };
         let op = Op::PurgeMessages {
             identity: stored.ordinal,
+            feedback: feedback_at(ctx.now),
         };
         let committed = self.store.submit(Unit::new(op, vec![fact])).await;
         let committed = committed.map_err(|error| write_error(id, error))?;
@@ -102,6 +104,14 @@ impl Messages {
                 "storage gave no count for the purge",
             )),
         }
+    }
+}
+
+/// How an outcome that came at `now` is told to back ends.
+pub(crate) const fn feedback_at(now: Timestamp) -> FeedbackTerms {
+    FeedbackTerms {
+        at: now,
+        records_max: SERVICE_BOUND_RECORDS_MAX,
     }
 }
 

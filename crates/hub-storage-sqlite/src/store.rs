@@ -1,9 +1,11 @@
 //! The store: `store.db`, its one committer, its readers and its keeper.
 
 mod committer;
+mod queue;
 mod reads;
 mod retention;
 mod schema;
+mod service_bound;
 mod tail;
 mod units;
 mod writes;
@@ -14,10 +16,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hub_domain::twin::Twin;
-use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, Timestamp};
+use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 use hub_storage::pending::pending;
 use hub_storage::store::{
-    Committed, FactNo, Health, MessageNo, Ordinal, Statistics, StoredIdentity, StoredMessage, Unit,
+    Committed, FactNo, Health, MessageNo, Ordinal, ServiceBoundNo, Statistics, StoredIdentity,
+    StoredMessage, StoredServiceBound, Unit,
 };
 use hub_storage::{Backlog, Pending, Reading, Store, StoreError};
 use rusqlite::Connection;
@@ -68,6 +71,7 @@ impl SqliteStore {
             backlog: Backlog::new(config.backlog_bytes_max),
             tail: FactTail::new(counters.last_fact, config.fact_tail_bytes_max),
             head: watch::Sender::new(FactNo(counters.last_fact)),
+            service_bound_head: watch::Sender::new(counters.service_bound),
             disk: Arc::clone(&disk),
             wal: Arc::clone(&wal),
         });
@@ -231,6 +235,20 @@ impl Store for SqliteStore {
         max: usize,
     ) -> Reading<'_, Vec<(Ordinal, MessageNo)>> {
         self.read(move |connection| reads::expired_messages(connection, now, max))
+    }
+
+    fn service_bound(
+        &self,
+        hub: HubNo,
+        kind: ServiceBoundKind,
+        after: ServiceBoundNo,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredServiceBound>> {
+        self.read(move |connection| service_bound::read(connection, hub, kind, after, max))
+    }
+
+    fn service_bound_head(&self) -> watch::Receiver<u64> {
+        self.shared.service_bound_head.subscribe()
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

@@ -23,6 +23,7 @@ pub mod preconditions;
 pub mod random;
 pub mod random_log;
 pub mod reads;
+pub mod service_bound;
 pub mod twins;
 pub mod units;
 
@@ -145,6 +146,21 @@ macro_rules! conformance_tests {
                 message_numbers_grow_even_over_a_reopening
                 a_message_is_reached_only_through_its_identity
                 expired_messages_are_found_in_every_hub
+            }
+            service_bound {
+                each_outcome_is_told_to_who_asked_for_it
+                feedback_is_given_once_and_kept_over_a_reopening
+                a_message_that_is_abandoned_too_often_is_dead
+                a_purge_tells_every_sender_who_asked
+                a_failing_unit_gives_no_feedback
+                feedback_goes_with_its_identity_and_notifications_stay
+                every_field_of_a_service_bound_record_is_kept
+                service_bound_records_are_removed_once
+                an_abandoned_record_keeps_its_place_until_it_is_dropped
+                a_full_queue_loses_its_oldest_records
+                queues_of_hubs_and_kinds_are_apart
+                record_numbers_are_never_given_again
+                the_service_bound_head_tells_every_append
             }
             facts {
                 every_kind_of_fact_is_kept

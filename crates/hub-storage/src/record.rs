@@ -11,10 +11,13 @@ mod identity;
 mod message;
 mod results;
 mod section;
+mod service_bound;
 mod settings;
 
 #[cfg(test)]
 mod tests;
+
+pub use service_bound::{decode_service_bound, encode_service_bound};
 
 pub use facts::{decode_facts, encode_facts};
 pub use hub::{decode_hub, encode_hub};

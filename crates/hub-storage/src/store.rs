@@ -1,10 +1,17 @@
 //! The port for everything but messages: hubs, identities, twins, cloud-to-device queues, facts.
 
+mod service_bound;
+
 use hub_domain::identity::Activity;
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
-use hub_domain::{DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Revision, Timestamp};
+use hub_domain::{
+    DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Revision, ServiceBoundKind,
+    ServiceBoundRecord, Timestamp,
+};
 use tokio::sync::watch;
+
+pub use service_bound::{FeedbackTerms, ServiceBoundNo, StoredServiceBound};
 
 use crate::{Backlog, Pending, Reading, StoreError};
 
@@ -55,6 +62,18 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         max: usize,
     ) -> Reading<'_, Vec<(Ordinal, MessageNo)>>;
+
+    /// Records of a service-bound queue with a number above `after`, oldest first, at most `max`.
+    fn service_bound(
+        &self,
+        hub: HubNo,
+        kind: ServiceBoundKind,
+        after: ServiceBoundNo,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredServiceBound>>;
+
+    /// Changes after each commit that put a record into a service-bound queue. What it counts from is not said.
+    fn service_bound_head(&self) -> watch::Receiver<u64>;
 
     /// Device counts of a hub, from counters kept in the commits.
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics>;
@@ -159,7 +178,8 @@ pub enum Op {
         /// The etag the change was built on.
         expected: Etag,
     },
-    /// Deletes an identity, its twin, queue and session state; a device's modules too. Conflict: gone, or another etag.
+    /// Deletes an identity, its twin, queue, session state and the feedback on its messages; a device's modules too.
+    /// Conflict: gone, or another etag.
     DeleteIdentity {
         /// Which.
         identity: Ordinal,
@@ -202,7 +222,8 @@ pub enum Op {
         /// The most body bytes the queue may hold.
         bytes_max: u64,
     },
-    /// Removes a message from the queue: completed, rejected, expired or dead. Conflict: it is gone.
+    /// Removes a message from the queue: completed, rejected, expired or dead. Its sender gets the feedback it asked
+    /// for. Conflict: it is gone.
     SettleMessage {
         /// Whose.
         identity: Ordinal,
@@ -210,18 +231,57 @@ pub enum Op {
         message: MessageNo,
         /// Why it goes; feedback is made from it.
         outcome: Outcome,
+        /// How feedback is given.
+        feedback: FeedbackTerms,
     },
-    /// Puts a message back for another try and raises its delivery count. Conflict: it is gone.
+    /// Puts a message back for another try and raises its delivery count. At `delivery_count_max` it is settled as dead
+    /// instead ([`OpResult::DeadLettered`]). Conflict: it is gone.
     AbandonMessage {
         /// Whose.
         identity: Ordinal,
         /// Which.
         message: MessageNo,
+        /// The deliveries after which it is dead.
+        delivery_count_max: u32,
+        /// How feedback is given.
+        feedback: FeedbackTerms,
     },
-    /// Removes all messages of the queue. Conflict: the identity is gone.
+    /// Removes all messages of the queue, with the feedback that their senders asked for. Conflict: the identity is gone.
     PurgeMessages {
         /// Whose.
         identity: Ordinal,
+        /// How feedback is given.
+        feedback: FeedbackTerms,
+    },
+    /// Puts a record into its service-bound queue. Conflict: the hub does not exist.
+    AppendServiceBound {
+        /// In which hub.
+        hub: HubNo,
+        /// What.
+        record: Box<ServiceBoundRecord>,
+        /// The most records that the queue may hold; the oldest go.
+        records_max: u64,
+    },
+    /// Removes records from a service-bound queue. Conflict: none of them is there.
+    RemoveServiceBound {
+        /// In which hub.
+        hub: HubNo,
+        /// In which queue.
+        kind: ServiceBoundKind,
+        /// Which.
+        records: Vec<ServiceBoundNo>,
+    },
+    /// Puts records of a service-bound queue back for another try and raises their delivery counts; those that reach
+    /// `delivery_count_max` are dropped. Conflict: none of them is there.
+    AbandonServiceBound {
+        /// In which hub.
+        hub: HubNo,
+        /// In which queue.
+        kind: ServiceBoundKind,
+        /// Which.
+        records: Vec<ServiceBoundNo>,
+        /// The deliveries after which a record is dropped.
+        delivery_count_max: u32,
     },
     /// Keeps the subscriptions of an identity's persistent MQTT session. Conflict: the identity is gone.
     ReplaceSubscriptions {
@@ -244,6 +304,9 @@ impl Op {
             Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
             Self::EnqueueMessage { message, .. } => 512 + message.body.len(),
             Self::FlushActivity(entries) => 32 * entries.len(),
+            Self::RemoveServiceBound { records, .. }
+            | Self::AbandonServiceBound { records, .. } => 64 + 8 * records.len(),
+            Self::AppendServiceBound { .. } => 512,
             Self::DeleteIdentity { .. }
             | Self::SetModelId { .. }
             | Self::SettleMessage { .. }
@@ -327,6 +390,8 @@ pub enum OpResult {
     Enqueued(MessageNo),
     /// How many messages were purged.
     Purged(u64),
+    /// The message was not put back: it was delivered too often.
+    DeadLettered,
 }
 
 /// Reads one page after another until a page is short. For tools and tests; servers page by request.

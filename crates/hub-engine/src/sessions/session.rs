@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::redelivery::Redeliveries;
 use super::{Delivery, MODEL_ID_BYTES_MAX, Persistence, Proved, Subscription, SubscriptionSet};
 use crate::activity::LiveActivity;
+use crate::messages::feedback_at;
 use crate::methods::check_answer;
 use crate::twins::TwinKey;
 use crate::{EngineParts, Error, ErrorKind, Twins};
@@ -384,6 +385,7 @@ impl Session {
             identity: parts.ordinal,
             message,
             outcome: Outcome::Completed,
+            feedback: feedback_at(now),
         };
         parts.engine.store.submit(Unit::new(op, Vec::new()))
     }
@@ -395,6 +397,7 @@ impl Session {
             identity: parts.ordinal,
             message,
             outcome: Outcome::Rejected,
+            feedback: feedback_at(parts.engine.environment.now()),
         };
         parts.engine.store.submit(Unit::new(op, Vec::new()))
     }

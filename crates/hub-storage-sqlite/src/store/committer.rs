@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) backlog: Backlog,
     pub(super) tail: FactTail,
     pub(super) head: watch::Sender<FactNo>,
+    pub(super) service_bound_head: watch::Sender<u64>,
     pub(super) disk: Arc<Disk>,
     pub(super) wal: Arc<WalState>,
 }
@@ -164,6 +165,7 @@ impl Committer {
     /// Tells everybody, in this order: who follows the facts, who waits for room, who waits for a unit.
     fn complete(&mut self, mut units: Vec<Waiting>, outcomes: Vec<Outcome>, finished: Finished) {
         let first_fact = self.counters.last_fact + 1;
+        let service_bound = self.counters.service_bound;
         self.counters = finished.counters;
         self.shared.wal.note_commit();
         if self.counters.last_fact >= first_fact {
@@ -180,6 +182,11 @@ impl Committer {
             self.shared
                 .head
                 .send_replace(FactNo(self.counters.last_fact));
+        }
+        if self.counters.service_bound > service_bound {
+            self.shared
+                .service_bound_head
+                .send_replace(self.counters.service_bound);
         }
         self.shared
             .backlog

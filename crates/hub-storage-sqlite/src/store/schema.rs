@@ -3,6 +3,11 @@
 //! An identity, the back-end part of its twin and the reported part are three rows under one ordinal, so
 //! that a reported patch rewrites only its own row. Small columns come first, so that what is counted or
 //! compared is read without the pages of the record.
+//!
+//! A service-bound queue is its rows by number (`kind` 1 is feedback, 2 file notifications); its row in
+//! `service_bound_head` has the last number given, which is never given again. `identity` is whose
+//! deletion takes the record along, 0 for nobody's. `message.ack` is the feedback asked for, as bits: 1 for
+//! good outcomes, 2 for bad ones.
 
 use crate::format::Format;
 
@@ -10,7 +15,7 @@ pub(super) const FORMAT: Format = Format {
     what: "store",
     // "THst"
     application_id: 0x5448_7374,
-    version: 2,
+    version: 3,
     schema: "
 CREATE TABLE counter(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -73,11 +78,30 @@ CREATE TABLE message(
   identity INTEGER NOT NULL,
   expiry INTEGER,
   delivery_count INTEGER NOT NULL,
+  ack INTEGER NOT NULL,
   body_bytes INTEGER NOT NULL,
   record BLOB NOT NULL
 ) STRICT;
 CREATE INDEX message_identity ON message(identity);
 CREATE INDEX message_expiry ON message(expiry) WHERE expiry IS NOT NULL;
+
+CREATE TABLE service_bound_head(
+  hub INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  PRIMARY KEY(hub, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE service_bound(
+  hub INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  no INTEGER NOT NULL,
+  identity INTEGER NOT NULL,
+  delivery_count INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY(hub, kind, no)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX service_bound_identity ON service_bound(identity) WHERE identity > 0;
 
 CREATE TABLE fact_group(
   last INTEGER PRIMARY KEY,

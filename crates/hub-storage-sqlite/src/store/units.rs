@@ -14,6 +14,8 @@ pub(super) struct Counters {
     pub(super) next_identity: u64,
     pub(super) next_message: u64,
     pub(super) last_fact: u64,
+    /// Service-bound records since the start. Not kept: it only tells readers that there are more.
+    pub(super) service_bound: u64,
 }
 
 impl Counters {
@@ -24,6 +26,7 @@ impl Counters {
                 next_identity: uint(row.get(0)?),
                 next_message: uint(row.get(1)?),
                 last_fact: uint(row.get(2)?),
+                service_bound: 0,
             })
         })
     }

@@ -1,14 +1,14 @@
 //! What each write checks and does. Every one checks before it writes.
 
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
-use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
 use hub_domain::{Etag, Hub, HubNo, Identity, Revision, Timestamp};
-use hub_storage::store::{MessageNo, Op, OpResult, Ordinal, Subscriptions};
+use hub_storage::store::{Op, OpResult, Ordinal, Subscriptions};
 use hub_storage::{Conflict, record};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::units::{Counters, WriteError};
+use super::{queue, service_bound};
 use crate::sql::{int, uint};
 
 type Written = Result<OpResult, WriteError>;
@@ -47,11 +47,12 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
             message,
             depth_max,
             bytes_max,
-        } => writer.enqueue(
+        } => queue::enqueue(
+            connection,
             counters,
             *identity,
             message,
-            QueueLimits {
+            &queue::Limits {
                 depth: *depth_max,
                 bytes: *bytes_max,
             },
@@ -59,20 +60,43 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
         Op::SettleMessage {
             identity,
             message,
-            outcome: _,
-        } => writer.settle(*identity, *message),
-        Op::AbandonMessage { identity, message } => writer.abandon(*identity, *message),
-        Op::PurgeMessages { identity } => writer.purge(*identity),
+            outcome,
+            feedback,
+        } => queue::settle(connection, counters, (*identity, *message), *outcome, *feedback),
+        Op::AbandonMessage {
+            identity,
+            message,
+            delivery_count_max,
+            feedback,
+        } => queue::abandon(
+            connection,
+            counters,
+            (*identity, *message),
+            *delivery_count_max,
+            *feedback,
+        ),
+        Op::PurgeMessages { identity, feedback } => {
+            queue::purge(connection, counters, *identity, *feedback)
+        }
+        Op::AppendServiceBound {
+            hub,
+            record,
+            records_max,
+        } => service_bound::append(connection, counters, *hub, record, *records_max),
+        Op::RemoveServiceBound { hub, kind, records } => {
+            service_bound::remove(connection, *hub, *kind, records)
+        }
+        Op::AbandonServiceBound {
+            hub,
+            kind,
+            records,
+            delivery_count_max,
+        } => service_bound::abandon(connection, *hub, *kind, records, *delivery_count_max),
         Op::ReplaceSubscriptions { identity, next } => {
             writer.replace_subscriptions(*identity, *next)
         }
         Op::FlushActivity(entries) => writer.flush_activity(entries),
     }
-}
-
-struct QueueLimits {
-    depth: u64,
-    bytes: u64,
 }
 
 /// What a change to the registry must know of the row it changes.
@@ -319,6 +343,7 @@ impl Writer<'_> {
         if message_count > 0 {
             self.run("DELETE FROM message WHERE identity = ?1", [ordinal])?;
         }
+        service_bound::forget(self.0, ordinal)?;
         self.run("DELETE FROM identity WHERE ordinal = ?1", [ordinal])?;
         self.run("DELETE FROM back_end WHERE ordinal = ?1", [ordinal])?;
         self.run("DELETE FROM reported WHERE ordinal = ?1", [ordinal])?;
@@ -368,73 +393,6 @@ impl Writer<'_> {
     fn set_model_id(&self, ordinal: Ordinal, model_id: &str) -> Written {
         let sql = "UPDATE identity SET model_id = ?2 WHERE ordinal = ?1";
         done_or_gone(self.run(sql, params![int(ordinal.0), model_id])?)
-    }
-
-    fn enqueue(
-        &self,
-        counters: &mut Counters,
-        ordinal: Ordinal,
-        message: &CloudToDeviceMessage,
-        limits: QueueLimits,
-    ) -> Written {
-        let sql = "SELECT message_count, message_bytes FROM identity WHERE ordinal = ?1";
-        let mut statement = self.0.prepare_cached(sql)?;
-        let queue: Option<(i64, i64)> = statement
-            .query_row([int(ordinal.0)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (count, bytes) = queue.ok_or(Conflict::NotFound)?;
-        let body_bytes = message.body.len() as u64;
-        if uint(count) + 1 > limits.depth || uint(bytes) + body_bytes > limits.bytes {
-            return Err(Conflict::QueueFull.into());
-        }
-        let no = MessageNo(counters.next_message);
-        counters.next_message += 1;
-        self.run(
-            "INSERT INTO message(no, identity, expiry, delivery_count, body_bytes, record) VALUES(?1, ?2, ?3, 0, ?4, ?5)",
-            params![
-                int(no.0),
-                int(ordinal.0),
-                message.expiry.map(Timestamp::micros),
-                int(body_bytes),
-                record::encode_message(message),
-            ],
-        )?;
-        self.run(
-            "UPDATE identity SET message_count = message_count + 1, message_bytes = message_bytes + ?2 WHERE ordinal = ?1",
-            params![int(ordinal.0), int(body_bytes)],
-        )?;
-        Ok(OpResult::Enqueued(no))
-    }
-
-    fn settle(&self, ordinal: Ordinal, no: MessageNo) -> Written {
-        let sql = "DELETE FROM message WHERE no = ?1 AND identity = ?2 RETURNING body_bytes";
-        let mut statement = self.0.prepare_cached(sql)?;
-        let body_bytes: Option<i64> = statement
-            .query_row(params![int(no.0), int(ordinal.0)], |row| row.get(0))
-            .optional()?;
-        let body_bytes = body_bytes.ok_or(Conflict::NotFound)?;
-        self.run(
-            "UPDATE identity SET message_count = message_count - 1, message_bytes = message_bytes - ?2 WHERE ordinal = ?1",
-            params![int(ordinal.0), body_bytes],
-        )?;
-        Ok(OpResult::Done)
-    }
-
-    fn abandon(&self, ordinal: Ordinal, no: MessageNo) -> Written {
-        let sql = "UPDATE message SET delivery_count = delivery_count + 1 WHERE no = ?1 AND identity = ?2";
-        done_or_gone(self.run(sql, params![int(no.0), int(ordinal.0)])?)
-    }
-
-    fn purge(&self, ordinal: Ordinal) -> Written {
-        let cleared = self.run(
-            "UPDATE identity SET message_count = 0, message_bytes = 0 WHERE ordinal = ?1",
-            [int(ordinal.0)],
-        )?;
-        if cleared == 0 {
-            return Err(Conflict::NotFound.into());
-        }
-        let purged = self.run("DELETE FROM message WHERE identity = ?1", [int(ordinal.0)])?;
-        Ok(OpResult::Purged(purged as u64))
     }
 
     fn replace_subscriptions(&self, ordinal: Ordinal, next: Subscriptions) -> Written {

@@ -274,6 +274,10 @@ async fn send(store: Arc<dyn Store>, run: Arc<Run>, identity: Ordinal) {
             identity,
             message,
             outcome: Outcome::Completed,
+            feedback: hub_storage::store::FeedbackTerms {
+                at: Timestamp::from_seconds(1),
+                records_max: 1_000,
+            },
         };
         store
             .submit(Unit::new(op, Vec::new()))

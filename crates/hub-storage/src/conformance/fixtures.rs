@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage};
+use hub_domain::service_bound::FileNotification;
 use hub_domain::twin::{BackEnd, Section, Twin};
 use hub_domain::{
     Authentication, Etag, Fact, FactKind, GenerationId, HostName, Hub, HubName, HubNo, Identity,
-    IdentityId, Permission, Permissions, Policy, Revision, Settings, Status, SymmetricKey,
-    Timestamp,
+    IdentityId, Permission, Permissions, Policy, Revision, ServiceBoundKind, ServiceBoundRecord,
+    Settings, Status, SymmetricKey, Timestamp,
 };
 
 use super::Backend;
 use super::text::snapshot;
 use crate::store::{
-    Committed, FactNo, MessageNo, Op, OpResult, Ordinal, StoredIdentity, StoredMessage, Unit,
+    Committed, FactNo, FeedbackTerms, MessageNo, Op, OpResult, Ordinal, Outcome, ServiceBoundNo,
+    StoredIdentity, StoredMessage, StoredServiceBound, Unit,
 };
 use crate::{Conflict, Store, StoreError};
 
@@ -140,6 +142,52 @@ pub(super) fn enqueue(identity: Ordinal, message: CloudToDeviceMessage) -> Op {
     }
 }
 
+/// Feedback on an outcome that came that many seconds after the beginning.
+pub(super) fn terms(second: i64) -> FeedbackTerms {
+    FeedbackTerms {
+        at: moment(second),
+        records_max: UNBOUNDED,
+    }
+}
+
+pub(super) fn settle(identity: Ordinal, message: MessageNo, outcome: Outcome) -> Op {
+    Op::SettleMessage {
+        identity,
+        message,
+        outcome,
+        feedback: terms(0),
+    }
+}
+
+/// Abandons a message that may be delivered very often.
+pub(super) fn abandon(identity: Ordinal, message: MessageNo) -> Op {
+    Op::AbandonMessage {
+        identity,
+        message,
+        delivery_count_max: u32::MAX,
+        feedback: terms(0),
+    }
+}
+
+pub(super) fn purge(identity: Ordinal) -> Op {
+    Op::PurgeMessages {
+        identity,
+        feedback: terms(0),
+    }
+}
+
+/// A file notification that is told from others by its size.
+pub(super) fn file_notification(size_bytes: u64) -> ServiceBoundRecord {
+    ServiceBoundRecord::FileNotification(FileNotification {
+        device: id("d1").device,
+        blob_uri: "https://hub.test/uploads/d1/é%20b".to_owned(),
+        blob_name: "d1/é b".to_owned(),
+        last_updated: moment(-1),
+        size_bytes,
+        enqueued: moment(2),
+    })
+}
+
 /// A fact that is told from others by its second.
 pub(super) fn fact(text: &str, second: i64) -> Fact {
     Fact {
@@ -203,7 +251,10 @@ pub(super) async fn queued(store: &dyn Store, identity: Ordinal, body: &[u8]) ->
 pub(super) fn ordinal_of(result: OpResult) -> Ordinal {
     match result {
         OpResult::Created(ordinal) => ordinal,
-        OpResult::Done | OpResult::Enqueued(_) | OpResult::Purged(_) => {
+        OpResult::Done
+        | OpResult::Enqueued(_)
+        | OpResult::Purged(_)
+        | OpResult::DeadLettered => {
             panic!("{result:?} has no ordinal")
         }
     }
@@ -212,7 +263,10 @@ pub(super) fn ordinal_of(result: OpResult) -> Ordinal {
 pub(super) fn message_of(result: OpResult) -> MessageNo {
     match result {
         OpResult::Enqueued(no) => no,
-        OpResult::Done | OpResult::Created(_) | OpResult::Purged(_) => {
+        OpResult::Done
+        | OpResult::Created(_)
+        | OpResult::Purged(_)
+        | OpResult::DeadLettered => {
             panic!("{result:?} has no message number")
         }
     }
@@ -270,6 +324,32 @@ pub(super) async fn pages_of_messages(
             .messages(identity, after, page)
             .await
             .expect("messages can be read");
+        assert!(next.len() <= page, "a page has at most what was asked for");
+        assert!(
+            next.iter().all(|stored| stored.no > after),
+            "a page comes after the one before"
+        );
+        if next.is_empty() {
+            return all;
+        }
+        all.extend(next);
+    }
+}
+
+/// All records of a service-bound queue, read in pages.
+pub(super) async fn pages_of_service_bound(
+    store: &dyn Store,
+    hub: HubNo,
+    kind: ServiceBoundKind,
+    page: usize,
+) -> Vec<StoredServiceBound> {
+    let mut all: Vec<StoredServiceBound> = Vec::new();
+    loop {
+        let after = all.last().map_or(ServiceBoundNo(0), |last| last.no);
+        let next = store
+            .service_bound(hub, kind, after, page)
+            .await
+            .expect("service-bound records can be read");
         assert!(next.len() <= page, "a page has at most what was asked for");
         assert!(
             next.iter().all(|stored| stored.no > after),

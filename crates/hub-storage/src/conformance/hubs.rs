@@ -5,7 +5,10 @@ use std::time::Duration;
 use hub_domain::routing::{
     EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
 };
-use hub_domain::{HostName, HubNo, Permission, Permissions, Policy, Revision, Settings, Status};
+use hub_domain::{
+    CloudToDeviceSettings, HostName, HubNo, Permission, Permissions, Policy, Revision,
+    ServiceBoundSettings, Settings, Status,
+};
 
 use super::Backend;
 use super::fixtures::{
@@ -70,6 +73,20 @@ fn rich_settings() -> Settings {
                 value: "$twin.tags.site".to_owned(),
                 endpoints: endpoints(),
             }],
+        },
+        cloud_to_device: CloudToDeviceSettings {
+            default_ttl: Duration::from_secs(61),
+            delivery_count_max: 7,
+            feedback: ServiceBoundSettings {
+                lock: Duration::from_secs(5),
+                ttl: Duration::from_secs(62),
+                delivery_count_max: 3,
+            },
+        },
+        file_notifications: ServiceBoundSettings {
+            lock: Duration::from_secs(300),
+            ttl: Duration::from_secs(63),
+            delivery_count_max: 100,
         },
     }
 }

@@ -6,9 +6,9 @@ use hub_domain::{Authentication, Identity, Status};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, OTHER_HUB, commit, commit_unit, conflict_of, create, created, device, enqueue, etag, fact,
-    hub, id, identity, key, message, moment, next_back_end, ordinal_of, pages_of_messages, queued,
-    refuse, reopen, store_with_hub, stored, twin,
+    HUB, OTHER_HUB, abandon, commit, commit_unit, conflict_of, create, created, device, enqueue, etag, fact,
+    hub, id, identity, key, message, moment, next_back_end, ordinal_of, pages_of_messages, purge, queued,
+    refuse, reopen, settle, store_with_hub, stored, twin,
 };
 use super::text::{describe_identity, snapshot};
 use crate::store::{MessageNo, Op, OpResult, Ordinal, Outcome, Statistics, Subscriptions, Unit};
@@ -332,16 +332,9 @@ pub async fn a_write_to_a_deleted_identity_conflicts<B: Backend>(backend: B) {
             model_id: "dtmi:b;1".to_owned(),
         },
         enqueue(gone, message(b"late")),
-        Op::SettleMessage {
-            identity: gone,
-            message: MessageNo(1),
-            outcome: Outcome::Completed,
-        },
-        Op::AbandonMessage {
-            identity: gone,
-            message: MessageNo(1),
-        },
-        Op::PurgeMessages { identity: gone },
+        settle(gone, MessageNo(1), Outcome::Completed),
+        abandon(gone, MessageNo(1)),
+        purge(gone),
         Op::ReplaceSubscriptions {
             identity: gone,
             next: Subscriptions(1),

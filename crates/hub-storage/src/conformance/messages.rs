@@ -6,11 +6,11 @@ use hub_domain::{IdentityId, Timestamp};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, OTHER_HUB, bodies, commit, created, device, enqueue, expiring, hub, id, identity, message,
-    message_of, moment, pages_of_messages, queued, refuse, reopen, store_with_hub, stored,
+    HUB, OTHER_HUB, abandon, bodies, commit, created, device, enqueue, expiring, hub, id, identity, message,
+    message_of, moment, pages_of_messages, purge, queued, refuse, reopen, settle, store_with_hub, stored,
 };
-use crate::store::{MessageNo, Op, OpResult, Ordinal, Outcome};
-use crate::{Conflict, Store};
+use crate::Conflict;
+use crate::store::{MessageNo, Op, OpResult, Outcome};
 
 fn rich_messages(target: &IdentityId) -> Vec<CloudToDeviceMessage> {
     let bare = || CloudToDeviceDraft::new(target, Bytes::new(), moment(0));
@@ -114,10 +114,7 @@ pub async fn an_abandoned_message_keeps_its_place<B: Backend>(backend: B) {
         assert_eq!(
             commit(
                 &*store,
-                Op::AbandonMessage {
-                    identity: d1,
-                    message: first
-                }
+                abandon(d1, first)
             )
             .await,
             OpResult::Done
@@ -163,23 +160,11 @@ pub async fn a_settled_message_makes_room<B: Backend>(backend: B) {
         "three of three",
     )
     .await;
-    settle(&*store, d1, numbers[1]).await;
+    commit(&*store, settle(d1, numbers[1], Outcome::Completed)).await;
     assert_eq!(bodies(&*store, d1).await, ["a", "c"]);
     assert_eq!(stored(&*store, HUB, "d1").await.message_count, 2);
     commit(&*store, bounded(b"d")).await;
     assert_eq!(bodies(&*store, d1).await, ["a", "c", "d"]);
-}
-
-async fn settle(store: &dyn Store, identity: Ordinal, message: MessageNo) {
-    commit(
-        store,
-        Op::SettleMessage {
-            identity,
-            message,
-            outcome: Outcome::Completed,
-        },
-    )
-    .await;
 }
 
 /// A purge takes one queue, whole.
@@ -192,7 +177,7 @@ pub async fn a_purged_queue_is_empty<B: Backend>(backend: B) {
     }
     queued(&*store, module, b"stays").await;
     assert_eq!(
-        commit(&*store, Op::PurgeMessages { identity: d1 }).await,
+        commit(&*store, purge(d1)).await,
         OpResult::Purged(120)
     );
     assert_eq!(stored(&*store, HUB, "d1").await.message_count, 0);
@@ -214,9 +199,9 @@ pub async fn message_numbers_grow_even_over_a_reopening<B: Backend>(mut backend:
             last = no;
         }
         if round % 2 == 0 {
-            commit(&*store, Op::PurgeMessages { identity: d1 }).await;
+            commit(&*store, purge(d1)).await;
         } else {
-            settle(&*store, d1, last).await;
+            commit(&*store, settle(d1, last, Outcome::Completed)).await;
         }
         (backend, store) = reopen(backend, store).await;
     }
@@ -228,25 +213,18 @@ pub async fn a_message_is_reached_only_through_its_identity<B: Backend>(backend:
     let d1 = device(&*store, "d1").await;
     let d2 = device(&*store, "d2").await;
     let own = queued(&*store, d1, b"body").await;
-    let settle = Op::SettleMessage {
-        identity: d2,
-        message: own,
-        outcome: Outcome::Completed,
-    };
+    let other = settle(d2, own, Outcome::Completed);
     refuse(
         &*store,
-        settle,
+        other,
         Conflict::NotFound,
         "another identity's message",
     )
     .await;
-    let abandon = Op::AbandonMessage {
-        identity: d2,
-        message: own,
-    };
+    let other = abandon(d2, own);
     refuse(
         &*store,
-        abandon,
+        other,
         Conflict::NotFound,
         "another identity's message",
     )
@@ -290,15 +268,11 @@ pub async fn expired_messages_are_found_in_every_hub<B: Backend>(backend: B) {
     assert_eq!(read.len(), 3, "at most so many");
     assert!(read.iter().all(|key| expected(1_000).contains(key)));
 
-    commit(&*store, Op::PurgeMessages { identity: here }).await;
+    commit(&*store, purge(here)).await;
     let (_, (_, message)) = all[1];
     commit(
         &*store,
-        Op::SettleMessage {
-            identity: there,
-            message,
-            outcome: Outcome::Expired,
-        },
+        settle(there, message, Outcome::Expired),
     )
     .await;
     let read = store

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Backend;
 use super::fixtures::{
     HUB, NOBODY, all_facts, bodies, commit_unit, conflict_of, device, enqueue, fact, id, mark_of,
-    message, message_of, next_back_end, next_section, queued, reopen, store_with_hub, twin,
+    message, message_of, next_back_end, next_section, purge, queued, reopen, store_with_hub, twin,
 };
 use crate::store::{FactNo, MessageNo, Op, Unit};
 use crate::{Conflict, StoreError};
@@ -159,7 +159,7 @@ pub async fn a_failed_decision_fails_those_built_on_it<B: Backend>(backend: B) {
     let fails = unit(
         vec![
             replace(&second, first.etag),
-            Op::PurgeMessages { identity: NOBODY },
+            purge(NOBODY),
         ],
         1,
     );

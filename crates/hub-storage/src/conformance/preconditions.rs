@@ -6,9 +6,9 @@ use hub_domain::{HostName, Hub, HubName, HubNo, Identity, Revision, Status};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, NOBODY, OTHER_HUB, bodies, commit, create, created, device, enqueue, etag, hub, id,
-    identity, mark_of, message, moment, next_back_end, next_section, queued, refuse,
-    store_with_hub, stored, twin,
+    HUB, NOBODY, OTHER_HUB, abandon, bodies, commit, create, created, device, enqueue, etag, hub, id,
+    identity, mark_of, message, moment, next_back_end, next_section, purge, queued, refuse,
+    settle, store_with_hub, stored, twin,
 };
 use crate::Conflict;
 use crate::store::{MessageNo, Op, OpResult, Ordinal, Outcome, Subscriptions};
@@ -413,11 +413,7 @@ pub async fn a_message_is_queued_up_to_the_byte_limit<B: Backend>(backend: B) {
     };
     commit(
         &*store,
-        Op::SettleMessage {
-            identity: d1,
-            message,
-            outcome: Outcome::Completed,
-        },
+        settle(d1, message, Outcome::Completed),
     )
     .await;
     refuse(
@@ -431,7 +427,7 @@ pub async fn a_message_is_queued_up_to_the_byte_limit<B: Backend>(backend: B) {
         commit(&*store, op(600)).await,
         OpResult::Enqueued(_)
     ));
-    commit(&*store, Op::PurgeMessages { identity: d1 }).await;
+    commit(&*store, purge(d1)).await;
     assert!(matches!(
         commit(&*store, op(1_000)).await,
         OpResult::Enqueued(_)
@@ -450,19 +446,11 @@ pub async fn a_message_is_settled_once<B: Backend>(backend: B) {
     ];
     for outcome in outcomes {
         let message = queued(&*store, d1, b"body").await;
-        let op = || Op::SettleMessage {
-            identity: d1,
-            message,
-            outcome,
-        };
+        let op = || settle(d1, message, outcome);
         assert_eq!(commit(&*store, op()).await, OpResult::Done);
         refuse(&*store, op(), Conflict::NotFound, "it was settled").await;
     }
-    let op = Op::SettleMessage {
-        identity: NOBODY,
-        message: MessageNo(1),
-        outcome: Outcome::Completed,
-    };
+    let op = settle(NOBODY, MessageNo(1), Outcome::Completed);
     refuse(&*store, op, Conflict::NotFound, "nobody").await;
 }
 
@@ -471,16 +459,12 @@ pub async fn a_message_is_abandoned_only_while_it_is_queued<B: Backend>(backend:
     let store = store_with_hub(&backend).await;
     let d1 = device(&*store, "d1").await;
     let message = queued(&*store, d1, b"body").await;
-    let op = |identity: Ordinal| Op::AbandonMessage { identity, message };
+    let op = |identity: Ordinal| abandon(identity, message);
     assert_eq!(commit(&*store, op(d1)).await, OpResult::Done);
     refuse(&*store, op(NOBODY), Conflict::NotFound, "nobody").await;
     commit(
         &*store,
-        Op::SettleMessage {
-            identity: d1,
-            message,
-            outcome: Outcome::Rejected,
-        },
+        settle(d1, message, Outcome::Rejected),
     )
     .await;
     refuse(&*store, op(d1), Conflict::NotFound, "it was settled").await;
@@ -497,13 +481,13 @@ pub async fn a_queue_is_purged_only_while_its_identity_exists<B: Backend>(backen
             queued(&*store, d1, b"goes").await;
         }
         assert_eq!(
-            commit(&*store, Op::PurgeMessages { identity: d1 }).await,
+            commit(&*store, purge(d1)).await,
             OpResult::Purged(count)
         );
     }
     refuse(
         &*store,
-        Op::PurgeMessages { identity: NOBODY },
+        purge(NOBODY),
         Conflict::NotFound,
         "nobody",
     )

@@ -7,15 +7,17 @@
 mod model;
 mod steps;
 
-use hub_domain::DeviceId;
+use hub_domain::{DeviceId, ServiceBoundKind};
 
 use self::model::Model;
 use self::steps::{DEVICES, MODULES, some_unit};
 use super::Backend;
-use super::fixtures::{HUB, OTHER_HUB, hub, id, moment, reopen};
+use super::fixtures::{HUB, OTHER_HUB, hub, id, moment, pages_of_service_bound, reopen};
 use super::generator::Generator;
 use super::text::{describe_hub, describe_stored, snapshot};
-use crate::store::{Committed, FactNo, MessageNo, Op, Ordinal, StoredIdentity, Unit};
+use crate::store::{
+    Committed, FactNo, MessageNo, Op, Ordinal, ServiceBoundNo, StoredIdentity, Unit,
+};
 use crate::{Store, StoreError};
 
 /// Units of one run; each has one to four writes.
@@ -191,6 +193,23 @@ async fn check_reads(generator: &mut Generator, model: &Model, store: &dyn Store
         model.head,
         "step {step}: the head"
     );
+    let kind = *generator.pick(&ServiceBoundKind::ALL);
+    let told = model.told(no, kind);
+    let after = if generator.once_in(2) || told.is_empty() {
+        ServiceBoundNo(0)
+    } else {
+        generator.pick(&told).no
+    };
+    let read = store
+        .service_bound(no, kind, after, max)
+        .await
+        .expect("service-bound records can be read");
+    let expected: Vec<_> = told.into_iter().filter(|stored| stored.no > after).collect();
+    assert_eq!(
+        read,
+        expected[..max.min(expected.len())],
+        "step {step}: {kind:?}"
+    );
     check_expired(model, store, step).await;
 }
 
@@ -233,6 +252,16 @@ async fn check_everything(model: &Model, store: &dyn Store, step: usize) {
                 "step {step}: modules"
             );
         }
+    }
+    for (no, kind) in [HUB, OTHER_HUB]
+        .into_iter()
+        .flat_map(|no| ServiceBoundKind::ALL.map(|kind| (no, kind)))
+    {
+        assert_eq!(
+            pages_of_service_bound(store, no, kind, 100).await,
+            model.told(no, kind),
+            "step {step}: {kind:?}"
+        );
     }
     for kept in &model.kept {
         let (_, twin) = store

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use hub_domain::twin::Twin;
-use hub_domain::{Authentication, Hub, HubNo, Identity, IdentityId, Policy};
+use hub_domain::{Authentication, Hub, HubNo, Identity, IdentityId, Policy, ServiceBoundKind};
 
-use super::fixtures::{moment, pages_of_changes, pages_of_messages};
+use super::fixtures::{moment, pages_of_changes, pages_of_messages, pages_of_service_bound};
 use crate::Store;
 use crate::store::{StoredIdentity, all_devices};
 
@@ -19,6 +19,11 @@ pub(super) async fn snapshot(store: &dyn Store) -> String {
             .await
             .expect("statistics can be read");
         line(&mut out, &format!("{statistics:?}"));
+        for kind in ServiceBoundKind::ALL {
+            for record in pages_of_service_bound(store, hub.no, kind, 100).await {
+                line(&mut out, &format!("{kind:?} {record:?}"));
+            }
+        }
         for device in all_devices(store, hub.no)
             .await
             .expect("devices can be read")

@@ -3,7 +3,7 @@
 use super::Backend;
 use super::fixtures::{
     HUB, NOBODY, all_facts, bodies, commit_unit, conflict_of, create, device, enqueue, fact, id,
-    identity, message, ordinal_of, pages_of_messages, reopen, store_with_hub,
+    identity, message, ordinal_of, pages_of_messages, purge, reopen, store_with_hub,
 };
 use super::text::snapshot;
 use crate::Conflict;
@@ -20,7 +20,7 @@ pub async fn a_unit_keeps_all_its_writes_and_facts<B: Backend>(backend: B) {
             identity: d1,
             next: Subscriptions(7),
         },
-        Op::PurgeMessages { identity: d1 },
+        purge(d1),
         enqueue(d1, message(b"two")),
     ];
     let facts = vec![fact("d2", 1), fact("d1", 2), fact("d1", 3)];
@@ -133,7 +133,7 @@ pub async fn a_unit_whose_last_write_fails_leaves_nothing<B: Backend>(backend: B
             identity: d1,
             model_id: "dtmi:com:example:Thing;1".to_owned(),
         },
-        Op::PurgeMessages { identity: d1 },
+        purge(d1),
         Op::DeleteIdentity {
             identity: d1,
             expected: None,
@@ -142,7 +142,7 @@ pub async fn a_unit_whose_last_write_fails_leaves_nothing<B: Backend>(backend: B
             identity: d2,
             next: Subscriptions(1),
         },
-        Op::PurgeMessages { identity: NOBODY },
+        purge(NOBODY),
     ];
     let unit = Unit {
         op_id: None,

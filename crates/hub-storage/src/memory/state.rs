@@ -1,18 +1,21 @@
 //! The committed state of a store.
 
 mod reads;
+mod service_bound;
 mod writes;
 
 use std::collections::BTreeMap;
 
 use hub_domain::twin::Twin;
-use hub_domain::{Fact, Hub, HubNo, IdentityId, Timestamp};
+use hub_domain::{Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 
 use super::table::Table;
 use crate::Conflict;
 use crate::store::{
-    Committed, FactNo, MessageNo, OpResult, Ordinal, StoredIdentity, StoredMessage, Unit,
+    Committed, FactNo, MessageNo, OpResult, Ordinal, ServiceBoundNo, StoredIdentity, StoredMessage,
+    Unit,
 };
+use service_bound::Kept;
 
 /// Everything that was committed.
 pub(super) struct State {
@@ -21,6 +24,8 @@ pub(super) struct State {
     identities: Table<Ordinal, Row>,
     twins: Table<Ordinal, Twin>,
     messages: Table<(Ordinal, MessageNo), StoredMessage>,
+    service_bound: Table<(HubNo, ServiceBoundKind, ServiceBoundNo), Kept>,
+    service_bound_heads: Table<(HubNo, ServiceBoundKind), ServiceBoundNo>,
     next: Next,
     done: BTreeMap<[u8; 16], Committed>,
     facts: BTreeMap<FactNo, Fact>,
@@ -39,6 +44,8 @@ struct Row {
 struct Next {
     ordinal: u64,
     message: u64,
+    /// How many service-bound records there ever were.
+    service_bound: u64,
 }
 
 impl State {
@@ -49,9 +56,12 @@ impl State {
             identities: Table::new(),
             twins: Table::new(),
             messages: Table::new(),
+            service_bound: Table::new(),
+            service_bound_heads: Table::new(),
             next: Next {
                 ordinal: 1,
                 message: 1,
+                service_bound: 0,
             },
             done: BTreeMap::new(),
             facts: BTreeMap::new(),
@@ -104,6 +114,11 @@ impl State {
         self.last_fact
     }
 
+    /// How many service-bound records there ever were.
+    pub(super) const fn service_bound_head(&self) -> u64 {
+        self.next.service_bound
+    }
+
     /// Gives each fact its number; the last one's, or zero when there are none.
     fn keep_facts(&mut self, facts: Vec<Fact>) -> FactNo {
         if facts.is_empty() {
@@ -122,6 +137,8 @@ impl State {
         self.identities.commit();
         self.twins.commit();
         self.messages.commit();
+        self.service_bound.commit();
+        self.service_bound_heads.commit();
     }
 
     fn take_writes_back(&mut self) {
@@ -130,5 +147,7 @@ impl State {
         self.identities.roll_back();
         self.twins.roll_back();
         self.messages.roll_back();
+        self.service_bound.roll_back();
+        self.service_bound_heads.roll_back();
     }
 }

@@ -5,14 +5,15 @@ use std::sync::{Mutex, MutexGuard};
 use futures_util::future::ready;
 use hub_domain::limits::COMMITTER_WAITING_BYTES_MAX;
 use hub_domain::twin::Twin;
-use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, Timestamp};
+use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 use tokio::sync::watch;
 
 use super::gate::{Faults, Gate, Verdict};
 use super::state::State;
 use crate::pending::{Completer, pending};
 use crate::store::{
-    Committed, FactNo, Health, MessageNo, Ordinal, Statistics, StoredIdentity, StoredMessage, Unit,
+    Committed, FactNo, Health, MessageNo, Ordinal, ServiceBoundNo, Statistics, StoredIdentity,
+    StoredMessage, StoredServiceBound, Unit,
 };
 use crate::{Backlog, Pending, Reading, Store, StoreError};
 
@@ -21,6 +22,7 @@ pub struct MemoryStore {
     inner: Mutex<Inner>,
     backlog: Backlog,
     fact_head: watch::Sender<FactNo>,
+    service_bound_head: watch::Sender<u64>,
 }
 
 struct Inner {
@@ -43,6 +45,7 @@ impl MemoryStore {
             }),
             backlog: Backlog::new(COMMITTER_WAITING_BYTES_MAX),
             fact_head: watch::Sender::new(FactNo(0)),
+            service_bound_head: watch::Sender::new(0),
         }
     }
 
@@ -68,6 +71,9 @@ impl MemoryStore {
                 self.backlog.remove(size);
                 self.fact_head
                     .send_if_modified(|head| std::mem::replace(head, state.last_fact()) != *head);
+                self.service_bound_head.send_if_modified(|head| {
+                    std::mem::replace(head, state.service_bound_head()) != *head
+                });
                 completer.complete(result.map_err(StoreError::from));
             }
             (Work::Commit(unit, completer), Verdict::DiskFull) => {
@@ -147,6 +153,20 @@ impl Store for MemoryStore {
         max: usize,
     ) -> Reading<'_, Vec<(Ordinal, MessageNo)>> {
         self.read(|state| state.expired_messages(now, max))
+    }
+
+    fn service_bound(
+        &self,
+        hub: HubNo,
+        kind: ServiceBoundKind,
+        after: ServiceBoundNo,
+        max: usize,
+    ) -> Reading<'_, Vec<StoredServiceBound>> {
+        self.read(|state| state.service_bound(hub, kind, after, max))
+    }
+
+    fn service_bound_head(&self) -> watch::Receiver<u64> {
+        self.service_bound_head.subscribe()
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

@@ -19,6 +19,7 @@ enum ResultRecord {
     Created(u64),
     Enqueued(u64),
     Purged(u64),
+    DeadLettered,
 }
 
 /// The record of `committed`.
@@ -28,6 +29,7 @@ pub fn encode_committed(committed: &Committed) -> Vec<u8> {
         OpResult::Created(Ordinal(no)) => ResultRecord::Created(*no),
         OpResult::Enqueued(MessageNo(no)) => ResultRecord::Enqueued(*no),
         OpResult::Purged(count) => ResultRecord::Purged(*count),
+        OpResult::DeadLettered => ResultRecord::DeadLettered,
     };
     to_json(&CommittedRecord {
         results: committed.results.iter().map(result).collect(),
@@ -46,6 +48,7 @@ pub fn decode_committed(bytes: &[u8]) -> Result<Committed, StoreError> {
         ResultRecord::Created(no) => OpResult::Created(Ordinal(no)),
         ResultRecord::Enqueued(no) => OpResult::Enqueued(MessageNo(no)),
         ResultRecord::Purged(count) => OpResult::Purged(count),
+        ResultRecord::DeadLettered => OpResult::DeadLettered,
     };
     Ok(Committed {
         results: record.results.into_iter().map(result).collect(),

@@ -1,5 +1,7 @@
 //! Settings of hubs as records. A part that an older record lacks has its default.
 
+mod queues;
+
 use std::borrow::Cow;
 
 use hub_domain::routing::{
@@ -9,6 +11,7 @@ use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::unreadable;
+use queues::{CloudToDeviceRecord, ServiceBoundRecord};
 use crate::StoreError;
 
 const WHAT: &str = "hub";
@@ -19,6 +22,8 @@ pub(super) struct SettingsRecord<'a> {
     routing: RoutingRecord<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quota: Option<Cow<'a, str>>,
+    cloud_to_device: CloudToDeviceRecord,
+    file_notifications: ServiceBoundRecord,
 }
 
 impl<'a> SettingsRecord<'a> {
@@ -29,6 +34,8 @@ impl<'a> SettingsRecord<'a> {
                 QuotaProfile::Unlimited => None,
                 limited => Some(limited.as_str().into()),
             },
+            cloud_to_device: CloudToDeviceRecord::of(&settings.cloud_to_device),
+            file_notifications: ServiceBoundRecord::of(&settings.file_notifications),
         }
     }
 
@@ -39,6 +46,8 @@ impl<'a> SettingsRecord<'a> {
                 None => QuotaProfile::Unlimited,
                 Some(name) => QuotaProfile::parse(&name).ok_or_else(|| unreadable(WHAT))?,
             },
+            cloud_to_device: self.cloud_to_device.settings(),
+            file_notifications: self.file_notifications.settings(),
         })
     }
 }

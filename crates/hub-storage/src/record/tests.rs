@@ -64,6 +64,7 @@ fn hubs_come_back_with_their_keys() {
     assert_eq!(encode_hub(&back), bytes);
     assert!(back.policies[0].secondary == key(2));
     assert!(back.answers_to(&hub.aliases[0]));
+    assert_eq!(back.settings, hub.settings);
 }
 
 #[test]
@@ -227,6 +228,7 @@ fn results_of_units_come_back() {
             OpResult::Created(Ordinal(4)),
             OpResult::Enqueued(MessageNo(u64::MAX)),
             OpResult::Purged(0),
+            OpResult::DeadLettered,
         ],
         last_fact: FactNo(12),
     };

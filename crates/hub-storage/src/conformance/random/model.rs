@@ -1,14 +1,18 @@
 //! What a store should hold: lists that are searched from the front, copied whole before each unit.
 
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
+use hub_domain::service_bound::{FeedbackRecord, FeedbackStatus};
 use hub_domain::twin::Twin;
-use hub_domain::{DeviceId, Fact, Hub, HubNo, Identity, IdentityId, Timestamp};
+use hub_domain::{
+    DeviceId, Fact, Hub, HubNo, Identity, IdentityId, ServiceBoundKind, ServiceBoundRecord,
+    Timestamp,
+};
 
 use super::super::generator::Generator;
 use crate::Conflict;
 use crate::store::{
-    Committed, FactNo, MessageNo, Op, OpId, OpResult, Ordinal, Statistics, StoredIdentity,
-    StoredMessage, Subscriptions, Unit,
+    Committed, FactNo, FeedbackTerms, MessageNo, Op, OpId, OpResult, Ordinal, ServiceBoundNo,
+    Statistics, StoredIdentity, StoredMessage, StoredServiceBound, Subscriptions, Unit,
 };
 
 #[derive(Clone, Default)]
@@ -24,6 +28,17 @@ pub(super) struct Model {
     pub(super) now: i64,
     last_ordinal: u64,
     last_message: u64,
+    pub(super) told: Vec<Told>,
+    told_last: Vec<(HubNo, ServiceBoundKind)>,
+}
+
+/// A record for back ends, and with whom it goes.
+#[derive(Clone)]
+pub(super) struct Told {
+    pub(super) hub: HubNo,
+    pub(super) kind: ServiceBoundKind,
+    identity: Option<Ordinal>,
+    pub(super) stored: StoredServiceBound,
 }
 
 /// An identity with everything that belongs to it.
@@ -47,6 +62,12 @@ impl Kept {
             message_count: self.queue.len() as u64,
             subscriptions: self.subscriptions,
         }
+    }
+}
+
+impl Told {
+    fn is_one_of(&self, hub: HubNo, kind: ServiceBoundKind, records: &[ServiceBoundNo]) -> bool {
+        self.hub == hub && self.kind == kind && records.contains(&self.stored.no)
     }
 }
 
@@ -139,6 +160,9 @@ impl Model {
                         .map(|other| other.ordinal),
                 );
                 self.kept.retain(|other| !goes(other));
+                let gone = &self.gone;
+                self.told
+                    .retain(|told| told.identity.is_none_or(|of| !gone.contains(&of)));
             }
             Op::ReplaceBackEnd {
                 identity,
@@ -183,26 +207,70 @@ impl Model {
             Op::SettleMessage {
                 identity,
                 message,
-                outcome: _,
+                outcome,
+                feedback,
             } => {
-                let queue = &mut self.at(*identity)?.queue;
-                let place = queue
-                    .iter()
-                    .position(|stored| stored.no == *message)
-                    .ok_or(Conflict::NotFound)?;
-                queue.remove(place);
+                let stored = self.queued(*identity, *message)?.clone();
+                self.leave(*identity, &[stored], outcome.feedback_status(), *feedback)?;
             }
-            Op::AbandonMessage { identity, message } => {
-                let queue = &mut self.at(*identity)?.queue;
-                let stored = queue
-                    .iter_mut()
-                    .find(|stored| stored.no == *message)
-                    .ok_or(Conflict::NotFound)?;
+            Op::AbandonMessage {
+                identity,
+                message,
+                delivery_count_max,
+                feedback,
+            } => {
+                let stored = self.queued(*identity, *message)?;
                 stored.delivery_count += 1;
+                if stored.delivery_count >= *delivery_count_max {
+                    let stored = stored.clone();
+                    let status = FeedbackStatus::DeliveryCountExceeded;
+                    self.leave(*identity, &[stored], status, *feedback)?;
+                    return Ok(OpResult::DeadLettered);
+                }
             }
-            Op::PurgeMessages { identity } => {
-                let queue = &mut self.at(*identity)?.queue;
-                return Ok(OpResult::Purged(queue.drain(..).count() as u64));
+            Op::PurgeMessages { identity, feedback } => {
+                let all = self.at(*identity)?.queue.clone();
+                self.leave(*identity, &all, FeedbackStatus::Purged, *feedback)?;
+                return Ok(OpResult::Purged(all.len() as u64));
+            }
+            Op::AppendServiceBound {
+                hub,
+                record,
+                records_max,
+            } => {
+                check(
+                    self.hubs.iter().any(|other| other.no == *hub),
+                    Conflict::NotFound,
+                )?;
+                self.tell(*hub, None, (**record).clone(), *records_max);
+            }
+            Op::RemoveServiceBound { hub, kind, records } => {
+                check(
+                    self.is_one_told(*hub, *kind, records),
+                    Conflict::NotFound,
+                )?;
+                let goes = |told: &Told| told.is_one_of(*hub, *kind, records);
+                self.told.retain(|told| !goes(told));
+            }
+            Op::AbandonServiceBound {
+                hub,
+                kind,
+                records,
+                delivery_count_max,
+            } => {
+                check(
+                    self.is_one_told(*hub, *kind, records),
+                    Conflict::NotFound,
+                )?;
+                for told in &mut self.told {
+                    if told.is_one_of(*hub, *kind, records) {
+                        told.stored.delivery_count += 1;
+                    }
+                }
+                self.told.retain(|told| {
+                    told.stored.delivery_count < *delivery_count_max
+                        || !told.is_one_of(*hub, *kind, records)
+                });
             }
             Op::ReplaceSubscriptions { identity, next } => {
                 self.at(*identity)?.subscriptions = *next
@@ -241,7 +309,13 @@ impl Model {
         }
         let ordinal = match given {
             Some(OpResult::Created(ordinal)) => ordinal,
-            Some(OpResult::Done | OpResult::Enqueued(_) | OpResult::Purged(_)) | None => {
+            Some(
+                OpResult::Done
+                | OpResult::Enqueued(_)
+                | OpResult::Purged(_)
+                | OpResult::DeadLettered,
+            )
+            | None => {
                 Ordinal(self.last_ordinal + 1)
             }
         };
@@ -282,7 +356,13 @@ impl Model {
         )?;
         stored.no = match given {
             Some(OpResult::Enqueued(no)) => no,
-            Some(OpResult::Done | OpResult::Created(_) | OpResult::Purged(_)) | None => {
+            Some(
+                OpResult::Done
+                | OpResult::Created(_)
+                | OpResult::Purged(_)
+                | OpResult::DeadLettered,
+            )
+            | None => {
                 MessageNo(last + 1)
             }
         };
@@ -295,6 +375,85 @@ impl Model {
         queue.push(stored);
         self.last_message = no.0;
         Ok(OpResult::Enqueued(no))
+    }
+
+    fn queued(
+        &mut self,
+        identity: Ordinal,
+        message: MessageNo,
+    ) -> Result<&mut StoredMessage, Conflict> {
+        let mut queue = self.at(identity)?.queue.iter_mut();
+        queue
+            .find(|stored| stored.no == message)
+            .ok_or(Conflict::NotFound)
+    }
+
+    /// Takes messages out of their queue, and tells who asked for it.
+    fn leave(
+        &mut self,
+        identity: Ordinal,
+        messages: &[StoredMessage],
+        status: FeedbackStatus,
+        feedback: FeedbackTerms,
+    ) -> Result<(), Conflict> {
+        let kept = self.at(identity)?;
+        kept.queue
+            .retain(|stored| messages.iter().all(|gone| gone.no != stored.no));
+        let (hub, id) = (kept.hub, kept.identity.id.clone());
+        let generation = kept.identity.generation.clone();
+        for stored in messages {
+            if status.is_wanted_by(stored.message.ack) {
+                let record = ServiceBoundRecord::Feedback(FeedbackRecord {
+                    message_id: stored.message.message_id.clone(),
+                    status,
+                    at: feedback.at,
+                    id: id.clone(),
+                    generation: generation.clone(),
+                });
+                self.tell(hub, Some(identity), record, feedback.records_max);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        hub: HubNo,
+        identity: Option<Ordinal>,
+        record: ServiceBoundRecord,
+        records_max: u64,
+    ) {
+        let kind = record.kind();
+        self.told_last.push((hub, kind));
+        let earlier = self.told_last.iter().filter(|of| **of == (hub, kind));
+        let no = ServiceBoundNo(earlier.count() as u64);
+        self.told.push(Told {
+            hub,
+            kind,
+            identity,
+            stored: StoredServiceBound {
+                no,
+                delivery_count: 0,
+                record,
+            },
+        });
+        self.told.retain(|told| {
+            told.hub != hub || told.kind != kind || told.stored.no.0 + records_max > no.0
+        });
+    }
+
+    fn is_one_told(&self, hub: HubNo, kind: ServiceBoundKind, records: &[ServiceBoundNo]) -> bool {
+        self.told
+            .iter()
+            .any(|told| told.is_one_of(hub, kind, records))
+    }
+
+    /// A queue for back ends.
+    pub(super) fn told(&self, hub: HubNo, kind: ServiceBoundKind) -> Vec<StoredServiceBound> {
+        let told = self.told.iter();
+        told.filter(|told| told.hub == hub && told.kind == kind)
+            .map(|told| told.stored.clone())
+            .collect()
     }
 
     fn at(&mut self, ordinal: Ordinal) -> Result<&mut Kept, Conflict> {

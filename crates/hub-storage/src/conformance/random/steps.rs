@@ -1,22 +1,34 @@
 //! Random units: mostly ones that should be kept, and some that should not.
 
+use std::collections::BTreeSet;
+
 use hub_domain::identity::Activity;
+use hub_domain::message::FeedbackAck;
 use hub_domain::twin::Twin;
-use hub_domain::{Fact, FactKind, Identity, Status};
+use hub_domain::{Fact, FactKind, Identity, ServiceBoundKind, Status};
 
 use super::super::fixtures::{
-    HUB, NOBODY, OTHER_HUB, etag, expiring, id, identity, message, moment, next_back_end,
-    next_section,
+    HUB, NOBODY, OTHER_HUB, etag, expiring, file_notification, id, identity, message, moment,
+    next_back_end, next_section,
 };
 use super::super::generator::Generator;
 use super::model::{Kept, Model};
 use super::some_identity;
-use crate::store::{MessageNo, Op, OpId, Ordinal, Outcome, Subscriptions, Unit};
+use crate::store::{
+    FeedbackTerms, MessageNo, Op, OpId, Ordinal, Outcome, ServiceBoundNo, Subscriptions, Unit,
+};
 
 /// The devices of the walk.
 pub(super) const DEVICES: [&str; 8] = ["d1", "d10", "D1", "d2", "d", "a", "Z", "d1-"];
 /// The modules of the walk.
 pub(super) const MODULES: [&str; 3] = ["m1", "M1", "$edgeAgent"];
+
+const ACKS: [FeedbackAck; 4] = [
+    FeedbackAck::None,
+    FeedbackAck::Positive,
+    FeedbackAck::Negative,
+    FeedbackAck::Full,
+];
 
 const OUTCOMES: [Outcome; 4] = [
     Outcome::Completed,
@@ -60,7 +72,7 @@ fn some_op(generator: &mut Generator, model: &Model) -> Op {
         .as_ref()
         .map_or_else(|| some_gone(generator, model), |kept| kept.ordinal);
     let kept = target.as_ref();
-    match generator.below(20) {
+    match generator.below(21) {
         0..=4 => some_creation(generator),
         5 => Op::DeleteIdentity {
             identity: ordinal,
@@ -102,12 +114,19 @@ fn some_op(generator: &mut Generator, model: &Model) -> Op {
             identity: ordinal,
             message: some_queued(generator, kept),
             outcome: *generator.pick(&OUTCOMES),
+            feedback: some_terms(generator, model),
         },
         17 => Op::AbandonMessage {
             identity: ordinal,
             message: some_queued(generator, kept),
+            delivery_count_max: 1 + u32::try_from(generator.below(4)).expect("a small number"),
+            feedback: some_terms(generator, model),
         },
-        18 if generator.once_in(3) => Op::PurgeMessages { identity: ordinal },
+        18 if generator.once_in(3) => Op::PurgeMessages {
+            identity: ordinal,
+            feedback: some_terms(generator, model),
+        },
+        20 => some_service_bound(generator, model),
         18 => Op::ReplaceSubscriptions {
             identity: ordinal,
             next: Subscriptions(u32::try_from(generator.below(1 << 32)).expect("32 bits")),
@@ -175,7 +194,7 @@ fn some_replacement(generator: &mut Generator, ordinal: Ordinal, kept: Option<&K
 
 fn some_message(generator: &mut Generator, model: &Model, identity: Ordinal) -> Op {
     let body = vec![b'x'; generator.index(200)];
-    let message = if generator.once_in(2) {
+    let mut message = if generator.once_in(2) {
         message(&body)
     } else {
         expiring(
@@ -183,11 +202,52 @@ fn some_message(generator: &mut Generator, model: &Model, identity: Ordinal) -> 
             moment(model.now + i64::try_from(generator.below(300)).expect("a small number") - 100),
         )
     };
+    message.ack = *generator.pick(&ACKS);
+    message.message_id = generator
+        .once_in(2)
+        .then(|| format!("m{}", generator.below(1_000)));
     Op::EnqueueMessage {
         identity,
         message: Box::new(message),
         depth_max: 1 + generator.below(10),
         bytes_max: 100 + generator.below(800),
+    }
+}
+
+fn some_terms(generator: &mut Generator, model: &Model) -> FeedbackTerms {
+    FeedbackTerms {
+        at: moment(model.now),
+        records_max: 3 + generator.below(30),
+    }
+}
+
+fn some_service_bound(generator: &mut Generator, model: &Model) -> Op {
+    let hub = *generator.pick(&[HUB, OTHER_HUB]);
+    let kind = *generator.pick(&ServiceBoundKind::ALL);
+    let told = model.told(hub, kind);
+    let records = (0..=generator.below(3))
+        .map(|_| {
+            if told.is_empty() || generator.once_in(8) {
+                ServiceBoundNo(1 + generator.below(50))
+            } else {
+                generator.pick(&told).no
+            }
+        })
+        .collect::<BTreeSet<_>>();
+    let records = records.into_iter().collect();
+    match generator.below(3) {
+        0 => Op::AppendServiceBound {
+            hub,
+            record: Box::new(file_notification(generator.below(100))),
+            records_max: 3 + generator.below(30),
+        },
+        1 => Op::RemoveServiceBound { hub, kind, records },
+        _ => Op::AbandonServiceBound {
+            hub,
+            kind,
+            records,
+            delivery_count_max: 1 + u32::try_from(generator.below(4)).expect("a small number"),
+        },
     }
 }
 

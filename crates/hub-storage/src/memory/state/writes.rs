@@ -4,13 +4,15 @@ use std::ops::RangeInclusive;
 
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::message::CloudToDeviceMessage;
+use hub_domain::service_bound::FeedbackStatus;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
 use hub_domain::{Etag, Hub, HubNo, Identity, IdentityId, Revision};
 
 use super::{Row, State};
 use crate::Conflict;
 use crate::store::{
-    MessageNo, Op, OpResult, Ordinal, StoredIdentity, StoredMessage, Subscriptions,
+    FeedbackTerms, MessageNo, Op, OpResult, Ordinal, Outcome, StoredIdentity, StoredMessage,
+    Subscriptions,
 };
 
 type Written = Result<OpResult, Conflict>;
@@ -53,10 +55,30 @@ impl State {
             Op::SettleMessage {
                 identity,
                 message,
-                outcome: _,
-            } => self.settle(identity, message),
-            Op::AbandonMessage { identity, message } => self.abandon(identity, message),
-            Op::PurgeMessages { identity } => self.purge(identity),
+                outcome,
+                feedback,
+            } => self.settle(identity, message, outcome, feedback),
+            Op::AbandonMessage {
+                identity,
+                message,
+                delivery_count_max,
+                feedback,
+            } => self.abandon(identity, message, delivery_count_max, feedback),
+            Op::PurgeMessages { identity, feedback } => self.purge(identity, feedback),
+            Op::AppendServiceBound {
+                hub,
+                record,
+                records_max,
+            } => self.append_service_bound(hub, *record, records_max),
+            Op::RemoveServiceBound { hub, kind, records } => {
+                self.remove_service_bound(hub, kind, &records)
+            }
+            Op::AbandonServiceBound {
+                hub,
+                kind,
+                records,
+                delivery_count_max,
+            } => self.abandon_service_bound(hub, kind, &records, delivery_count_max),
             Op::ReplaceSubscriptions { identity, next } => {
                 self.replace_subscriptions(identity, next)
             }
@@ -166,6 +188,7 @@ impl State {
     fn remove(&mut self, ordinal: Ordinal) -> Result<(), Conflict> {
         let row = self.row(ordinal)?;
         self.clear_queue(ordinal);
+        self.forget_feedback(ordinal);
         self.ordinals.remove(&(row.hub, row.stored.identity.id));
         self.identities.remove(&ordinal);
         self.twins.remove(&ordinal);
@@ -241,34 +264,56 @@ impl State {
         Ok(OpResult::Enqueued(no))
     }
 
-    fn settle(&mut self, ordinal: Ordinal, no: MessageNo) -> Written {
+    fn settle(
+        &mut self,
+        ordinal: Ordinal,
+        no: MessageNo,
+        outcome: Outcome,
+        feedback: FeedbackTerms,
+    ) -> Written {
         let mut row = self.row(ordinal)?;
-        let message = self
-            .messages
-            .rows()
-            .get(&(ordinal, no))
-            .ok_or(Conflict::NotFound)?;
+        let message = self.message(ordinal, no)?;
         row.stored.message_count -= 1;
         row.message_bytes -= message.message.body.len() as u64;
+        self.give_feedback(&row, &message, outcome.feedback_status(), feedback);
         self.identities.put(ordinal, row);
         self.messages.remove(&(ordinal, no));
         Ok(OpResult::Done)
     }
 
-    fn abandon(&mut self, ordinal: Ordinal, no: MessageNo) -> Written {
-        let mut message = self
-            .messages
-            .rows()
-            .get(&(ordinal, no))
-            .cloned()
-            .ok_or(Conflict::NotFound)?;
+    fn abandon(
+        &mut self,
+        ordinal: Ordinal,
+        no: MessageNo,
+        delivery_count_max: u32,
+        feedback: FeedbackTerms,
+    ) -> Written {
+        let mut message = self.message(ordinal, no)?;
         message.delivery_count += 1;
+        if message.delivery_count >= delivery_count_max {
+            self.settle(ordinal, no, Outcome::DeliveryCountExceeded, feedback)?;
+            return Ok(OpResult::DeadLettered);
+        }
         self.messages.put((ordinal, no), message);
         Ok(OpResult::Done)
     }
 
-    fn purge(&mut self, ordinal: Ordinal) -> Written {
+    fn message(&self, ordinal: Ordinal, no: MessageNo) -> Result<StoredMessage, Conflict> {
+        let message = self.messages.rows().get(&(ordinal, no));
+        message.cloned().ok_or(Conflict::NotFound)
+    }
+
+    fn purge(&mut self, ordinal: Ordinal, feedback: FeedbackTerms) -> Written {
         let mut row = self.row(ordinal)?;
+        let purged: Vec<StoredMessage> = self
+            .messages
+            .rows()
+            .range(queue(ordinal))
+            .map(|(_, message)| message.clone())
+            .collect();
+        for message in &purged {
+            self.give_feedback(&row, message, FeedbackStatus::Purged, feedback);
+        }
         let count = self.clear_queue(ordinal);
         row.stored.message_count = 0;
         row.message_bytes = 0;
