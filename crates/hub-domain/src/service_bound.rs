@@ -131,9 +131,7 @@ impl FeedbackStatus {
 
     /// Reads the wire spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
     /// True when a sender that asked for `ack` wants to hear of it.

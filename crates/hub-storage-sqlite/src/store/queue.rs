@@ -130,11 +130,7 @@ pub(super) fn settle(
         };
         service_bound::give_feedback(connection, counters, &outcome)?;
     }
-    run(
-        connection,
-        "DELETE FROM message WHERE no = ?1",
-        [int(no.0)],
-    )?;
+    run(connection, "DELETE FROM message WHERE no = ?1", [int(no.0)])?;
     run(
         connection,
         "UPDATE identity SET message_count = message_count - 1, message_bytes = message_bytes - ?2 WHERE ordinal = ?1",

@@ -62,7 +62,13 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
             message,
             outcome,
             feedback,
-        } => queue::settle(connection, counters, (*identity, *message), *outcome, *feedback),
+        } => queue::settle(
+            connection,
+            counters,
+            (*identity, *message),
+            *outcome,
+            *feedback,
+        ),
         Op::AbandonMessage {
             identity,
             message,

@@ -251,10 +251,7 @@ pub(super) async fn queued(store: &dyn Store, identity: Ordinal, body: &[u8]) ->
 pub(super) fn ordinal_of(result: OpResult) -> Ordinal {
     match result {
         OpResult::Created(ordinal) => ordinal,
-        OpResult::Done
-        | OpResult::Enqueued(_)
-        | OpResult::Purged(_)
-        | OpResult::DeadLettered => {
+        OpResult::Done | OpResult::Enqueued(_) | OpResult::Purged(_) | OpResult::DeadLettered => {
             panic!("{result:?} has no ordinal")
         }
     }
@@ -263,10 +260,7 @@ pub(super) fn ordinal_of(result: OpResult) -> Ordinal {
 pub(super) fn message_of(result: OpResult) -> MessageNo {
     match result {
         OpResult::Enqueued(no) => no,
-        OpResult::Done
-        | OpResult::Created(_)
-        | OpResult::Purged(_)
-        | OpResult::DeadLettered => {
+        OpResult::Done | OpResult::Created(_) | OpResult::Purged(_) | OpResult::DeadLettered => {
             panic!("{result:?} has no message number")
         }
     }

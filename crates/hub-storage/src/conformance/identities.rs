@@ -6,9 +6,9 @@ use hub_domain::{Authentication, Identity, Status};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, OTHER_HUB, abandon, commit, commit_unit, conflict_of, create, created, device, enqueue, etag, fact,
-    hub, id, identity, key, message, moment, next_back_end, ordinal_of, pages_of_messages, purge, queued,
-    refuse, reopen, settle, store_with_hub, stored, twin,
+    HUB, OTHER_HUB, abandon, commit, commit_unit, conflict_of, create, created, device, enqueue,
+    etag, fact, hub, id, identity, key, message, moment, next_back_end, ordinal_of,
+    pages_of_messages, purge, queued, refuse, reopen, settle, store_with_hub, stored, twin,
 };
 use super::text::{describe_identity, snapshot};
 use crate::store::{MessageNo, Op, OpResult, Ordinal, Outcome, Statistics, Subscriptions, Unit};

@@ -6,8 +6,9 @@ use hub_domain::{IdentityId, Timestamp};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, OTHER_HUB, abandon, bodies, commit, created, device, enqueue, expiring, hub, id, identity, message,
-    message_of, moment, pages_of_messages, purge, queued, refuse, reopen, settle, store_with_hub, stored,
+    HUB, OTHER_HUB, abandon, bodies, commit, created, device, enqueue, expiring, hub, id, identity,
+    message, message_of, moment, pages_of_messages, purge, queued, refuse, reopen, settle,
+    store_with_hub, stored,
 };
 use crate::Conflict;
 use crate::store::{MessageNo, Op, OpResult, Outcome};
@@ -111,14 +112,7 @@ pub async fn an_abandoned_message_keeps_its_place<B: Backend>(backend: B) {
     let first = queued(&*store, d1, b"first").await;
     queued(&*store, d1, b"second").await;
     for count in 1..=3 {
-        assert_eq!(
-            commit(
-                &*store,
-                abandon(d1, first)
-            )
-            .await,
-            OpResult::Done
-        );
+        assert_eq!(commit(&*store, abandon(d1, first)).await, OpResult::Done);
         let read = pages_of_messages(&*store, d1, 10).await;
         assert_eq!(
             read.iter()
@@ -176,10 +170,7 @@ pub async fn a_purged_queue_is_empty<B: Backend>(backend: B) {
         queued(&*store, d1, b"goes").await;
     }
     queued(&*store, module, b"stays").await;
-    assert_eq!(
-        commit(&*store, purge(d1)).await,
-        OpResult::Purged(120)
-    );
+    assert_eq!(commit(&*store, purge(d1)).await, OpResult::Purged(120));
     assert_eq!(stored(&*store, HUB, "d1").await.message_count, 0);
     assert!(pages_of_messages(&*store, d1, 10).await.is_empty());
     assert_eq!(bodies(&*store, module).await, ["stays"]);
@@ -270,11 +261,7 @@ pub async fn expired_messages_are_found_in_every_hub<B: Backend>(backend: B) {
 
     commit(&*store, purge(here)).await;
     let (_, (_, message)) = all[1];
-    commit(
-        &*store,
-        settle(there, message, Outcome::Expired),
-    )
-    .await;
+    commit(&*store, settle(there, message, Outcome::Expired)).await;
     let read = store
         .expired_messages(moment(1_000), 100)
         .await

@@ -156,13 +156,7 @@ pub async fn a_failed_decision_fails_those_built_on_it<B: Backend>(backend: B) {
         ops,
         facts: vec![fact("d1", n)],
     };
-    let fails = unit(
-        vec![
-            replace(&second, first.etag),
-            purge(NOBODY),
-        ],
-        1,
-    );
+    let fails = unit(vec![replace(&second, first.etag), purge(NOBODY)], 1);
     let pending = [
         store.submit(fails),
         store.submit(unit(vec![replace(&third, second.etag)], 2)),

@@ -6,8 +6,8 @@ use hub_domain::{HostName, Hub, HubName, HubNo, Identity, Revision, Status};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, NOBODY, OTHER_HUB, abandon, bodies, commit, create, created, device, enqueue, etag, hub, id,
-    identity, mark_of, message, moment, next_back_end, next_section, purge, queued, refuse,
+    HUB, NOBODY, OTHER_HUB, abandon, bodies, commit, create, created, device, enqueue, etag, hub,
+    id, identity, mark_of, message, moment, next_back_end, next_section, purge, queued, refuse,
     settle, store_with_hub, stored, twin,
 };
 use crate::Conflict;
@@ -411,11 +411,7 @@ pub async fn a_message_is_queued_up_to_the_byte_limit<B: Backend>(backend: B) {
     let OpResult::Enqueued(message) = first else {
         panic!("{first:?}")
     };
-    commit(
-        &*store,
-        settle(d1, message, Outcome::Completed),
-    )
-    .await;
+    commit(&*store, settle(d1, message, Outcome::Completed)).await;
     refuse(
         &*store,
         op(601),
@@ -462,11 +458,7 @@ pub async fn a_message_is_abandoned_only_while_it_is_queued<B: Backend>(backend:
     let op = |identity: Ordinal| abandon(identity, message);
     assert_eq!(commit(&*store, op(d1)).await, OpResult::Done);
     refuse(&*store, op(NOBODY), Conflict::NotFound, "nobody").await;
-    commit(
-        &*store,
-        settle(d1, message, Outcome::Rejected),
-    )
-    .await;
+    commit(&*store, settle(d1, message, Outcome::Rejected)).await;
     refuse(&*store, op(d1), Conflict::NotFound, "it was settled").await;
 }
 
@@ -480,18 +472,9 @@ pub async fn a_queue_is_purged_only_while_its_identity_exists<B: Backend>(backen
         for _ in 0..count {
             queued(&*store, d1, b"goes").await;
         }
-        assert_eq!(
-            commit(&*store, purge(d1)).await,
-            OpResult::Purged(count)
-        );
+        assert_eq!(commit(&*store, purge(d1)).await, OpResult::Purged(count));
     }
-    refuse(
-        &*store,
-        purge(NOBODY),
-        Conflict::NotFound,
-        "nobody",
-    )
-    .await;
+    refuse(&*store, purge(NOBODY), Conflict::NotFound, "nobody").await;
     assert_eq!(bodies(&*store, d2).await, ["stays"]);
 }
 

@@ -204,7 +204,10 @@ async fn check_reads(generator: &mut Generator, model: &Model, store: &dyn Store
         .service_bound(no, kind, after, max)
         .await
         .expect("service-bound records can be read");
-    let expected: Vec<_> = told.into_iter().filter(|stored| stored.no > after).collect();
+    let expected: Vec<_> = told
+        .into_iter()
+        .filter(|stored| stored.no > after)
+        .collect();
     assert_eq!(
         read,
         expected[..max.min(expected.len())],

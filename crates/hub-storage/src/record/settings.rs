@@ -11,8 +11,8 @@ use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::unreadable;
-use queues::{CloudToDeviceRecord, ServiceBoundRecord};
 use crate::StoreError;
+use queues::{CloudToDeviceRecord, ServiceBoundRecord};
 
 const WHAT: &str = "hub";
 

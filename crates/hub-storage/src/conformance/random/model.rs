@@ -245,10 +245,7 @@ impl Model {
                 self.tell(*hub, None, (**record).clone(), *records_max);
             }
             Op::RemoveServiceBound { hub, kind, records } => {
-                check(
-                    self.is_one_told(*hub, *kind, records),
-                    Conflict::NotFound,
-                )?;
+                check(self.is_one_told(*hub, *kind, records), Conflict::NotFound)?;
                 let goes = |told: &Told| told.is_one_of(*hub, *kind, records);
                 self.told.retain(|told| !goes(told));
             }
@@ -258,10 +255,7 @@ impl Model {
                 records,
                 delivery_count_max,
             } => {
-                check(
-                    self.is_one_told(*hub, *kind, records),
-                    Conflict::NotFound,
-                )?;
+                check(self.is_one_told(*hub, *kind, records), Conflict::NotFound)?;
                 for told in &mut self.told {
                     if told.is_one_of(*hub, *kind, records) {
                         told.stored.delivery_count += 1;
@@ -315,9 +309,7 @@ impl Model {
                 | OpResult::Purged(_)
                 | OpResult::DeadLettered,
             )
-            | None => {
-                Ordinal(self.last_ordinal + 1)
-            }
+            | None => Ordinal(self.last_ordinal + 1),
         };
         assert!(
             ordinal.0 > self.last_ordinal,
@@ -362,9 +354,7 @@ impl Model {
                 | OpResult::Purged(_)
                 | OpResult::DeadLettered,
             )
-            | None => {
-                MessageNo(last + 1)
-            }
+            | None => MessageNo(last + 1),
         };
         assert!(
             stored.no.0 > last,

@@ -39,12 +39,7 @@ impl State {
             id: row.stored.identity.id.clone(),
             generation: row.stored.identity.generation.clone(),
         });
-        self.append_record(
-            row.hub,
-            Some(row.stored.ordinal),
-            record,
-            terms.records_max,
-        );
+        self.append_record(row.hub, Some(row.stored.ordinal), record, terms.records_max);
     }
 
     pub(super) fn append_service_bound(
@@ -167,6 +162,8 @@ impl State {
         let first = ServiceBoundNo(after.0 + 1);
         let queue = (hub, kind, first)..=(hub, kind, ServiceBoundNo(u64::MAX));
         let rows = self.service_bound.rows().range(queue);
-        rows.take(max).map(|(_, kept)| kept.stored.clone()).collect()
+        rows.take(max)
+            .map(|(_, kept)| kept.stored.clone())
+            .collect()
     }
 }
