@@ -21,6 +21,11 @@ const DIRECTIONS: &[Direction] = &[
         tests: &[],
     },
     Direction {
+        name: "hub-query",
+        may: &[],
+        tests: &[],
+    },
+    Direction {
         name: "hub-api",
         may: &["hub-domain"],
         tests: &[],
@@ -48,7 +53,7 @@ const DIRECTIONS: &[Direction] = &[
     },
     Direction {
         name: "hub-engine",
-        may: &["hub-domain", "hub-storage"],
+        may: &["hub-domain", "hub-query", "hub-storage"],
         tests: &[],
     },
     Direction {
