@@ -44,7 +44,7 @@
 //!                 connection.settle(link, id, &Outcome::Accepted);
 //!             }
 //!             // The peer takes `credit` more deliveries: `connection.send(link, ...)` while `sendable(link)` is not 0.
-//!             Event::Credit(_) => {}
+//!             Event::Credit(_) | Event::Window(_) => {}
 //!             // What became of a delivery that was sent; its token is the head's own number.
 //!             Event::Settled(_) => {}
 //!             Event::Detached(_) | Event::SessionBegan(_) | Event::SessionEnded(_) => {}

@@ -13,11 +13,11 @@ mod terminus;
 pub use attach::{Attach, ReceiverSettleMode, Role, SenderSettleMode};
 pub(crate) use delivery::{Disposition, Transfer};
 pub(crate) use fields::Fields;
-pub(crate) use flow::Flow;
+pub(crate) use flow::{Flow, LinkFlow};
 pub use open::Open;
-pub(crate) use open::{Begin, put_error, put_handle_error};
+pub(crate) use open::{Begin, put_detach, put_error};
 pub use outcome::Outcome;
-pub(crate) use outcome::put_state;
+pub(crate) use outcome::{State, put_state};
 pub use terminus::{Source, Symbols, Target};
 
 use crate::error::{AmqpError, DecodeError};

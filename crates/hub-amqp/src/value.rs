@@ -19,7 +19,7 @@ use crate::error::DecodeError;
 /// Deepest nesting of lists, maps, arrays and described values inside one value.
 pub const DEPTH_MAX: u8 = 16;
 /// Most items of an array whose items take no bytes, such as nulls; other arrays are bounded by their bytes.
-pub const EMPTY_ITEMS_MAX: u32 = 4096;
+pub(crate) const EMPTY_ITEMS_MAX: u32 = 4096;
 
 /// One value of any type.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -50,6 +50,8 @@ pub enum Event<'a> {
     Delivery(Delivery<'a>),
     /// The credit for a link on which this side sends changed, or the peer wants it drained.
     Credit(CreditEvent),
+    /// The window of a session had no room left and has some again, for all its links that have credit.
+    Window(SessionId),
     /// The outcome of a delivery that was sent unsettled.
     Settled(Settled<'a>),
     /// The connection is at its end: write what is left of the output and close the socket. Nothing follows.

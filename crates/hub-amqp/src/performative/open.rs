@@ -125,8 +125,8 @@ pub(crate) fn put_error(out: &mut Vec<u8>, descriptor: u8, error: Option<&AmqpEr
     list.end_list(out);
 }
 
-/// Appends a detach that closes the link.
-pub(crate) fn put_handle_error(
+/// Appends detach.
+pub(crate) fn put_detach(
     out: &mut Vec<u8>,
     handle: u32,
     closed: bool,

@@ -1,0 +1,4 @@
+//! The engine from outside: bytes and commands in, events and bytes out.
+
+mod deliveries;
+mod pair;
