@@ -135,6 +135,15 @@ pub const UNAUTHENTICATED_CONNECTIONS_MAX: usize = 1_000;
 pub const UNAUTHENTICATED_TIME_MAX: Duration = Duration::from_secs(10);
 /// Unauthenticated connections from one source address.
 pub const UNAUTHENTICATED_PER_ADDRESS_MAX: usize = 100;
+/// Certificates that a client may present: its own and those up to a registered authority.
+pub const CLIENT_CHAIN_CERTIFICATES_MAX: usize = 8;
+/// Their size together. They travel in the session ticket too.
+pub const CLIENT_CHAIN_BYTES_MAX: usize = 16 * 1024;
+/// The largest WebSocket frame, and the largest message of fragments. The largest MQTT packet fits, and clients
+/// send one in one message.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 512 * 1024;
+/// What may be received on a WebSocket before its client proved who it is.
+pub const UNAUTHENTICATED_WEBSOCKET_BYTES_MAX: usize = 128 * 1024;
 /// Cloud-to-device messages waiting for one device where no quota profile sets fewer.
 pub const CLOUD_TO_DEVICE_PENDING_MAX: u32 = 10_000;
 /// Bytes of cloud-to-device messages waiting for one device.

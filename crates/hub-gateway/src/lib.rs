@@ -1,4 +1,4 @@
-//! Listeners and protocol heads: sockets, TLS, connection limits, MQTT.
+//! Listeners and protocol heads: sockets, TLS, connection limits, WebSockets, MQTT.
 //!
 //! The gateway turns a protocol into the engine's verbs and the engine's notices into the protocol. It
 //! knows no storage and makes no decision about devices.
@@ -12,7 +12,12 @@ mod admission;
 mod counters;
 mod listener;
 mod mqtt;
+mod tls;
+mod transport;
+mod upgrade;
 
 pub use admission::{Admission, AdmissionConfig};
 pub use counters::{CloseCause, Counters};
 pub use listener::{ListenError, bind, serve_https, serve_mqtt};
+pub use tls::server_config;
+pub use upgrade::{Subprotocol, Upgraded};

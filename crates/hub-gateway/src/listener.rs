@@ -16,7 +16,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::admission::{Admission, Place};
 use crate::counters::{CloseCause, Counters};
-use crate::mqtt;
+use crate::upgrade::Upgraded;
+use crate::{mqtt, upgrade};
 
 /// Connections that the kernel keeps while the accept loop is busy.
 const BACKLOG: i32 = 4_096;
@@ -95,16 +96,18 @@ pub async fn serve_mqtt(
 }
 
 /// Accepts TLS on `listener` until `shutdown` and gives each stream to `service`, with its peer and the name it asked for.
+/// A stream that comes back as a WebSocket is served to its end here.
 pub async fn serve_https<S, F>(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
+    engine: Arc<Engine>,
     admission: Arc<Admission>,
     counters: Arc<Counters>,
     service: S,
     shutdown: impl Future<Output = ()> + Send,
 ) where
     S: Fn(TlsStream<TcpStream>, SocketAddr, Option<String>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = Option<Upgraded>> + Send + 'static,
 {
     let shared = Arc::new(Shared {
         tls: TlsAcceptor::from(tls),
@@ -115,13 +118,18 @@ pub async fn serve_https<S, F>(
         let Some(place) = admit(&shared, peer) else {
             return;
         };
-        let (shared, service) = (Arc::clone(&shared), service.clone());
+        let (shared, engine, service) = (Arc::clone(&shared), Arc::clone(&engine), service.clone());
         tasks.spawn(async move {
             match handshake(&shared, socket).await {
                 Ok(stream) => {
                     drop(place);
                     let name = stream.get_ref().1.server_name().map(str::to_owned);
-                    service(stream, peer, name).await;
+                    let upgraded = Box::pin(service(stream, peer, name)).await;
+                    if let Some(upgraded) = upgraded
+                        && let Some(place) = admit(&shared, peer)
+                    {
+                        upgrade::serve(shared, engine, upgraded, peer, place).await;
+                    }
                 }
                 Err(cause) => {
                     shared.counters.count(cause);

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use hub_engine::Engine;
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::admission::Place;
 use crate::counters::CloseCause;
 use crate::listener::{Shared, handshake};
+use crate::transport::Transport;
 use connection::Connection;
 
 /// The longest packet: 256 KiB of message, a topic of 64 KiB, and the packet id.
@@ -22,7 +22,7 @@ use connection::Connection;
 /// Telemetry documentation: messages may have 256 KB; MQTT 3.1.1 section 1.5.3: texts may have 65,535 bytes.
 pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024 + 65_535 + 4;
 
-/// Serves one connection to its end.
+/// Serves a connection that was just accepted to its end.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     engine: Arc<Engine>,
@@ -30,8 +30,28 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     place: Place,
 ) {
-    // The handshake is boxed: its state is much larger than an idle session's and soon gone.
-    let cause = match Box::pin(open(&shared, &engine, socket, peer, place)).await {
+    // Opening is boxed: its state is much larger than an idle session's and soon gone.
+    let opening = Box::pin(async {
+        let stream = handshake(&shared, socket).await?;
+        open(&shared, &engine, Transport::Tls(stream), peer, place).await
+    });
+    run(&shared, opening.await, peer).await;
+}
+
+/// Serves a stream whose handshakes below MQTT are done.
+pub(crate) async fn serve_stream(
+    shared: Arc<Shared>,
+    engine: Arc<Engine>,
+    stream: Transport,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let opened = Box::pin(open(&shared, &engine, stream, peer, place)).await;
+    run(&shared, opened, peer).await;
+}
+
+async fn run(shared: &Shared, opened: Result<Box<Connection>, CloseCause>, peer: SocketAddr) {
+    let cause = match opened {
         Ok(connection) => connection.run().await,
         Err(cause) => {
             tracing::debug!(%peer, cause = cause.as_str(), "mqtt connection was not opened");
@@ -44,11 +64,10 @@ pub(crate) async fn serve(
 async fn open(
     shared: &Shared,
     engine: &Arc<Engine>,
-    socket: TcpStream,
+    stream: Transport,
     peer: SocketAddr,
     place: Place,
 ) -> Result<Box<Connection>, CloseCause> {
-    let stream: TlsStream<TcpStream> = handshake(shared, socket).await?;
     let opening = connect::open(engine, stream, peer);
     let connection = match tokio::time::timeout(shared.admission.time_max(), opening).await {
         Ok(opened) => opened?,

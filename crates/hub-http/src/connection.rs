@@ -140,6 +140,11 @@ impl<S> StallGuard<S> {
         }
     }
 
+    /// The stream without its guard.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// Passes `result` on; while it is pending, the clock runs.
     fn watch<T>(
         &mut self,

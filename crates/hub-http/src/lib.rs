@@ -13,6 +13,7 @@ mod request;
 mod service;
 mod spelling;
 mod state;
+mod websocket;
 
 #[cfg(test)]
 mod testing;
@@ -20,3 +21,4 @@ mod testing;
 pub use config::HttpConfig;
 pub use service::HttpService;
 pub use state::{AdminToken, AppState};
+pub use websocket::{Subprotocol, Upgraded};

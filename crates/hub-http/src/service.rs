@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
 use axum::routing::get;
 use http::Request;
 use hub_engine::Engine;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto::{Builder, upgrade};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -25,7 +27,8 @@ use tower::ServiceExt as _;
 use crate::connection::{Closing, InFlight, StallGuard, TrackedBody};
 use crate::request::Peer;
 use crate::spelling::{HeaderSpelling, SpellingReader};
-use crate::{AdminToken, AppState, HttpConfig, compat, native, page, request};
+use crate::websocket::{Door, Handover, Upgraded};
+use crate::{AdminToken, AppState, HttpConfig, compat, native, page, request, websocket};
 
 /// How often an idle HTTP/2 connection is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -54,34 +57,44 @@ impl HttpService {
     /// [`HttpConfig`] is passed, or `shutdown` completes and the requests in progress are answered.
     ///
     /// `sni` is the name that the client dialed; it finds the hub when a request has no host.
-    /// Dropping the future closes the connection.
+    /// Dropping the future closes the connection. A stream on which a WebSocket was opened comes back.
     pub async fn serve<S>(
         &self,
         stream: S,
         peer: SocketAddr,
         sni: Option<String>,
         shutdown: impl Future<Output = ()> + Send,
-    ) where
+    ) -> Option<Upgraded<S>>
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = self.app.config();
         let in_flight = InFlight::new();
         let closing = watch::Sender::new(false);
         let spelling = HeaderSpelling::default();
-        let context = (
-            Peer::new(peer, sni),
-            Closing::new(closing.subscribe()),
-            spelling.clone(),
-        );
+        let handover = Handover::default();
+        let context = Context {
+            peer: Peer::new(peer, sni),
+            closing: Closing::new(closing.subscribe()),
+            spelling: spelling.clone(),
+            handover: handover.clone(),
+        };
         let service = connection_service(self.router.clone(), context, in_flight.clone());
         let builder = builder(config);
         let stream = StallGuard::new(stream, config.write_timeout);
         let stream = TokioIo::new(SpellingReader::new(stream, spelling));
-        let mut connection = Box::pin(builder.serve_connection(stream, service));
+        let mut connection = Box::pin(builder.serve_connection_with_upgrades(stream, service));
         let mut shutdown = pin!(shutdown);
         let mut idle = pin!(in_flight.idle(config.first_request_timeout, config.idle_timeout));
         tokio::select! {
-            result = connection.as_mut() => return log_end(peer, result),
+            result = connection.as_mut() => {
+                let ended_well = result.is_ok();
+                log_end(peer, result);
+                if !ended_well {
+                    return None;
+                }
+                return take_over(&handover).await;
+            }
             () = shutdown.as_mut() => {}
             () = idle.as_mut() => {}
         }
@@ -92,6 +105,7 @@ impl HttpService {
             Ok(result) => log_end(peer, result),
             Err(_) => tracing::debug!(%peer, "connection closed with requests in progress"),
         }
+        None
     }
 
     /// The routes without a connection, for tests.
@@ -106,12 +120,20 @@ fn router(app: &AppState) -> Router {
     Router::new()
         .route("/", get(page::show).fallback(compat::handle))
         .nest("/api/v1", native::routes())
-        .fallback(compat::handle)
+        .fallback(other)
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),
             request::observe,
         ))
         .with_state(app.clone())
+}
+
+/// Addresses that the other routers do not know: websockets, which need no token, and the compatible face.
+async fn other(app: State<AppState>, request: axum::extract::Request) -> Response {
+    match Door::at(request.uri().path()) {
+        Some(door) => websocket::open(door, request),
+        None => compat::handle(app, request).await,
+    }
 }
 
 fn builder(config: &HttpConfig) -> Builder<TokioExecutor> {
@@ -130,9 +152,17 @@ fn builder(config: &HttpConfig) -> Builder<TokioExecutor> {
     builder
 }
 
+/// What every request of a connection can reach.
+struct Context {
+    peer: Peer,
+    closing: Closing,
+    spelling: HeaderSpelling,
+    handover: Handover,
+}
+
 fn connection_service(
     router: Router,
-    (peer, closing, spelling): (Peer, Closing, HeaderSpelling),
+    context: Context,
     in_flight: InFlight,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
@@ -143,11 +173,28 @@ fn connection_service(
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let guard = in_flight.enter();
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        request.extensions_mut().insert(closing.clone());
-        request.extensions_mut().insert(spelling.clone());
+        let extensions = request.extensions_mut();
+        extensions.insert(context.peer.clone());
+        extensions.insert(context.closing.clone());
+        extensions.insert(context.spelling.clone());
+        extensions.insert(context.handover.clone());
         let answer = router.clone().oneshot(request);
         async move { Ok(answer.await?.map(|body| TrackedBody::new(body, guard))) }
+    })
+}
+
+/// The stream under a WebSocket that a request opened, if one did.
+async fn take_over<S>(handover: &Handover) -> Option<Upgraded<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pending = handover.take()?;
+    let upgraded = pending.upgrade.await.ok()?;
+    let parts = upgrade::downcast::<TokioIo<SpellingReader<StallGuard<S>>>>(upgraded).ok()?;
+    Some(Upgraded {
+        stream: parts.io.into_inner().into_inner().into_inner(),
+        early: parts.read_buf,
+        subprotocol: pending.subprotocol,
     })
 }
 

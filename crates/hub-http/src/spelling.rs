@@ -73,6 +73,11 @@ impl<S> SpellingReader<S> {
         }
     }
 
+    /// The stream itself.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     fn observe(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match &mut self.state {

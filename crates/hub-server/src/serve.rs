@@ -11,13 +11,13 @@ use hub_api::native::{Ports, Reach, RunFile};
 use hub_domain::limits::PARTITIONS_DEFAULT;
 use hub_domain::{HostName, Hub, HubName};
 use hub_engine::{Caller, Engine, EngineParts, Environment, NewHub, OpContext};
-use hub_gateway::{Admission, AdmissionConfig, Counters, ListenError, serve_https, serve_mqtt};
+use hub_gateway::{
+    Admission, AdmissionConfig, Counters, ListenError, serve_https, serve_mqtt, server_config,
+};
 use hub_http::{AdminToken, HttpConfig, HttpService};
 use hub_storage::bus::LocalBus;
 use hub_storage_sqlite::{OpenError, Opened, SqliteStorage};
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -154,12 +154,23 @@ async fn serve_storage(
         let until = ended(stopped.clone());
         let service = move |stream, peer, name| {
             let (http, stopped) = (http.clone(), stopped.clone());
-            async move { http.serve(stream, peer, name, ended(stopped)).await }
+            async move {
+                let upgraded = http.serve(stream, peer, name, ended(stopped)).await?;
+                Some(hub_gateway::Upgraded {
+                    stream: upgraded.stream,
+                    early: upgraded.early.into(),
+                    subprotocol: match upgraded.subprotocol {
+                        hub_http::Subprotocol::Mqtt => hub_gateway::Subprotocol::Mqtt,
+                        hub_http::Subprotocol::Amqp => hub_gateway::Subprotocol::Amqp,
+                    },
+                })
+            }
         };
         let (admission, counters) = (Arc::clone(&admission), Arc::clone(&counters));
         tasks.spawn(serve_https(
             listener,
             Arc::clone(&https_tls),
+            Arc::clone(&engine),
             admission,
             counters,
             service,
@@ -318,24 +329,11 @@ async fn keep_certificates(
     }
 }
 
-/// TLS 1.2 and 1.3, stateless resumption by tickets: nothing is kept per client.
 fn tls_config(
     certificates: &Arc<Certificates>,
     protocols: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config =
-        ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(
-                Arc::clone(certificates) as Arc<dyn rustls::server::ResolvesServerCert>
-            );
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
-    config.send_tls13_tickets = 1;
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(Arc::new(config))
+    server_config(Arc::clone(certificates) as Arc<_>, protocols)
 }
 
 fn random_token(environment: &dyn Environment) -> String {

@@ -194,6 +194,10 @@ const HOMES: &[Home] = &[
         at: &["hub-edge", "hub-gateway", "hub-load", "hub-server"],
     },
     Home {
+        name: "tokio-tungstenite",
+        at: &["hub-gateway"],
+    },
+    Home {
         name: "rustls-platform-verifier",
         at: &["hub-api", "hub-cli", "hub-load"],
     },

@@ -13,13 +13,12 @@ use hub_mqtt::{
 };
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use super::connection::DELIVERIES_MAX;
 use super::connection::{Connection, ConnectionStart, Will};
 use super::topics::{Topics, will_bag};
 use crate::counters::CloseCause;
+use crate::transport::Transport;
 
 /// The longest CONNECT. A will may take most of it; who is not authenticated yet gets no more memory than this.
 const CONNECT_BYTES_MAX: usize = 64 * 1024;
@@ -27,7 +26,7 @@ const CONNECT_BYTES_MAX: usize = 64 * 1024;
 /// Reads CONNECT, opens the session and answers. The caller bounds the time.
 pub(super) async fn open(
     engine: &Arc<Engine>,
-    mut stream: TlsStream<TcpStream>,
+    mut stream: Transport,
     peer: SocketAddr,
 ) -> Result<Box<Connection>, CloseCause> {
     let window = Window::new(DELIVERIES_MAX).expect("invariant: the window is not zero");
@@ -42,6 +41,7 @@ pub(super) async fn open(
     };
     match accept(engine, &connect).await {
         Ok(accepted) => {
+            stream.authenticated();
             let Opened { session, resumed } = accepted.opened;
             answer(
                 &mut stream,
@@ -75,7 +75,7 @@ pub(super) async fn open(
 }
 
 /// Reads until the first packet is whole. Answers a client of another MQTT version with the CONNACK it can read.
-async fn read_packet(stream: &mut TlsStream<TcpStream>) -> Result<(Vec<u8>, usize), CloseCause> {
+async fn read_packet(stream: &mut Transport) -> Result<(Vec<u8>, usize), CloseCause> {
     let mut received = Vec::with_capacity(1_024);
     loop {
         match stream.read_buf(&mut received).await {
@@ -97,7 +97,7 @@ async fn read_packet(stream: &mut TlsStream<TcpStream>) -> Result<(Vec<u8>, usiz
     }
 }
 
-async fn answer(stream: &mut TlsStream<TcpStream>, connack: ConnAck) -> Result<(), CloseCause> {
+async fn answer(stream: &mut Transport, connack: ConnAck) -> Result<(), CloseCause> {
     let mut bytes = Vec::new();
     encode::connack(connack, &mut bytes);
     stream

@@ -21,13 +21,12 @@ use hub_engine::sessions::TelemetryBatch;
 use hub_engine::{CloseReason, Engine, Error, MessageNo, RecordFlags, Session, StoredMessage};
 use hub_mqtt::{KeepAlive, ServerSession, ZeroKeepAlive};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
-use tokio_rustls::server::TlsStream;
 
 use super::outstanding::Outstanding;
 use super::topics::Topics;
 use crate::counters::CloseCause;
+use crate::transport::Transport;
 
 /// Cloud-to-device messages sent and not yet acknowledged, per connection.
 pub(super) const DELIVERIES_MAX: u16 = 16;
@@ -53,7 +52,7 @@ pub(super) struct Will {
 
 /// What the handshake hands over.
 pub(super) struct ConnectionStart {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: Transport,
     pub(super) peer: SocketAddr,
     pub(super) mqtt: ServerSession<MessageNo>,
     pub(super) session: Session,
@@ -67,7 +66,7 @@ pub(super) struct ConnectionStart {
 /// An open connection.
 pub(super) struct Connection {
     engine: Arc<Engine>,
-    stream: TlsStream<TcpStream>,
+    stream: Transport,
     peer: SocketAddr,
     mqtt: ServerSession<MessageNo>,
     session: Session,

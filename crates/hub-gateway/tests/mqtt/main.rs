@@ -15,3 +15,4 @@ mod slow_reader;
 mod support;
 mod telemetry;
 mod twins;
+mod websocket;

@@ -2,6 +2,7 @@
 
 mod client;
 mod packets;
+mod web;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,16 +23,20 @@ use hub_engine::{
     Caller, Engine, EngineParts, Environment, Error, IfMatch, NewAuthentication, NewHub,
     NewIdentity, OpContext, Position, ReadLimit, RecordFlags,
 };
-use hub_gateway::{Admission, AdmissionConfig, CloseCause, Counters, bind, serve_mqtt};
+use hub_gateway::{
+    Admission, AdmissionConfig, CloseCause, Counters, bind, serve_https, serve_mqtt, server_config,
+};
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{Faults as _, MemoryLog, MemoryLogs, MemoryStore};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::task::JoinSet;
 
 pub(crate) use client::{Client, Login};
 pub(crate) use packets::{
     PUBACK, disconnect, pingreq, puback, publish, publish_flagged, subscribe, unsubscribe,
 };
+pub(crate) use web::Web;
 
 /// How long anything that must happen may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -63,6 +68,7 @@ pub(crate) struct Hub {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) address: SocketAddr,
+    pub(crate) web_address: SocketAddr,
     counters: Arc<Counters>,
     certificate: CertificateDer<'static>,
     _running: JoinSet<()>,
@@ -91,14 +97,26 @@ impl Hub {
         let (tls, certificate) = server_tls();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
+        let web_listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let web_address = web_listener.local_addr().unwrap();
         let counters = Arc::new(Counters::default());
+        let admission = Admission::new(admission);
         let mut running = JoinSet::new();
         running.spawn(serve_mqtt(
             listener,
+            Arc::clone(&tls),
+            Arc::clone(&engine),
+            Arc::clone(&admission),
+            Arc::clone(&counters),
+            std::future::pending(),
+        ));
+        running.spawn(serve_https(
+            web_listener,
             tls,
             Arc::clone(&engine),
-            Admission::new(admission),
+            admission,
             Arc::clone(&counters),
+            web::upgrade,
             std::future::pending(),
         ));
         let dispatching = Arc::clone(&engine);
@@ -114,6 +132,7 @@ impl Hub {
             store,
             log,
             address,
+            web_address,
             counters,
             certificate,
             _running: running,
@@ -163,6 +182,11 @@ impl Hub {
     /// A client behind its TLS handshake that has sent nothing.
     pub(crate) async fn tls(&self) -> Client {
         Client::new(self.address, &self.certificate, None).await
+    }
+
+    /// A WebSocket that has sent nothing yet.
+    pub(crate) async fn web(&self) -> Web {
+        Web::new(self.web_address, &self.certificate).await
     }
 
     /// As [`Hub::open`], with a small receive buffer in the kernel.
@@ -416,9 +440,9 @@ fn server_tls() -> (Arc<rustls::ServerConfig>, CertificateDer<'static>) {
     let issued = rcgen::generate_simple_self_signed(vec!["hub.test".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let certificate = CertificateDer::from(issued.cert.der().to_vec());
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    (Arc::new(config), certificate)
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let key = CertifiedKey::new(vec![certificate.clone()], key);
+    let resolver = SingleCertAndKey::from(key);
+    let config = server_config(Arc::new(resolver), &[]).unwrap();
+    (config, certificate)
 }

@@ -9,13 +9,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::PING_INTERVAL;
-use crate::HttpConfig;
 use crate::testing::{Answer, Installation, token_of};
+use crate::{HttpConfig, Subprotocol, Upgraded};
 
 /// One connection to a hub, and the hand on its shutdown.
 struct Connection {
     stream: DuplexStream,
-    served: JoinHandle<()>,
+    served: JoinHandle<Option<Upgraded<DuplexStream>>>,
     shutdown: oneshot::Sender<()>,
 }
 
@@ -32,7 +32,7 @@ fn connect(hub: &Installation, buffer_bytes: usize, sni: Option<&str>) -> Connec
                 std::future::pending().await
             }
         };
-        service.serve(far, peer, sni, stopped).await;
+        service.serve(far, peer, sni, stopped).await
     });
     Connection {
         stream,
@@ -272,4 +272,79 @@ async fn the_dialed_name_finds_the_hub_only_when_the_request_has_no_host() {
         let answer = connection.rest().await;
         assert!(answer.starts_with(expected), "{host} {sni:?}: {answer}");
     }
+}
+
+const OPENING: &str = "Host: hub.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_a_websocket_is_handed_over_with_what_came_early() {
+    let hub = Installation::new().await;
+    for (path, offer, agreed) in [
+        ("/$iothub/websocket", "mqtt", Subprotocol::Mqtt),
+        (
+            "/%24iothub/websocket/?iothub-no-client-cert=true",
+            "AMQPWSB10",
+            Subprotocol::Amqp,
+        ),
+        ("/$servicebus/websocket/", "AMQPWSB10", Subprotocol::Amqp),
+    ] {
+        let mut connection = connect(&hub, 65536, None);
+        // A request before does not hinder.
+        connection.write(&get(&hub, LIST)).await;
+        connection.until("\r\n\r\n[]").await;
+        let request =
+            format!("GET {path} HTTP/1.1\r\n{OPENING}Sec-WebSocket-Protocol: {offer}\r\n\r\nearly");
+        connection.write(&request).await;
+        let answer = connection.until("\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        let agreed_line = format!("sec-websocket-protocol: {offer}\r\n");
+        assert!(answer.contains(&agreed_line), "{answer}");
+        assert!(answer.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        let Connection {
+            mut stream, served, ..
+        } = connection;
+        let mut upgraded = served.await.unwrap().expect("the stream is handed over");
+        assert_eq!(upgraded.subprotocol, agreed);
+        assert_eq!(&*upgraded.early, b"early");
+        upgraded.stream.write_all(b"frames").await.unwrap();
+        let mut received = [0; 6];
+        stream.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"frames");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_opening_leaves_http_as_it_was() {
+    let hub = Installation::new().await;
+    let mut connection = connect(&hub, 65536, None);
+    for (head, expected) in [
+        (
+            "GET /$iothub/websocket HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+            "HTTP/1.1 426 ",
+        ),
+        (
+            format!(
+                "GET /$iothub/websocket HTTP/1.1\r\n{OPENING}Sec-WebSocket-Protocol: x\r\n\r\n"
+            ),
+            "HTTP/1.1 400 ",
+        ),
+        (
+            "POST /$iothub/websocket HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            "HTTP/1.1 405 ",
+        ),
+    ] {
+        connection.write(&head).await;
+        let answer = connection.until("\r\n\r\n").await;
+        assert!(answer.starts_with(expected), "{answer}");
+        let length = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.unwrap().parse().unwrap();
+        for _ in 0..length {
+            connection.stream.read_u8().await.unwrap();
+        }
+    }
+    connection.write(&get(&hub, LIST)).await;
+    connection.until("\r\n\r\n[]").await;
 }

@@ -1,0 +1,48 @@
+//! Streams that HTTP upgraded to a WebSocket, and the heads that serve them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hub_engine::Engine;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::admission::Place;
+use crate::counters::CloseCause;
+use crate::listener::Shared;
+use crate::mqtt;
+use crate::transport::Transport;
+
+/// A WebSocket whose opening handshake is done.
+pub struct Upgraded {
+    /// The stream below.
+    pub stream: TlsStream<TcpStream>,
+    /// Bytes that came behind the handshake.
+    pub early: Vec<u8>,
+    /// What both sides agreed to speak.
+    pub subprotocol: Subprotocol,
+}
+
+/// What is spoken over a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subprotocol {
+    /// MQTT 3.1.1.
+    Mqtt,
+    /// AMQP 1.0.
+    Amqp,
+}
+
+/// Serves it to its end. Whoever opened it is not authenticated yet, so it has a place among those.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    engine: Arc<Engine>,
+    upgraded: Upgraded,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let stream = Transport::websocket(upgraded.stream, upgraded.early).await;
+    match upgraded.subprotocol {
+        Subprotocol::Mqtt => mqtt::serve_stream(shared, engine, stream, peer, place).await,
+        Subprotocol::Amqp => shared.counters.count(CloseCause::Refused),
+    }
+}
