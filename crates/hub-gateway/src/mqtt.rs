@@ -31,11 +31,11 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     // Opening is boxed: its state is much larger than an idle session's and soon gone.
-    let opening = Box::pin(async {
-        let stream = handshake(&shared, socket).await?;
-        open(&shared, &engine, Transport::Tls(stream), peer, place).await
-    });
-    run(&shared, opening.await, peer).await;
+    let cause = match Box::pin(accept(&shared, &engine, socket, peer, place)).await {
+        Ok(connection) => connection.run().await,
+        Err(cause) => cause,
+    };
+    shared.counters.count(cause);
 }
 
 /// Serves a stream whose handshakes below MQTT are done.
@@ -46,19 +46,24 @@ pub(crate) async fn serve_stream(
     peer: SocketAddr,
     place: Place,
 ) {
-    let opened = Box::pin(open(&shared, &engine, stream, peer, place)).await;
-    run(&shared, opened, peer).await;
-}
-
-async fn run(shared: &Shared, opened: Result<Box<Connection>, CloseCause>, peer: SocketAddr) {
-    let cause = match opened {
+    let cause = match Box::pin(open(&shared, &engine, stream, peer, place)).await {
         Ok(connection) => connection.run().await,
-        Err(cause) => {
-            tracing::debug!(%peer, cause = cause.as_str(), "mqtt connection was not opened");
-            cause
-        }
+        Err(cause) => cause,
     };
     shared.counters.count(cause);
+}
+
+async fn accept(
+    shared: &Shared,
+    engine: &Arc<Engine>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) -> Result<Box<Connection>, CloseCause> {
+    match handshake(shared, socket).await {
+        Ok(stream) => open(shared, engine, Transport::Tls(stream), peer, place).await,
+        Err(cause) => Err(not_opened(peer, cause)),
+    }
 }
 
 async fn open(
@@ -69,12 +74,16 @@ async fn open(
     place: Place,
 ) -> Result<Box<Connection>, CloseCause> {
     let opening = connect::open(engine, stream, peer);
-    let connection = match tokio::time::timeout(shared.admission.time_max(), opening).await {
-        Ok(opened) => opened?,
-        Err(_) => return Err(CloseCause::HandshakeTimeout),
-    };
+    let opened = tokio::time::timeout(shared.admission.time_max(), opening).await;
     drop(place);
-    Ok(connection)
+    opened
+        .unwrap_or(Err(CloseCause::HandshakeTimeout))
+        .map_err(|cause| not_opened(peer, cause))
+}
+
+fn not_opened(peer: SocketAddr, cause: CloseCause) -> CloseCause {
+    tracing::debug!(%peer, cause = cause.as_str(), "mqtt connection was not opened");
+    cause
 }
 
 #[cfg(test)]

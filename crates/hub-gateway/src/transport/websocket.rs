@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use allowance::Allowance;
 
@@ -41,7 +41,9 @@ pub(crate) struct WebSocket {
 enum Closing {
     /// Not begun.
     No,
-    /// Our close frame is sent, the client's is awaited.
+    /// Our close frame waits to be sent.
+    Queued,
+    /// It is sent, the client's is awaited.
     Sent,
     /// Both are through; the stream below is closed.
     Stream,
@@ -168,8 +170,17 @@ impl AsyncWrite for WebSocket {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.closing == Closing::No {
-            ready!(Pin::new(&mut this.frames).poll_close(context)).map_err(into_io)?;
-            this.closing = Closing::Sent;
+            this.closing = match Pin::new(&mut this.frames).start_send(goodbye()) {
+                Ok(()) => Closing::Queued,
+                // The client closed first, or the stream is broken.
+                Err(_) => Closing::Stream,
+            };
+        }
+        if this.closing == Closing::Queued {
+            this.closing = match ready!(Pin::new(&mut this.frames).poll_flush(context)) {
+                Ok(()) => Closing::Sent,
+                Err(_) => Closing::Stream,
+            };
         }
         while this.closing == Closing::Sent {
             // What the client still sends is not wanted any more.
@@ -180,6 +191,13 @@ impl AsyncWrite for WebSocket {
         }
         Pin::new(this.frames.get_mut()).poll_shutdown(context)
     }
+}
+
+fn goodbye() -> Message {
+    Message::Close(Some(CloseFrame {
+        code: CloseCode::Normal,
+        reason: Utf8Bytes::default(),
+    }))
 }
 
 /// What the client is told of its mistake; nothing when the connection is broken anyway.

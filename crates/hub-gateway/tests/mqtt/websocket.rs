@@ -29,9 +29,7 @@ async fn a_device_does_over_a_websocket_what_it_does_over_tls() {
     client.ask(&publish(1, events, b"hello"), "puback 1").await;
     hub.check_telemetry("d1 [] hello").await;
     let filter = "devices/d1/messages/devicebound/#";
-    client
-        .ask(&subscribe(2, &[filter]), "suback 2 1")
-        .await;
+    client.ask(&subscribe(2, &[filter]), "suback 2 [1]").await;
     hub.send("d1", "x").await;
     let delivered = client.next().await;
     assert!(
