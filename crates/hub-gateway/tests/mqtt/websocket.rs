@@ -33,7 +33,7 @@ async fn a_device_does_over_a_websocket_what_it_does_over_tls() {
     hub.send("d1", "x").await;
     let delivered = client.next().await;
     assert!(
-        delivered.contains("devices/d1/messages/devicebound/"),
+        delivered.contains("devices/d1/messages/devicebound"),
         "{delivered}"
     );
     client.send_bytes(&disconnect()).await;
