@@ -33,9 +33,9 @@ class EventHubReader:
             prefetch=300,
         )
 
-    def keep(self, _context, event):
+    def keep(self, context, event):
         if event is not None:
-            shown = event_of(event)
+            shown = event_of(event) | {"partition": context.partition_id}
             self.seen[shown["device"], shown["module"]].append(shown)
 
     def of(self, device, module=None):
@@ -59,9 +59,9 @@ class EventHubReader:
         self.client.close()
 
 
-def client_of(hub, group=GROUP, **options):
+def client_of(hub, group=GROUP, connection_string=None, **options):
     return EventHubConsumerClient.from_connection_string(
-        hub.shown["events"]["connectionString"],
+        connection_string or hub.shown["events"]["connectionString"],
         consumer_group=group,
         connection_verify=hub.authority,
         **options,

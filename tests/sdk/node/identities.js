@@ -63,6 +63,13 @@ async function create({ cell = {} } = {}, { module, status = 'enabled' } = {}) {
   return { ...identity, ...secrets };
 }
 
+/** One more module of the device, with keys of its own. */
+async function addModule(identity, module) {
+  const { authentication, ...secrets } = await CREDENTIALS.sas();
+  await registry.addModule({ deviceId: identity.device, moduleId: module, authentication });
+  return { ...identity, module, ...secrets };
+}
+
 function newKeys() {
   const key = () => crypto.randomBytes(32).toString('base64');
   return { primaryKey: key(), secondaryKey: key() };
@@ -71,7 +78,8 @@ function newKeys() {
 function connectionString(identity, key = identity.primaryKey) {
   const module = identity.module ? `;ModuleId=${identity.module}` : '';
   const proof = identity.credential === 'sas' ? `SharedAccessKey=${key}` : 'x509=true';
-  return `HostName=${shown.hostName};DeviceId=${identity.device}${module};${proof}`;
+  const gateway = identity.gateway ? `;GatewayHostName=${identity.gateway}` : '';
+  return `HostName=${shown.hostName};DeviceId=${identity.device}${module};${proof}${gateway}`;
 }
 
 /** A client that is not connected yet; `slot` is `primary`, `secondary`, or `wrong` for what belongs to nobody. */
@@ -250,7 +258,7 @@ async function reaches(identity, { patches, messages }, mark) {
 }
 
 module.exports = {
-  clientOf, connect, connectionString, create, cut, desire, everything, handle, invoke, Message, MODULE, newKeys,
+  addModule, clientOf, connect, connectionString, create, cut, desire, everything, handle, invoke, Message, MODULE, newKeys,
   patchTwin, policyKey, prepare, reaches, receive, remove, sendC2d, setStatus, stateOf, subscribed, token, TRANSPORTS,
   twinOf,
 };

@@ -40,7 +40,9 @@ class EventHubLog extends Log {
     if (this.client !== undefined) return;
     this.client = new EventHubConsumerClient(GROUP, this.connectionString);
     const handlers = {
-      processEvents: async (events) => events.forEach((event) => this.keep(eventOf(event))),
+      processEvents: async (events, { partitionId: partition }) => {
+        for (const event of events) this.keep({ ...eventOf(event), partition });
+      },
       processError: async (error) => this.errors.push(error),
     };
     const options = { startPosition: earliestEventPosition, maxWaitTimeInSeconds: 1, skipParsingBodyAsJson: true };

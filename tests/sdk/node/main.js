@@ -7,6 +7,8 @@ require('./twins');
 require('./c2d');
 require('./sessions');
 require('./registry');
+require('./modules');
+require('./batches');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/telemetry'),

@@ -44,6 +44,12 @@ class Service:
         credential.register_module(self.registry, device, module)
         return Identity(self.hub, device, module, credential, of_device, transport)
 
+    def add_module(self, identity, module):
+        """One more module of the device, with keys of its own."""
+        credential = Sas()
+        credential.register_module(self.registry, identity.device, module)
+        return Identity(self.hub, identity.device, module, credential, identity.of_device, identity.transport)
+
     def set_status(self, identity, status):
         """Enables or disables the device; returns the moment at which the hub had answered."""
         etag = self.registry.get_device(identity.device).etag
