@@ -7,7 +7,6 @@ require('./twins');
 require('./c2d');
 require('./sessions');
 require('./registry');
-require('./modules');
 require('./batches');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
