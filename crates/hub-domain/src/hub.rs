@@ -6,6 +6,7 @@ use std::time::Duration;
 
 pub use cloud_to_device::{CloudToDeviceSettings, ServiceBoundSettings, SettingError};
 
+use crate::certificate::CertificateOfAuthority;
 use crate::routing::Routing;
 use crate::{HostName, HubName, HubNo, Policy, QuotaProfile, Timestamp};
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub routing: Routing,
     /// Which limits of throughput it keeps.
     pub quota: QuotaProfile,
+    /// The authorities that may vouch for its devices.
+    pub certificates: Vec<CertificateOfAuthority>,
     /// How it treats cloud-to-device messages.
     pub cloud_to_device: CloudToDeviceSettings,
     /// How back ends read the notifications of finished uploads.

@@ -4,6 +4,7 @@
 //! present moment and random bytes are arguments. A value that exists is valid: constructors parse.
 
 pub mod access;
+pub mod certificate;
 pub mod codes;
 pub mod fact;
 pub mod fault;

@@ -135,6 +135,10 @@ pub const UNAUTHENTICATED_CONNECTIONS_MAX: usize = 1_000;
 pub const UNAUTHENTICATED_TIME_MAX: Duration = Duration::from_secs(10);
 /// Unauthenticated connections from one source address.
 pub const UNAUTHENTICATED_PER_ADDRESS_MAX: usize = 100;
+/// Authorities registered with one hub (quota documentation, "X.509 CA certificates").
+pub const CERTIFICATES_PER_HUB_MAX: usize = 25;
+/// The size of an uploaded certificate, as it is sent.
+pub const CERTIFICATE_UPLOAD_BYTES_MAX: usize = 32 * 1024;
 /// Certificates that a client may present: its own and those up to a registered authority.
 pub const CLIENT_CHAIN_CERTIFICATES_MAX: usize = 8;
 /// Their size together. They travel in the session ticket too.

@@ -1,4 +1,6 @@
-//! Proof of identity: tokens against policies and identities.
+//! Proof of identity: tokens against policies and identities, certificates against identities.
+
+mod certificates;
 
 use hub_domain::limits::CLOCK_SKEW;
 use hub_domain::sas::{Resource, SasToken};
@@ -6,6 +8,7 @@ use hub_domain::{
     Authentication, ErrorCode, HostName, Hub, Identity, Permission, Policy, SymmetricKey, Timestamp,
 };
 
+use crate::x509::{CertificateDer, Fingerprint};
 use crate::{Caller, Error, ErrorKind, Hubs};
 
 /// Checks tokens. Cheap to clone.
@@ -19,6 +22,8 @@ pub struct Access {
 pub(crate) struct Proof {
     pub(crate) expires: Timestamp,
     pub(crate) auth_method: String,
+    /// The authority that vouches for the certificate shown, when one has to.
+    pub(crate) authority: Option<Fingerprint>,
 }
 
 /// A policy's token as believed: who holds it, until when, and what it speaks for.
@@ -144,7 +149,36 @@ impl Access {
         Ok(Proof {
             expires: token.expiry().plus(CLOCK_SKEW),
             auth_method,
+            authority: None,
         })
+    }
+
+    /// Checks that the first certificate of `chain`, whose key the peer proved to hold, lets `identity` connect: by its
+    /// thumbprint, or by an authority of the hub that vouches for its common name.
+    pub(crate) fn authenticate_certificate(
+        &self,
+        hub: &Hub,
+        identity: &Identity,
+        chain: &[CertificateDer<'_>],
+        now: Timestamp,
+    ) -> Result<Proof, Error> {
+        let Some(leaf) = chain.first() else {
+            return Err(refused("neither a token nor a certificate was given"));
+        };
+        match &identity.authentication {
+            Authentication::SelfSigned { primary, secondary } => {
+                certificates::by_thumbprint(identity, leaf, [primary, secondary], now)
+            }
+            Authentication::CertificateAuthority => {
+                // The head may hold an older hub: what it trusts may have changed since.
+                let newest = self.hubs.by_no(hub.no);
+                let hub = newest.as_deref().unwrap_or(hub);
+                certificates::by_authority(hub, identity, chain, now)
+            }
+            Authentication::Sas { .. } | Authentication::None => Err(refused(
+                "the identity proves itself with tokens, not with a certificate",
+            )),
+        }
     }
 
     /// The only hub of an installation accepts any host in a token, because the key names the hub already.

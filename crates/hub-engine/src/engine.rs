@@ -10,8 +10,8 @@ use crate::activity::Activities;
 use crate::dispatcher::Dispatcher;
 use crate::quotas::Quotas;
 use crate::{
-    Access, Environment, Error, Events, Hubs, Messages, Methods, Registry, Sessions, Telemetry,
-    Twins,
+    Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry, Sessions,
+    Telemetry, Twins,
 };
 
 /// What the engine stands on.
@@ -33,6 +33,8 @@ pub struct Engine {
     pub hubs: Hubs,
     /// Proof of identity.
     pub access: Access,
+    /// Authorities that vouch for devices.
+    pub certificates: Certificates,
     /// Devices and modules.
     pub registry: Registry,
     /// Twins.
@@ -60,6 +62,7 @@ impl Engine {
     pub async fn open(parts: EngineParts) -> Result<Arc<Self>, Error> {
         let hubs = Hubs::open(parts.clone()).await?;
         let access = Access::new(hubs.clone());
+        let certificates = Certificates::new(parts.clone(), hubs.clone());
         let activities = Arc::new(Activities::new());
         let quotas = Arc::new(Quotas::new(hubs.clone()));
         let registry = Registry::new(parts.clone(), Arc::clone(&activities), Arc::clone(&quotas));
@@ -81,6 +84,7 @@ impl Engine {
         Ok(Arc::new(Self {
             hubs,
             access,
+            certificates,
             registry,
             twins,
             methods,
@@ -116,9 +120,11 @@ impl Engine {
                 &self.hubs,
                 &self.activities
             ));
+            let authorities = std::pin::pin!(self.sessions.watch_authorities());
             tokio::select! {
                 result = dispatch => result,
                 () = chores => Ok(()),
+                () = authorities => Ok(()),
                 () = shutdown => Ok(()),
             }
         };

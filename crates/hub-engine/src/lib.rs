@@ -11,6 +11,7 @@
 
 mod access;
 mod activity;
+mod certificates;
 mod context;
 mod dispatcher;
 mod engine;
@@ -26,8 +27,10 @@ mod room;
 pub mod sessions;
 mod telemetry;
 mod twins;
+mod x509;
 
 pub use access::{Access, PolicyProof};
+pub use certificates::{CertificateUpload, CertificateView, Certificates, UploadStanding};
 pub use context::{Caller, Environment, OpContext};
 pub use engine::{Engine, EngineParts};
 pub use error::{Error, ErrorKind};
@@ -47,3 +50,4 @@ pub use registry::{
 pub use sessions::{Session, Sessions};
 pub use telemetry::Telemetry;
 pub use twins::{TwinView, Twins};
+pub use x509::CertificateDer;

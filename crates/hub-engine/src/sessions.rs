@@ -3,6 +3,7 @@
 //! Every head, whatever its protocol, opens a [`Session`] and speaks to the engine through it in one
 //! small set of verbs. What the hub has for the device comes back from [`Session::poll_notice`].
 
+mod authorities;
 mod proven;
 mod redelivery;
 mod session;
@@ -27,7 +28,9 @@ use crate::access::Proof;
 use crate::activity::Activities;
 use crate::dispatcher::RegistryChanges;
 use crate::quotas::Quotas;
+use crate::x509::CertificateDer;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
+use authorities::Authorities;
 use redelivery::Redeliveries;
 use session::{Announced, Parts};
 
@@ -44,6 +47,7 @@ pub struct Sessions {
     registry_changes: RegistryChanges,
     redeliveries: Arc<Redeliveries>,
     quotas: Arc<Quotas>,
+    authorities: Arc<Authorities>,
 }
 
 /// What a head knows of a device that connects.
@@ -64,6 +68,9 @@ pub struct OpenRequest<'a> {
 pub enum Credential<'a> {
     /// A shared access signature.
     Token(&'a str),
+    /// The certificates of a TLS connection, the peer's own first. Whoever passes them saw the peer prove that it holds
+    /// the key of the first.
+    Certificate(&'a [CertificateDer<'a>]),
 }
 
 /// Whether a session's state outlives its connection.
@@ -117,6 +124,7 @@ impl Sessions {
             activities,
             registry_changes,
             redeliveries: Arc::default(),
+            authorities: Arc::default(),
             quotas,
         }
     }
@@ -150,6 +158,10 @@ impl Sessions {
         // From here on facts reach the mailbox. One that was dispatched between the check above and the claim
         // reached nobody, so the check is made again. The session is dropped, and with it the claim, if it fails.
         let live = self.activities.connect(stored.ordinal, epoch, now);
+        let watch = proof.authority.map(|authority| {
+            let mailbox = Arc::clone(&mailbox);
+            self.authorities.watch(request.hub.no, authority, mailbox)
+        });
         let session = Session::new(
             Parts {
                 engine: self.parts.clone(),
@@ -160,6 +172,7 @@ impl Sessions {
                 ordinal: stored.ordinal,
                 partition: partition_of(request.id.device.as_str(), request.hub.partition_count),
                 persistence: request.persistence,
+                _watch: watch,
                 mailbox,
                 epoch,
                 live,
@@ -173,7 +186,10 @@ impl Sessions {
                 Persistence::Transient | Persistence::Connection => Subscriptions::default(),
             }),
         );
-        if self.registry_changes.count() != changes_before {
+        // What the hub trusts may have changed before the watch began.
+        let must_prove_again =
+            self.registry_changes.count() != changes_before || proof.authority.is_some();
+        if must_prove_again {
             let (again, _) = self
                 .authenticate(now, &request.hub, &request.id, &request.credential)
                 .await?;
@@ -239,10 +255,13 @@ impl Sessions {
         credential: &Credential<'_>,
     ) -> Result<(StoredIdentity, Proof), Error> {
         let stored = self.stored(hub, id).await?;
-        let Credential::Token(token) = credential;
-        let proof = self
-            .access
-            .authenticate_identity(hub, &stored.identity, token, now)?;
+        let (access, identity) = (&self.access, &stored.identity);
+        let proof = match credential {
+            Credential::Token(token) => access.authenticate_identity(hub, identity, token, now),
+            Credential::Certificate(chain) => {
+                access.authenticate_certificate(hub, identity, chain, now)
+            }
+        }?;
         // Whether an identity is disabled is told only to who holds its key.
         check_enabled(&stored.identity)?;
         if id.module.is_some() {
@@ -289,6 +308,11 @@ impl Sessions {
             Err(StoreError::Conflict(Conflict::NotFound)) => Err(not_registered()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Ends sessions whose authority is trusted no longer, until dropped.
+    pub(crate) async fn watch_authorities(&self) {
+        self.authorities.run(&self.hubs).await;
     }
 
     /// Tells every session to close, for an orderly stop.

@@ -19,6 +19,7 @@ mod websocket;
 mod testing;
 
 pub use config::HttpConfig;
+pub use request::Client;
 pub use service::HttpService;
 pub use state::{AdminToken, AppState};
 pub use websocket::{Subprotocol, Upgraded};

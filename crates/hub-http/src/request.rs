@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::header::{HOST, SERVER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 use hub_domain::HostName;
+use hub_engine::CertificateDer;
 use tokio::time::Instant;
 
 use crate::AppState;
@@ -27,13 +28,38 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// The name that it dialed.
     pub(crate) sni: Option<Arc<str>>,
+    /// The certificates that it showed in its TLS handshake, its own first; none for most.
+    pub(crate) certificates: Arc<[CertificateDer<'static>]>,
+}
+
+/// What the TLS connection says of its client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The name that it dialed; it finds the hub when a request has no host.
+    pub server_name: Option<String>,
+    /// The certificates that it showed, its own first, whose key it proved to hold.
+    pub certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Client {
+    /// A client that dialed no name and showed no certificate.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            server_name: None,
+            certificates: Vec::new(),
+        }
+    }
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr, sni: Option<String>) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self {
-            address,
-            sni: sni.map(Arc::from),
+            address: client.address,
+            sni: client.server_name.map(Arc::from),
+            certificates: client.certificates.into(),
         }
     }
 }

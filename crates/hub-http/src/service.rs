@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use crate::connection::{Closing, InFlight, StallGuard, TrackedBody};
-use crate::request::Peer;
+use crate::request::{Client, Peer};
 use crate::spelling::{HeaderSpelling, SpellingReader};
 use crate::websocket::{Door, Handover, Upgraded};
 use crate::{AdminToken, AppState, HttpConfig, compat, native, page, request, websocket};
@@ -56,25 +56,24 @@ impl HttpService {
     /// Serves HTTP/1.1 or HTTP/2, whichever the client speaks, until the client leaves, a bound of
     /// [`HttpConfig`] is passed, or `shutdown` completes and the requests in progress are answered.
     ///
-    /// `sni` is the name that the client dialed; it finds the hub when a request has no host.
     /// Dropping the future closes the connection. A stream on which a WebSocket was opened comes back.
     pub async fn serve<S>(
         &self,
         stream: S,
-        peer: SocketAddr,
-        sni: Option<String>,
+        client: Client,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Option<Upgraded<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = self.app.config();
+        let peer = client.address;
         let in_flight = InFlight::new();
         let closing = watch::Sender::new(false);
         let spelling = HeaderSpelling::default();
         let handover = Handover::default();
         let context = Context {
-            peer: Peer::new(peer, sni),
+            peer: Peer::new(client),
             closing: Closing::new(closing.subscribe()),
             spelling: spelling.clone(),
             handover: handover.clone(),

@@ -18,8 +18,10 @@ use hub_http::{AdminToken, HttpConfig, HttpService};
 use hub_storage::bus::LocalBus;
 use hub_storage_sqlite::{OpenError, Opened, SqliteStorage};
 use rustls::ServerConfig;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 
 use crate::certificates::{CertificateError, Certificates};
 use crate::config::Config;
@@ -152,10 +154,16 @@ async fn serve_storage(
     for listener in https.listeners {
         let (http, stopped) = (http.clone(), stopped.clone());
         let until = ended(stopped.clone());
-        let service = move |stream, peer, name| {
+        let service = move |stream: TlsStream<TcpStream>, peer, name| {
             let (http, stopped) = (http.clone(), stopped.clone());
+            let certificates = stream.get_ref().1.peer_certificates();
+            let client = hub_http::Client {
+                address: peer,
+                server_name: name,
+                certificates: certificates.unwrap_or_default().to_vec(),
+            };
             async move {
-                let upgraded = http.serve(stream, peer, name, ended(stopped)).await?;
+                let upgraded = http.serve(stream, client, ended(stopped)).await?;
                 Some(hub_gateway::Upgraded {
                     stream: upgraded.stream,
                     early: upgraded.early.into(),

@@ -5,6 +5,7 @@
 //! change without it. Hubs and identities hold keys: records are never logged, and no error here
 //! repeats what it could not read.
 
+mod certificate;
 mod facts;
 mod hub;
 mod identity;

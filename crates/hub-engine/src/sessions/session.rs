@@ -16,6 +16,7 @@ use hub_storage::store::{Committed, MessageNo, Op, Ordinal, Outcome, StoredMessa
 use hub_storage::{MessageLog, Pending};
 use serde_json::{Map, Value};
 
+use super::authorities::Watch;
 use super::redelivery::Redeliveries;
 use super::{Delivery, MODEL_ID_BYTES_MAX, Persistence, Proved, Subscription, SubscriptionSet};
 use crate::activity::LiveActivity;
@@ -46,6 +47,8 @@ pub(super) struct Parts {
     pub(super) ordinal: Ordinal,
     pub(super) partition: u16,
     pub(super) persistence: Persistence,
+    /// Looks after the authority that the session stands on.
+    pub(super) _watch: Option<Watch>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) epoch: Epoch,
     pub(super) live: Arc<LiveActivity>,

@@ -8,6 +8,7 @@
     reason = "a scenario that cannot go on fails its test"
 )]
 
+mod certificates;
 mod dispatcher;
 mod events;
 mod hubs;

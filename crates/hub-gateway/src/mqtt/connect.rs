@@ -12,6 +12,7 @@ use hub_mqtt::{
     ConnAck, Connect, Refusal, Role, ServerInbound, ServerSession, Window, decode, encode,
 };
 use percent_encoding::percent_decode_str;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::connection::DELIVERIES_MAX;
@@ -39,7 +40,7 @@ pub(super) async fn open(
         },
         Ok(None) | Err(_) => return Err(CloseCause::ProtocolViolation),
     };
-    match accept(engine, &connect).await {
+    match accept(engine, stream.certificates(), &connect).await {
         Ok(accepted) => {
             stream.authenticated();
             let Opened { session, resumed } = accepted.opened;
@@ -154,7 +155,11 @@ impl From<Error> for Refused {
     }
 }
 
-async fn accept(engine: &Arc<Engine>, connect: &Connect<'_>) -> Result<Accepted, Refused> {
+async fn accept(
+    engine: &Arc<Engine>,
+    certificates: &[CertificateDer<'_>],
+    connect: &Connect<'_>,
+) -> Result<Accepted, Refused> {
     let bad = |reason: &str| Refused::new(Refusal::BadUserNameOrPassword, reason);
     let user_name = UserName::parse(connect.user_name.unwrap_or_default()).map_err(bad)?;
     if connect.client_id != user_name.id.to_string() {
@@ -166,11 +171,7 @@ async fn accept(engine: &Arc<Engine>, connect: &Connect<'_>) -> Result<Accepted,
     let hub = engine.hubs.by_host(Some(&user_name.host));
     let hub =
         hub.ok_or_else(|| Refused::new(Refusal::NotAuthorized, "no hub has this host name"))?;
-    let token = connect
-        .password
-        .ok_or_else(|| Refused::new(Refusal::NotAuthorized, "no token was given"))?;
-    let token = std::str::from_utf8(token).map_err(|_| bad("the token is not text"))?;
-    SasToken::parse(token).map_err(|error| Refused::new(Refusal::BadUserNameOrPassword, error))?;
+    let credential = credential(connect.password, certificates)?;
     let topics = Topics::new(&user_name.id);
     let will = match connect.will {
         None => None,
@@ -190,7 +191,7 @@ async fn accept(engine: &Arc<Engine>, connect: &Connect<'_>) -> Result<Accepted,
     let request = OpenRequest {
         hub,
         id: user_name.id,
-        credential: Credential::Token(token),
+        credential,
         model_id: user_name.model_id.as_deref(),
         persistence: if connect.clean_session {
             Persistence::Transient
@@ -207,6 +208,25 @@ async fn accept(engine: &Arc<Engine>, connect: &Connect<'_>) -> Result<Accepted,
         topics,
         will,
     })
+}
+
+/// A token decides, whatever certificate the TLS connection has: SDKs with tokens present none, and a device that has
+/// both means what it says.
+fn credential<'a>(
+    password: Option<&'a [u8]>,
+    certificates: &'a [CertificateDer<'a>],
+) -> Result<Credential<'a>, Refused> {
+    let bad = |reason: &str| Refused::new(Refusal::BadUserNameOrPassword, reason);
+    match password {
+        // Some clients cannot leave the password out.
+        None | Some([]) => Ok(Credential::Certificate(certificates)),
+        Some(token) => {
+            let token = std::str::from_utf8(token).map_err(|_| bad("the token is not text"))?;
+            SasToken::parse(token)
+                .map_err(|error| Refused::new(Refusal::BadUserNameOrPassword, error))?;
+            Ok(Credential::Token(token))
+        }
+    }
 }
 
 /// `{host}/{device}[/{module}][/?api-version=…&model-id=…]`; ids are not percent-coded.

@@ -15,13 +15,13 @@ use http::request::Parts;
 use hub_domain::sas::SasToken;
 use hub_domain::{DeviceId, ErrorCode, IdentityId, ModuleId};
 use hub_engine::sessions::{Credential, ProvenIdentity};
-use hub_engine::{Error, ErrorKind, OpContext};
+use hub_engine::{CertificateDer, Error, ErrorKind, OpContext};
 
 use super::refusal::Refusal;
 use super::routes::{PathIds, Query};
 use super::{Call, body, devices, hub, methods};
 use crate::AppState;
-use crate::request::RequestId;
+use crate::request::{Peer, RequestId};
 use routes::{DeviceOperation, DeviceRoute, Speaker};
 
 /// Names the module that calls a method (`http_path_iothub.py`; Node `ModuleClient.invokeMethod`).
@@ -36,7 +36,7 @@ struct DeviceCall {
 /// True for a request that an identity signed: paths that both faces have are told apart by it.
 pub(super) fn is_of_identity(parts: &Parts) -> bool {
     let Some(value) = parts.headers.get(AUTHORIZATION) else {
-        return false;
+        return !certificates(parts).is_empty();
     };
     value
         .to_str()
@@ -125,13 +125,24 @@ fn credential(parts: &Parts) -> Result<Credential<'_>, Refusal> {
             .with_code(ErrorCode::IotHubUnauthorized)
             .into()
     };
-    let value = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
-        unauthorized("the request has no Authorization header, sign it with the device's key")
-    })?;
+    let Some(value) = parts.headers.get(AUTHORIZATION) else {
+        return match certificates(parts) {
+            [] => Err(unauthorized(
+                "the request has no Authorization header, sign it with the device's key, or show its certificate",
+            )),
+            chain => Ok(Credential::Certificate(chain)),
+        };
+    };
     let token = value
         .to_str()
         .map_err(|_| unauthorized("the Authorization header has characters that are not ASCII"))?;
     Ok(Credential::Token(token))
+}
+
+/// What the client showed in its TLS handshake. A token decides where there is one.
+fn certificates(parts: &Parts) -> &[CertificateDer<'static>] {
+    let peer = parts.extensions.get::<Peer>();
+    peer.map_or(&[], |peer| &peer.certificates)
 }
 
 async fn run(operation: DeviceOperation, call: DeviceCall) -> Result<Response, Refusal> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::PING_INTERVAL;
 use crate::testing::{Answer, Installation, token_of};
-use crate::{HttpConfig, Subprotocol, Upgraded};
+use crate::{Client, HttpConfig, Subprotocol, Upgraded};
 
 /// One connection to a hub, and the hand on its shutdown.
 struct Connection {
@@ -25,14 +25,18 @@ fn connect(hub: &Installation, buffer_bytes: usize, sni: Option<&str>) -> Connec
     let service = hub.service.clone();
     let sni = sni.map(str::to_owned);
     let served = tokio::spawn(async move {
-        let peer = "127.0.0.1:1".parse().unwrap();
+        let client = Client {
+            address: "127.0.0.1:1".parse().unwrap(),
+            server_name: sni,
+            certificates: Vec::new(),
+        };
         let stopped = async {
             // A dropped sender is no shutdown.
             if stopped.await.is_err() {
                 std::future::pending().await
             }
         };
-        service.serve(far, peer, sni, stopped).await
+        service.serve(far, client, stopped).await
     });
     Connection {
         stream,

@@ -10,6 +10,7 @@ use hub_domain::routing::{
 use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
+use super::certificate::CertificateRecord;
 use super::unreadable;
 use crate::StoreError;
 use queues::{CloudToDeviceRecord, ServiceBoundRecord};
@@ -24,6 +25,8 @@ pub(super) struct SettingsRecord<'a> {
     quota: Option<Cow<'a, str>>,
     cloud_to_device: CloudToDeviceRecord,
     file_notifications: ServiceBoundRecord,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<CertificateRecord<'a>>,
 }
 
 impl<'a> SettingsRecord<'a> {
@@ -34,6 +37,11 @@ impl<'a> SettingsRecord<'a> {
                 QuotaProfile::Unlimited => None,
                 limited => Some(limited.as_str().into()),
             },
+            certificates: settings
+                .certificates
+                .iter()
+                .map(CertificateRecord::of)
+                .collect(),
             cloud_to_device: CloudToDeviceRecord::of(&settings.cloud_to_device),
             file_notifications: ServiceBoundRecord::of(&settings.file_notifications),
         }
@@ -46,6 +54,11 @@ impl<'a> SettingsRecord<'a> {
                 None => QuotaProfile::Unlimited,
                 Some(name) => QuotaProfile::parse(&name).ok_or_else(|| unreadable(WHAT))?,
             },
+            certificates: self
+                .certificates
+                .into_iter()
+                .map(CertificateRecord::certificate)
+                .collect::<Result<_, _>>()?,
             cloud_to_device: self.cloud_to_device.settings(),
             file_notifications: self.file_notifications.settings(),
         })

@@ -36,7 +36,9 @@ where
             let (stream, peer) = listener.accept().await.unwrap();
             let service = service.clone();
             let stop = stop();
-            tokio::spawn(async move { service.serve(stream, peer, None, stop).await });
+            tokio::spawn(
+                async move { service.serve(stream, crate::Client::new(peer), stop).await },
+            );
         }
     });
     address

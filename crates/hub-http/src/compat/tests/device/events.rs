@@ -202,7 +202,8 @@ async fn property_names_keep_their_case() {
     let service = hub.service.clone();
     let served = tokio::spawn(async move {
         let peer = "127.0.0.1:1".parse().unwrap();
-        service.serve(far, peer, None, std::future::pending()).await;
+        let client = crate::Client::new(peer);
+        service.serve(far, client, std::future::pending()).await;
     });
     let request = format!(
         "POST /devices/d1/messages/events?api-version=2021-04-12 HTTP/1.1\r\nHost: hub.test\r\nAuthorization: {}\r\n\
