@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use hub_domain::certificate::{
+    CertificateName, CertificateOfAuthority, Standing, VerificationCode,
+};
 use hub_domain::routing::{
     EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
 };
 use hub_domain::{
-    CloudToDeviceSettings, HostName, HubNo, Permission, Permissions, Policy, Revision,
-    ServiceBoundSettings, Settings, Status,
+    CloudToDeviceSettings, Etag, HostName, HubNo, Permission, Permissions, Policy, QuotaProfile,
+    Revision, ServiceBoundSettings, Settings, Status,
 };
 
 use super::Backend;
@@ -53,6 +56,18 @@ pub async fn every_field_of_a_hub_is_kept<B: Backend>(backend: B) {
     assert_eq!(hubs.iter().map(describe_hub).collect::<Vec<_>>(), expected);
 }
 
+fn certificate(name: &str, standing: Standing) -> CertificateOfAuthority {
+    CertificateOfAuthority {
+        name: CertificateName::parse(name).expect("a valid certificate name"),
+        // The store does not look into it.
+        der: [0, 0xff, 0x30].into(),
+        standing,
+        etag: Etag(format!("{name}=/+")),
+        created: moment(3),
+        updated: moment(4),
+    }
+}
+
 fn rich_settings() -> Settings {
     let endpoints = || vec![EndpointName::built_in()];
     Settings {
@@ -74,6 +89,17 @@ fn rich_settings() -> Settings {
                 endpoints: endpoints(),
             }],
         },
+        quota: QuotaProfile::S2,
+        certificates: vec![
+            certificate("B", Standing::Verified),
+            certificate("a", Standing::Unverified { code: None }),
+            certificate(
+                "c",
+                Standing::Unverified {
+                    code: Some(VerificationCode::from_random([7; 24])),
+                },
+            ),
+        ],
         cloud_to_device: CloudToDeviceSettings {
             default_ttl: Duration::from_secs(61),
             delivery_count_max: 7,

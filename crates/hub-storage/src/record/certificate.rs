@@ -30,7 +30,11 @@ impl<'a> CertificateRecord<'a> {
     pub(super) fn of(certificate: &'a CertificateOfAuthority) -> Self {
         Self {
             name: certificate.name.as_str().into(),
-            der: certificate.der.iter().map(|byte| format!("{byte:02x}")).collect(),
+            der: certificate
+                .der
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             verified: certificate.is_verified(),
             code: certificate
                 .verification_code()
