@@ -25,14 +25,11 @@ use crate::value::{Descriptor, Reader};
 
 /// The body of one AMQP frame.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for the time of one frame; nothing is moved out of it"
-)]
 pub(crate) enum Performative<'a> {
-    Open(Open<'a>),
+    // These two are large and rare.
+    Open(Box<Open<'a>>),
     Begin(Begin),
-    Attach(Attach<'a>),
+    Attach(Box<Attach<'a>>),
     Flow(Flow),
     /// The payload follows the performative in its frame.
     Transfer(Transfer<'a>, &'a [u8]),
@@ -101,9 +98,9 @@ impl<'a> Performative<'a> {
             }
             DISPOSITION => Self::Disposition(Disposition::decode(&mut fields)?),
             FLOW => Self::Flow(Flow::decode(&mut fields)?),
-            OPEN => Self::Open(Open::decode(&mut fields)?),
+            OPEN => Self::Open(Box::new(Open::decode(&mut fields)?)),
             BEGIN => Self::Begin(Begin::decode(&mut fields)?),
-            ATTACH => Self::Attach(Attach::decode(&mut fields)?),
+            ATTACH => Self::Attach(Box::new(Attach::decode(&mut fields)?)),
             DETACH => Self::Detach {
                 handle: fields.required_uint("handle")?,
                 closed: fields.boolean()?.unwrap_or(false),

@@ -24,13 +24,13 @@ pub struct LinkId {
 pub struct DeliveryId(pub(super) u32);
 
 /// What a peer did. Texts and bytes are borrowed until the next call of [`super::Connection::receive`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
     /// Server: a client logs in; answer with [`super::Connection::finish_sasl`].
     SaslInit(SaslInit<'a>),
     /// Server: the client opened the connection; answer with [`super::Connection::open`] or
     /// [`super::Connection::close`]. Client: the server answered.
-    Opened(Open<'a>),
+    Opened(Box<Open<'a>>),
     /// Server: the client began a session, which is answered already. Client: the server answered.
     SessionBegan(SessionId),
     /// A session is gone. Its links were told before, each by [`Event::Detached`].
@@ -42,7 +42,7 @@ pub enum Event<'a> {
         /// The link.
         link: LinkId,
         /// What the peer said about it.
-        attach: Attach<'a>,
+        attach: Box<Attach<'a>>,
     },
     /// A link is gone; the peer was answered already.
     Detached(Detached<'a>),

@@ -271,7 +271,7 @@ impl Connection {
         self.is_open_sent = true;
     }
 
-    pub(super) fn take_open<'i>(&mut self, open: Open<'i>) -> Result<Step<'i>, Fault> {
+    pub(super) fn take_open<'i>(&mut self, open: Box<Open<'i>>) -> Result<Step<'i>, Fault> {
         if self.is_open_received {
             return Err(connection_fault(condition::ILLEGAL_STATE, "second open"));
         }

@@ -33,7 +33,7 @@ impl Connection {
             return None;
         }
         match Performative::decode(&link.asked) {
-            Ok(Performative::Attach(attach)) => Some(attach),
+            Ok(Performative::Attach(attach)) => Some(*attach),
             Ok(_) | Err(_) => None,
         }
     }
@@ -107,7 +107,7 @@ impl Connection {
     pub(super) fn take_attach<'i>(
         &mut self,
         channel: u16,
-        attach: Attach<'i>,
+        attach: Box<Attach<'i>>,
         body: &'i [u8],
     ) -> Result<Step<'i>, Fault> {
         let session_fault = |condition, description| {
@@ -187,7 +187,7 @@ impl Connection {
         link.map(|link| link.id.slot)
     }
 
-    fn take_attach_answer<'i>(&mut self, slot: u32, attach: Attach<'i>) -> Step<'i> {
+    fn take_attach_answer<'i>(&mut self, slot: u32, attach: Box<Attach<'i>>) -> Step<'i> {
         let Some(link) = self.links.slot(slot) else {
             return Step::Again;
         };
@@ -275,7 +275,7 @@ impl Connection {
             offered_capabilities: accept.offered_capabilities.unwrap_or(Symbols::NONE),
             desired_capabilities: Symbols::NONE,
             properties: accept.properties,
-            ..attach
+            ..*attach
         };
         let (slot, channel) = (id.slot, link.session);
         if self.wire.frame(channel, |out| answer.encode(out)).is_err() {
