@@ -151,7 +151,10 @@ pub(crate) fn statistics(statistics: &Statistics) -> String {
 }
 
 pub(crate) fn hub_settings(settings: &HubSettings) -> String {
-    pairs([("quota profile", settings.quota_profile.clone())])
+    pairs([
+        ("quota profile", settings.quota_profile.clone()),
+        ("fault injection", yes_or_no(settings.fault_injection)),
+    ])
 }
 
 pub(crate) fn devices(devices: &[Device]) -> String {

@@ -17,6 +17,16 @@ const DURATION: &str = "AzIoTHub_FaultOperationDurationInSecs";
 /// How each of the names begins; no client encodes these characters.
 const MARK: &[u8] = b"AzIoTHub_Fault";
 
+/// Whether devices may ask for faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FaultInjection {
+    /// Such messages are telemetry like any other.
+    #[default]
+    Off,
+    /// They are obeyed.
+    On,
+}
+
 /// What is to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {

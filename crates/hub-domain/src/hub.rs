@@ -7,6 +7,7 @@ use std::time::Duration;
 pub use cloud_to_device::{CloudToDeviceSettings, ServiceBoundSettings, SettingError};
 
 use crate::certificate::CertificateOfAuthority;
+use crate::fault::FaultInjection;
 use crate::routing::Routing;
 use crate::{HostName, HubName, HubNo, Policy, QuotaProfile, Timestamp};
 
@@ -46,6 +47,8 @@ pub struct Settings {
     pub quota: QuotaProfile,
     /// The authorities that may vouch for its devices.
     pub certificates: Vec<CertificateOfAuthority>,
+    /// Whether its devices may ask for faults of their own connections.
+    pub fault_injection: FaultInjection,
     /// How it treats cloud-to-device messages.
     pub cloud_to_device: CloudToDeviceSettings,
     /// How back ends read the notifications of finished uploads.

@@ -69,7 +69,7 @@ impl Engine {
         let twins = Arc::new(Twins::new(Arc::clone(&parts.store), registry.clone()));
         let methods = Methods::new(registry.clone(), Arc::clone(&parts.bus));
         let messages = Messages::new(Arc::clone(&parts.store), registry.clone());
-        let telemetry = Telemetry::new(hubs.clone(), Arc::clone(&activities));
+        let telemetry = Telemetry::new(hubs.clone(), Arc::clone(&activities), Arc::clone(&quotas));
         let events = Events::new(hubs.clone(), Arc::clone(&parts.store));
         let dispatcher = Dispatcher::new(Arc::clone(&parts.store), Arc::clone(&parts.bus));
         let sessions = Sessions::new(

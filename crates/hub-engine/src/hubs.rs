@@ -3,12 +3,13 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hub_domain::access::DEFAULT_POLICIES;
+use hub_domain::fault::FaultInjection;
 use hub_domain::limits::{
     PARTITIONS_MAX, PARTITIONS_MIN, TELEMETRY_RETENTION_BYTES_DEFAULT, TELEMETRY_RETENTION_MIN,
 };
 use hub_domain::{
     HostName, Hub, HubName, HubNo, Permissions, Policy, QuotaProfile, Revision, Settings,
-    SymmetricKey,
+    SymmetricKey, Timestamp,
 };
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, MessageLog, StoreError};
@@ -131,6 +132,21 @@ impl Hubs {
             .iter()
             .find(|entry| entry.hub.no == hub)
             .map_or(QuotaProfile::Unlimited, |entry| entry.hub.settings.quota)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.environment.now()
+    }
+
+    /// Whether devices of a hub may ask for faults.
+    pub(crate) fn fault_injection(&self, hub: HubNo) -> FaultInjection {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .iter()
+            .find(|entry| entry.hub.no == hub)
+            .map_or(FaultInjection::Off, |entry| {
+                entry.hub.settings.fault_injection
+            })
     }
 
     /// The hub, when there is just one.

@@ -17,6 +17,7 @@ mod dispatcher;
 mod engine;
 mod error;
 mod events;
+mod faults;
 mod hubs;
 mod maintenance;
 pub mod messages;

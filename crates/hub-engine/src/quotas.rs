@@ -53,6 +53,16 @@ impl Meter {
         self.0 = next;
         Ok(())
     }
+
+    /// Takes `amount` whatever was taken before.
+    fn charge(&mut self, amount: u64, per_minute: u64, now: Timestamp) {
+        self.0 = self.after(amount, per_minute, now);
+    }
+
+    /// How long until there is room again.
+    fn delay(self, now: Timestamp) -> Duration {
+        self.0.since(now.plus(THROTTLE_RANGE))
+    }
 }
 
 impl Meters {
@@ -209,6 +219,41 @@ impl Quotas {
         self.with(hub, |meters| meters.count(messages, bytes, now))
             .unwrap_or(Ok(()))
     }
+
+    /// Takes telemetry that was read already; who sends too much is slowed by [`Self::telemetry_delay`].
+    ///
+    /// # Errors
+    /// `QuotaExceeded` (403002) when the day's messages are used up.
+    pub(crate) fn charge_telemetry(
+        &self,
+        hub: HubNo,
+        messages: u64,
+        bytes: u64,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.with(hub, |meters| {
+            meters.count(messages, bytes, now)?;
+            if let Some(per_minute) = meters.profile.per_minute(Throttle::DeviceToCloudSends) {
+                meters.throttles[Throttle::DeviceToCloudSends.index()]
+                    .charge(messages, per_minute, now);
+            }
+            Ok(())
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    /// True when no more telemetry of the hub's devices should be read for now.
+    pub(crate) fn holds_telemetry(&self, hub: HubNo) -> bool {
+        self.telemetry_delay(hub) > Duration::ZERO
+    }
+
+    /// How long no more telemetry of the hub's devices should be read ("traffic shaping").
+    pub(crate) fn telemetry_delay(&self, hub: HubNo) -> Duration {
+        self.with(hub, |meters| {
+            meters.throttles[Throttle::DeviceToCloudSends.index()].delay(self.hubs.now())
+        })
+        .unwrap_or_default()
+    }
 }
 
 fn throttled(throttle: Throttle, wait: Duration) -> Error {
@@ -255,6 +300,16 @@ mod tests {
                 .is_err()
         );
         meters.take(Throttle::TwinReads, 1, NOW).unwrap();
+    }
+
+    #[test]
+    fn telemetry_is_slowed_not_refused() {
+        let mut meter = Meter(Timestamp::NEVER);
+        meter.charge(6_000, 6_000, NOW);
+        assert_eq!(meter.delay(NOW), Duration::ZERO);
+        meter.charge(100, 6_000, NOW);
+        assert_eq!(meter.delay(NOW), Duration::from_secs(1));
+        assert_eq!(meter.delay(seconds(1)), Duration::ZERO);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub use subscriptions::{Delivery, Subscription, SubscriptionSet};
 use crate::access::Proof;
 use crate::activity::Activities;
 use crate::dispatcher::RegistryChanges;
+use crate::faults::Faults;
 use crate::quotas::Quotas;
 use crate::x509::CertificateDer;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
@@ -48,6 +49,7 @@ pub struct Sessions {
     redeliveries: Arc<Redeliveries>,
     quotas: Arc<Quotas>,
     authorities: Arc<Authorities>,
+    faults: Arc<Faults>,
 }
 
 /// What a head knows of a device that connects.
@@ -116,6 +118,7 @@ impl Sessions {
         registry_changes: RegistryChanges,
         quotas: Arc<Quotas>,
     ) -> Self {
+        let faults = Arc::new(Faults::new(hubs.clone()));
         Self {
             parts,
             hubs,
@@ -125,6 +128,7 @@ impl Sessions {
             registry_changes,
             redeliveries: Arc::default(),
             authorities: Arc::default(),
+            faults,
             quotas,
         }
     }
@@ -153,6 +157,7 @@ impl Sessions {
             hub: request.hub.no,
             id: request.id.clone(),
         };
+        self.faults.check_connect(&key, now)?;
         let mailbox = Arc::new(Mailbox::new());
         let epoch = self.parts.bus.claim(&key, Arc::clone(&mailbox)).await?;
         // From here on facts reach the mailbox. One that was dispatched between the check above and the claim
@@ -168,6 +173,9 @@ impl Sessions {
                 twins: Arc::clone(&self.twins),
                 log,
                 redeliveries: Arc::clone(&self.redeliveries),
+                quotas: Arc::clone(&self.quotas),
+                faults: Arc::clone(&self.faults),
+                fault_injection: request.hub.settings.fault_injection,
                 key,
                 ordinal: stored.ordinal,
                 partition: partition_of(request.id.device.as_str(), request.hub.partition_count),

@@ -31,13 +31,15 @@ pub enum CloseCause {
     IdentityChanged,
     /// Messages could not be made durable.
     StorageFailed,
+    /// The device asked for it.
+    FaultInjected,
     /// The hub is stopping.
     Shutdown,
 }
 
 impl CloseCause {
     /// Every cause, in the order of its counter.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ClientDisconnect,
         Self::SocketClosed,
         Self::TlsFailed,
@@ -51,6 +53,7 @@ impl CloseCause {
         Self::Superseded,
         Self::IdentityChanged,
         Self::StorageFailed,
+        Self::FaultInjected,
         Self::Shutdown,
     ];
 
@@ -70,6 +73,7 @@ impl CloseCause {
             Self::Superseded => "superseded",
             Self::IdentityChanged => "identity_changed",
             Self::StorageFailed => "storage_failed",
+            Self::FaultInjected => "fault_injected",
             Self::Shutdown => "shutdown",
         }
     }

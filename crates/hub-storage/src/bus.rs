@@ -9,6 +9,7 @@ mod mailbox;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_domain::fault::FaultKind;
 use hub_domain::{HubNo, IdentityId};
 
 pub use local::{LocalBus, Timer};
@@ -79,6 +80,8 @@ pub enum Notice {
     MessageAvailable,
     /// A back end calls a method.
     Method(MethodCall),
+    /// An injected fault takes a part of the connection: a session or link of AMQP. Other protocols have none.
+    Fault(FaultKind),
     /// Close the session.
     Close(CloseReason),
 }
@@ -94,6 +97,8 @@ pub enum CloseReason {
     Deleted,
     /// Its credentials changed: it has to prove itself again.
     CredentialsChanged,
+    /// The device asked for it, to test how it comes back (400029).
+    FaultInjected(FaultKind),
     /// The installation is stopping.
     Shutdown,
 }

@@ -1,5 +1,6 @@
 //! What of a hub may be set while it runs.
 
+use hub_domain::fault::FaultInjection;
 use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct HubSettings {
     /// Which limits of throughput the hub keeps: `unlimited`, or those of the vendor's tiers `F1`, `S1`, `S2`, `S3`.
     pub quota_profile: String,
+    /// Whether telemetry with `AzIoTHub_Fault…` properties makes the hub harm its sender's connection, for tests.
+    pub fault_injection: bool,
 }
 
 impl HubSettings {
@@ -17,6 +20,7 @@ impl HubSettings {
     pub fn of(settings: &Settings) -> Self {
         Self {
             quota_profile: settings.quota.as_str().to_owned(),
+            fault_injection: settings.fault_injection == FaultInjection::On,
         }
     }
 }
@@ -29,6 +33,9 @@ pub struct HubSettingsChange {
     /// Which limits of throughput the hub keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_profile: Option<String>,
+    /// Whether devices may ask for faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault_injection: Option<bool>,
 }
 
 /// A change that no hub can have; the text says what is wrong.
@@ -50,6 +57,11 @@ impl HubSettingsChange {
             next.quota = QuotaProfile::parse(name)
                 .ok_or_else(|| SettingsError::QuotaProfile(name.clone()))?;
         }
+        match self.fault_injection {
+            None => {}
+            Some(true) => next.fault_injection = FaultInjection::On,
+            Some(false) => next.fault_injection = FaultInjection::Off,
+        }
         Ok(next)
     }
 }
@@ -62,9 +74,11 @@ mod tests {
     fn a_change_touches_what_it_names() {
         let limited = HubSettingsChange {
             quota_profile: Some("s1".to_owned()),
+            fault_injection: Some(true),
         };
         let settings = limited.apply(&Settings::default()).unwrap();
         assert_eq!(HubSettings::of(&settings).quota_profile, "S1");
+        assert!(HubSettings::of(&settings).fault_injection);
         let unchanged = HubSettingsChange::default().apply(&settings).unwrap();
         assert_eq!(unchanged, settings);
     }
@@ -73,6 +87,7 @@ mod tests {
     fn an_unknown_profile_is_refused() {
         let change = HubSettingsChange {
             quota_profile: Some("S9".to_owned()),
+            ..HubSettingsChange::default()
         };
         assert!(change.apply(&Settings::default()).is_err());
     }

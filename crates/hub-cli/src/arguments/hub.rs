@@ -32,6 +32,9 @@ pub struct HubUpdate {
     /// The limits of throughput it keeps: unlimited, F1, S1, S2 or S3
     #[arg(long, value_name = "PROFILE")]
     pub(crate) quota_profile: Option<String>,
+    /// Whether devices may ask the hub to harm their connection, for tests
+    #[arg(long, value_name = "TRUE_OR_FALSE")]
+    pub(crate) fault_injection: Option<bool>,
     #[command(flatten)]
     pub(crate) common: Common,
 }

@@ -130,10 +130,14 @@ async fn update(
 ) -> Result<(), Failure> {
     let HubUpdate {
         quota_profile,
+        fault_injection,
         common,
     } = update;
     let connected = connect(&common, variables).await?;
-    let change = HubSettingsChange { quota_profile };
+    let change = HubSettingsChange {
+        quota_profile,
+        fault_injection,
+    };
     let settings = if change == HubSettingsChange::default() {
         connected.client.settings(&connected.hub).await?
     } else {

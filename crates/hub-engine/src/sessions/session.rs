@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use hub_domain::fault::FaultInjection;
 use hub_domain::limits::METHOD_RESPONSE_BYTES_MAX;
 use hub_domain::twin::Twin;
 use hub_domain::{HubNo, IdentityId, Timestamp};
@@ -20,8 +21,10 @@ use super::authorities::Watch;
 use super::redelivery::Redeliveries;
 use super::{Delivery, MODEL_ID_BYTES_MAX, Persistence, Proved, Subscription, SubscriptionSet};
 use crate::activity::LiveActivity;
+use crate::faults::Faults;
 use crate::messages::feedback_at;
 use crate::methods::check_answer;
+use crate::quotas::Quotas;
 use crate::twins::TwinKey;
 use crate::{EngineParts, Error, ErrorKind, Twins};
 
@@ -43,6 +46,10 @@ pub(super) struct Parts {
     pub(super) twins: Arc<Twins>,
     pub(super) log: Arc<dyn MessageLog>,
     pub(super) redeliveries: Arc<Redeliveries>,
+    pub(super) quotas: Arc<Quotas>,
+    pub(super) faults: Arc<Faults>,
+    /// As the hub was set when the session opened.
+    pub(super) fault_injection: FaultInjection,
     pub(super) key: SessionKey,
     pub(super) ordinal: Ordinal,
     pub(super) partition: u16,
@@ -203,18 +210,51 @@ impl Session {
         self.parts().mailbox.poll_close(context)
     }
 
-    /// True when the log has no room and the socket should not be read.
+    /// True when the socket should not be read: the log has no room, or the hub's profile allows no more for now.
     pub fn is_log_full(&self) -> bool {
-        self.parts().log.backlog().is_full()
+        let parts = self.parts();
+        parts.log.backlog().is_full() || parts.quotas.holds_telemetry(parts.key.hub)
     }
 
-    /// Submits a batch of telemetry and empties it; resolves when it is durable.
-    pub fn send_telemetry(&self, now: Timestamp, batch: &mut TelemetryBatch) -> Pending<Appended> {
+    /// Submits a batch of telemetry and empties it; resolves when it is durable. It is submitted when this returns,
+    /// whether or not the result is awaited.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` when the hub's messages of the day are used up, and what an injected fault says; of the batch
+    /// nothing is kept then. `Unavailable` when it cannot be made durable.
+    pub fn send_telemetry(
+        &self,
+        now: Timestamp,
+        batch: &mut TelemetryBatch,
+    ) -> BoxFuture<'static, Result<Appended, Error>> {
         let parts = self.parts();
         parts.live.touch(now);
+        let (messages, bytes) = (u64::from(batch.count()), batch.bytes() as u64);
+        let records = batch.0.take(parts.partition, self.source.clone(), now);
+        if let Err(refused) = self.admit(messages, bytes, now) {
+            return Box::pin(std::future::ready(Err(refused)));
+        }
+        let appended = parts.log.append(records);
+        Box::pin(async move { appended.await.map_err(Error::from) })
+    }
+
+    fn admit(&self, messages: u64, bytes: u64, now: Timestamp) -> Result<(), Error> {
+        let parts = self.parts();
+        if parts.fault_injection == FaultInjection::On {
+            parts.faults.check_send(&parts.key, now)?;
+        }
         parts
-            .log
-            .append(batch.0.take(parts.partition, self.source.clone(), now))
+            .quotas
+            .charge_telemetry(parts.key.hub, messages, bytes, now)
+    }
+
+    /// Looks whether a message asks for a fault of its sender's connection. The head tells each message's property bag.
+    pub fn note_fault(&self, raw_bag: &[u8]) {
+        let parts = self.parts();
+        if parts.fault_injection == FaultInjection::On {
+            let now = parts.engine.environment.now();
+            parts.faults.note(&parts.key, &parts.mailbox, raw_bag, now);
+        }
     }
 
     /// The twin as the device reads it.

@@ -236,16 +236,16 @@ async fn telemetry_is_acknowledged_when_it_is_durable() {
     assert!(!head.has_changed().unwrap());
     log.fail_next(1);
     log.resume();
-    world.say_written("first", first.await.unwrap());
-    world.say_written("second", second.await.unwrap());
+    world.say_result("first", first.await.unwrap().map(|_| ()));
+    world.say_result("second", second.await.unwrap().map(|_| ()));
     assert!(head.has_changed().unwrap());
     head.mark_unchanged();
     world
         .read("kept", partition_of("d1", 4), Position::Start, PLENTY)
         .await;
     world.check(
-        "first: the disk is full
-         second: durable
+        "first: Unavailable 503001
+         second: ()
          kept: 0@0s b",
     );
 }

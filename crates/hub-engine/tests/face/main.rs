@@ -11,6 +11,7 @@
 mod certificates;
 mod dispatcher;
 mod events;
+mod faults;
 mod hubs;
 mod messages;
 mod methods;

@@ -134,3 +134,33 @@ async fn a_free_hub_has_five_hundred_devices() {
     world.say_result("one more", created.map(|_| ()));
     world.check("one more: QuotaExceeded 413002");
 }
+
+#[tokio::test(start_paused = true)]
+async fn telemetry_is_slowed_down_and_ends_with_the_day() {
+    use hub_engine::RecordFlags;
+    use hub_engine::sessions::TelemetryBatch;
+
+    let mut world = World::new().await;
+    world.given(device("d1")).await;
+    world.limit(QuotaProfile::F1).await;
+    let d1 = world.open("d1").await;
+    let mut batch = TelemetryBatch::new();
+    for turn in 0..9 {
+        for _ in 0..1_000 {
+            batch.push(RecordFlags::default(), b"", b"1");
+        }
+        let sent = d1.session.send_telemetry(world.now(), &mut batch).await;
+        if d1.session.is_log_full() || sent.is_err() {
+            let before = world.now();
+            world.engine.telemetry.room(world.hub.no).await;
+            let waited = world.now().since(before).as_secs();
+            let result = sent.map(|_| "sent").map_err(|error| failure(&error));
+            world.say(format!("{turn}: {result:?}, then {waited} s"));
+        }
+    }
+    world.check(
+        r#"6: Ok("sent"), then 10 s
+         7: Ok("sent"), then 10 s
+         8: Err("QuotaExceeded 403002"), then 0 s"#,
+    );
+}

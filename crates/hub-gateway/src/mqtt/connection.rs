@@ -321,6 +321,7 @@ const fn cause_of(reason: CloseReason) -> CloseCause {
         CloseReason::Disabled | CloseReason::Deleted | CloseReason::CredentialsChanged => {
             CloseCause::IdentityChanged
         }
+        CloseReason::FaultInjected(_) => CloseCause::FaultInjected,
         CloseReason::Shutdown => CloseCause::Shutdown,
     }
 }

@@ -111,7 +111,10 @@ impl Mailbox {
             Notice::DesiredChanged { .. } if state.queue.len() >= NOTICES_MAX => {
                 state.collapse_desired()
             }
-            Notice::DesiredChanged { .. } | Notice::Method(_) => state.queue.push_back(notice),
+            Notice::Fault(_) if state.queue.len() >= NOTICES_MAX => return,
+            Notice::DesiredChanged { .. } | Notice::Method(_) | Notice::Fault(_) => {
+                state.queue.push_back(notice);
+            }
         }
         let waker = state.waker.take();
         drop(state);

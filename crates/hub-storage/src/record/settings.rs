@@ -4,6 +4,7 @@ mod queues;
 
 use std::borrow::Cow;
 
+use hub_domain::fault::FaultInjection;
 use hub_domain::routing::{
     EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
 };
@@ -23,6 +24,8 @@ pub(super) struct SettingsRecord<'a> {
     routing: RoutingRecord<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quota: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fault_injection: bool,
     cloud_to_device: CloudToDeviceRecord,
     file_notifications: ServiceBoundRecord,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,6 +45,7 @@ impl<'a> SettingsRecord<'a> {
                 .iter()
                 .map(CertificateRecord::of)
                 .collect(),
+            fault_injection: settings.fault_injection == FaultInjection::On,
             cloud_to_device: CloudToDeviceRecord::of(&settings.cloud_to_device),
             file_notifications: ServiceBoundRecord::of(&settings.file_notifications),
         }
@@ -59,6 +63,11 @@ impl<'a> SettingsRecord<'a> {
                 .into_iter()
                 .map(CertificateRecord::certificate)
                 .collect::<Result<_, _>>()?,
+            fault_injection: if self.fault_injection {
+                FaultInjection::On
+            } else {
+                FaultInjection::Off
+            },
             cloud_to_device: self.cloud_to_device.settings(),
             file_notifications: self.file_notifications.settings(),
         })

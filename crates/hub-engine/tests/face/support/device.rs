@@ -202,6 +202,7 @@ impl Device {
                 Notice::DesiredChanged { .. }
                 | Notice::ReadTwin
                 | Notice::MessageAvailable
+                | Notice::Fault(_)
                 | Notice::Close(_) => None,
             });
         calls.collect()

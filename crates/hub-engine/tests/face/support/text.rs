@@ -187,6 +187,7 @@ pub(super) fn notice(notice: &Notice) -> String {
                 .map(|payload| String::from_utf8_lossy(payload).into_owned());
             format!("method {} {} {payload:?}", call.id.0, call.name)
         }
+        Notice::Fault(kind) => format!("fault {kind:?}"),
         Notice::Close(reason) => format!("close {reason:?}"),
     }
 }

@@ -29,6 +29,7 @@ impl Connection {
                 Notice::ReadTwin => self.read_twin(),
                 Notice::MessageAvailable => self.messages_wanted = true,
                 Notice::Method(call) => self.deliver_method(&call),
+                Notice::Fault(_) => {}
             }
         }
         match self.session.poll_close(context) {

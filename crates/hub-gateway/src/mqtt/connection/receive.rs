@@ -166,6 +166,7 @@ impl Connection {
         if publish.delivery.is_duplicate() {
             flags = flags.with(RecordFlags::DUP);
         }
+        self.session.note_fault(bag);
         inbound.batch.push(flags, bag, publish.payload);
         if let Delivery::AtLeastOnce { id, .. } = publish.delivery {
             encode::puback(id, &mut inbound.acks);
