@@ -129,6 +129,12 @@ pub const COMMITTER_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const CONNECTION_INBOUND_MESSAGES_MAX: usize = 256;
 /// Unacknowledged inbound bytes of one connection before it is no longer read.
 pub const CONNECTION_INBOUND_BYTES_MAX: usize = 1024 * 1024;
+/// Tokens of one AMQP connection (403005 beyond); the vendor's C# pool puts 995 devices on one.
+pub const CONNECTION_TOKENS_MAX: usize = 1_024;
+/// Event readers without an epoch of one partition and consumer group ("Event Hubs quotas").
+pub const EVENT_READERS_PER_PARTITION_MAX: usize = 5;
+/// Bytes of events that are read ahead for one event reader.
+pub const EVENT_READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
 /// Connections that have not proved who they are.
 pub const UNAUTHENTICATED_CONNECTIONS_MAX: usize = 1_000;
 /// How long a connection may take to prove who it is.

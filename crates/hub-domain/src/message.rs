@@ -17,7 +17,7 @@ pub use cloud_to_device::{
     CloudToDeviceDraft, CloudToDeviceError, CloudToDeviceMessage, FeedbackAck,
 };
 pub use device_bound::{AddressError, device_bound_address};
-pub use property_bag::{PropertyBag, PropertyBagError};
+pub use property_bag::{Property, PropertyBag, PropertyBagError, properties, push_encoded};
 pub use system_property::SystemProperty;
 pub use telemetry::{
     TelemetryError, TelemetryProperties, decode_telemetry_properties, telemetry_size,

@@ -9,6 +9,7 @@
 //! - nothing from a peer panics; a peer that breaks the protocol loses its own connection only.
 
 mod admission;
+mod amqp;
 mod counters;
 mod listener;
 mod mqtt;
@@ -17,7 +18,8 @@ mod transport;
 mod upgrade;
 
 pub use admission::{Admission, AdmissionConfig};
+pub use amqp::Amqp;
 pub use counters::{CloseCause, Counters};
-pub use listener::{ListenError, bind, serve_https, serve_mqtt};
+pub use listener::{ListenError, bind, serve_amqp, serve_https, serve_mqtt};
 pub use tls::server_config;
-pub use upgrade::{Subprotocol, Upgraded};
+pub use upgrade::{Heads, Subprotocol, Upgraded};

@@ -16,7 +16,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::admission::{Admission, Place};
 use crate::counters::{CloseCause, Counters};
-use crate::upgrade::Upgraded;
+use crate::amqp::{self, Amqp};
+use crate::upgrade::{Heads, Upgraded};
 use crate::{mqtt, upgrade};
 
 /// Connections that the kernel keeps while the accept loop is busy.
@@ -95,12 +96,46 @@ pub async fn serve_mqtt(
     .await;
 }
 
+/// Serves AMQP on `listener` until `shutdown`, and tells its connections to close then.
+pub async fn serve_amqp(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    head: Arc<Amqp>,
+    admission: Arc<Admission>,
+    counters: Arc<Counters>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let shared = Arc::new(Shared {
+        tls: TlsAcceptor::from(tls),
+        admission,
+        counters,
+    });
+    let stopping = Arc::clone(&head);
+    let shutdown = async move {
+        shutdown.await;
+        stopping.stop();
+    };
+    accept_loop(listener, shutdown, |tasks, socket, peer| {
+        let Some(place) = admit(&shared, peer) else {
+            return;
+        };
+        tasks.spawn(amqp::serve(
+            Arc::clone(&shared),
+            Arc::clone(&head),
+            socket,
+            peer,
+            place,
+        ));
+    })
+    .await;
+}
+
 /// Accepts TLS on `listener` until `shutdown` and gives each stream to `service`, with its peer and the name it asked for.
 /// A stream that comes back as a WebSocket is served to its end here.
 pub async fn serve_https<S, F>(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
-    engine: Arc<Engine>,
+    heads: Heads,
     admission: Arc<Admission>,
     counters: Arc<Counters>,
     service: S,
@@ -118,7 +153,7 @@ pub async fn serve_https<S, F>(
         let Some(place) = admit(&shared, peer) else {
             return;
         };
-        let (shared, engine, service) = (Arc::clone(&shared), Arc::clone(&engine), service.clone());
+        let (shared, heads, service) = (Arc::clone(&shared), heads.clone(), service.clone());
         tasks.spawn(async move {
             match handshake(&shared, socket).await {
                 Ok(stream) => {
@@ -128,7 +163,7 @@ pub async fn serve_https<S, F>(
                     if let Some(upgraded) = upgraded
                         && let Some(place) = admit(&shared, peer)
                     {
-                        upgrade::serve(shared, engine, upgraded, peer, place).await;
+                        upgrade::serve(shared, heads, upgraded, peer, place).await;
                     }
                 }
                 Err(cause) => {

@@ -49,6 +49,11 @@ impl Transport {
         }
     }
 
+    /// The name that the peer asked for in its TLS handshake.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.tls().get_ref().1.server_name()
+    }
+
     /// The certificate that the peer proved to own in its TLS handshake, and what it sent with it; empty
     /// when it showed none.
     pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::admission::Place;
-use crate::counters::CloseCause;
+use crate::amqp::{self, Amqp};
 use crate::listener::Shared;
 use crate::mqtt;
 use crate::transport::Transport;
@@ -23,6 +23,15 @@ pub struct Upgraded {
     pub subprotocol: Subprotocol,
 }
 
+/// Who serves the protocols that a WebSocket may carry.
+#[derive(Clone)]
+pub struct Heads {
+    /// The engine, which MQTT is served with.
+    pub engine: Arc<Engine>,
+    /// AMQP.
+    pub amqp: Arc<Amqp>,
+}
+
 /// What is spoken over a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subprotocol {
@@ -35,14 +44,14 @@ pub enum Subprotocol {
 /// Serves it to its end. Whoever opened it is not authenticated yet, so it has a place among those.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    engine: Arc<Engine>,
+    heads: Heads,
     upgraded: Upgraded,
     peer: SocketAddr,
     place: Place,
 ) {
     let stream = Transport::websocket(upgraded.stream, upgraded.early).await;
     match upgraded.subprotocol {
-        Subprotocol::Mqtt => mqtt::serve_stream(shared, engine, stream, peer, place).await,
-        Subprotocol::Amqp => shared.counters.count(CloseCause::Refused),
+        Subprotocol::Mqtt => mqtt::serve_stream(shared, heads.engine, stream, peer, place).await,
+        Subprotocol::Amqp => amqp::serve_stream(shared, heads.amqp, stream, peer, place).await,
     }
 }

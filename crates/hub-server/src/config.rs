@@ -37,6 +37,9 @@ pub struct Listen {
     pub https_port: Option<u16>,
     /// The port of MQTT; 0 for any free one. Default 8883. Variable `THINGSTEAD_LISTEN_MQTT_PORT`.
     pub mqtt_port: u16,
+    /// The port of AMQP, for devices, back ends and Event Hubs clients; 0 for any free one. Default 5671.
+    /// Variable `THINGSTEAD_LISTEN_AMQP_PORT`.
+    pub amqp_port: u16,
 }
 
 /// Certificates. Without any the first start makes a CA and a leaf.
@@ -80,6 +83,8 @@ pub struct Overrides {
     pub https_port: Option<u16>,
     /// `--mqtt-port`.
     pub mqtt_port: Option<u16>,
+    /// `--amqp-port`.
+    pub amqp_port: Option<u16>,
     /// `--listen`.
     pub addresses: Vec<IpAddr>,
     /// `--log`.
@@ -148,6 +153,7 @@ impl Default for Listen {
             addresses,
             https_port: None,
             mqtt_port: 8883,
+            amqp_port: 5671,
         }
     }
 }
@@ -220,6 +226,7 @@ impl Config {
             }
             "THINGSTEAD_LISTEN_HTTPS_PORT" => self.listen.https_port = Some(parsed(name, &value)?),
             "THINGSTEAD_LISTEN_MQTT_PORT" => self.listen.mqtt_port = parsed(name, &value)?,
+            "THINGSTEAD_LISTEN_AMQP_PORT" => self.listen.amqp_port = parsed(name, &value)?,
             "THINGSTEAD_TLS_CERTIFICATE" => self.tls.certificate = Some(value.into()),
             "THINGSTEAD_TLS_PRIVATE_KEY" => self.tls.private_key = Some(value.into()),
             "THINGSTEAD_LOG_FILTER" => self.log.filter = value,
@@ -254,6 +261,9 @@ impl Config {
         }
         if let Some(port) = overrides.mqtt_port {
             self.listen.mqtt_port = port;
+        }
+        if let Some(port) = overrides.amqp_port {
+            self.listen.amqp_port = port;
         }
         if !overrides.addresses.is_empty() {
             self.listen.addresses = overrides.addresses;

@@ -45,6 +45,11 @@ pub(crate) fn mqtt(listen: &Listen) -> Result<Bound, ListenError> {
     bind_all(&listen.addresses, listen.mqtt_port)
 }
 
+/// Binds AMQP.
+pub(crate) fn amqp(listen: &Listen) -> Result<Bound, ListenError> {
+    bind_all(&listen.addresses, listen.amqp_port)
+}
+
 fn bind_all(addresses: &[IpAddr], port: u16) -> Result<Bound, ListenError> {
     let mut bound = Bound {
         port,

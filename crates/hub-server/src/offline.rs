@@ -74,7 +74,7 @@ pub async fn hub_document(
         ports: Ports {
             https: listen.https_port.or(Some(443)),
             mqtt: Some(listen.mqtt_port),
-            amqp: None,
+            amqp: Some(listen.amqp_port),
         },
         ca_certificate: ca_certificate
             .exists()

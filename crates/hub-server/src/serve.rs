@@ -12,7 +12,8 @@ use hub_domain::limits::PARTITIONS_DEFAULT;
 use hub_domain::{HostName, Hub, HubName};
 use hub_engine::{Caller, Engine, EngineParts, Environment, NewHub, OpContext};
 use hub_gateway::{
-    Admission, AdmissionConfig, Counters, ListenError, serve_https, serve_mqtt, server_config,
+    Admission, AdmissionConfig, Amqp, Counters, Heads, ListenError, serve_amqp, serve_https,
+    serve_mqtt, server_config,
 };
 use hub_http::{AdminToken, HttpConfig, HttpService};
 use hub_storage::bus::LocalBus;
@@ -56,7 +57,7 @@ pub enum ServeError {
     Tls(#[from] rustls::Error),
     /// A port cannot be bound.
     #[error(
-        "a port cannot be bound; another hub or web server may be running, or choose ports with --https-port and --mqtt-port"
+        "a port cannot be bound; another hub or web server may be running, or choose ports with --https-port, --mqtt-port and --amqp-port"
     )]
     Listen(#[from] ListenError),
     /// The hub failed.
@@ -109,10 +110,11 @@ async fn serve_storage(
     )?;
     let https = listen::https(&config.listen)?;
     let mqtt = listen::mqtt(&config.listen)?;
+    let amqp = listen::amqp(&config.listen)?;
     let ports = Ports {
         https: Some(https.port),
         mqtt: Some(mqtt.port),
-        amqp: None,
+        amqp: Some(amqp.port),
     };
     let ca_certificate = certificates.trust_file().display().to_string();
     let admin_token = random_token(engine.environment());
@@ -151,6 +153,21 @@ async fn serve_storage(
             ended(stopped.clone()),
         ));
     }
+    let head = Amqp::new(Arc::clone(&engine), amqp.port);
+    for listener in amqp.listeners {
+        tasks.spawn(serve_amqp(
+            listener,
+            Arc::clone(&mqtt_tls),
+            Arc::clone(&head),
+            Arc::clone(&admission),
+            Arc::clone(&counters),
+            ended(stopped.clone()),
+        ));
+    }
+    let heads = Heads {
+        engine: Arc::clone(&engine),
+        amqp: head,
+    };
     for listener in https.listeners {
         let (http, stopped) = (http.clone(), stopped.clone());
         let until = ended(stopped.clone());
@@ -178,7 +195,7 @@ async fn serve_storage(
         tasks.spawn(serve_https(
             listener,
             Arc::clone(&https_tls),
-            Arc::clone(&engine),
+            heads.clone(),
             admission,
             counters,
             service,
@@ -212,7 +229,7 @@ async fn serve_storage(
         source,
     })?;
     let started_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(host = %hub.host, hub = %hub.name, https = https.port, mqtt = mqtt.port, started_ms, "listening");
+    tracing::info!(host = %hub.host, hub = %hub.name, https = https.port, mqtt = mqtt.port, amqp = amqp.port, started_ms, "listening");
 
     let (engine_stop, engine_stopped) = watch::channel(());
     let result = {

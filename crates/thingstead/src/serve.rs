@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// The port of MQTT, 0 for any free one [default: 8883].
     #[arg(long)]
     mqtt_port: Option<u16>,
+    /// The port of AMQP, 0 for any free one [default: 5671].
+    #[arg(long)]
+    amqp_port: Option<u16>,
     /// An address to listen on; may be repeated [default: 127.0.0.1 and ::1].
     #[arg(long = "listen")]
     addresses: Vec<IpAddr>,
@@ -39,6 +42,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         hostname: args.hostname,
         https_port: args.https_port,
         mqtt_port: args.mqtt_port,
+        amqp_port: args.amqp_port,
         addresses: args.addresses,
         log_filter: args.log,
     };

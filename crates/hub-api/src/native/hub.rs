@@ -121,10 +121,7 @@ impl HubDocument {
                 Keys::Shown => ConnectionStrings::of(hub),
                 Keys::Hidden => None,
             },
-            events: EventsAccess {
-                connection_string: None,
-                partition_count: hub.partition_count,
-            },
+            events: EventsAccess::of(hub, reach, keys),
             provisioning: None,
         }
     }
@@ -206,6 +203,34 @@ pub struct EventsAccess {
     pub partition_count: u16,
 }
 
+/// The port that Event Hubs clients take where none is named.
+const AMQP_PORT: u16 = 5671;
+
+impl EventsAccess {
+    fn of(hub: &Hub, reach: &Reach, keys: Keys) -> Self {
+        let connection_string = match (keys, reach.ports.amqp, hub.policy("service")) {
+            (Keys::Shown, Some(port), Some(policy)) => {
+                let port = match port {
+                    AMQP_PORT => String::new(),
+                    other => format!(":{other}"),
+                };
+                Some(format!(
+                    "Endpoint=sb://{}{port}/;SharedAccessKeyName={};SharedAccessKey={};EntityPath={}",
+                    hub.host,
+                    policy.name,
+                    policy.primary.to_base64(),
+                    hub.name
+                ))
+            }
+            (Keys::Shown | Keys::Hidden, _, _) => None,
+        };
+        Self {
+            connection_string,
+            partition_count: hub.partition_count,
+        }
+    }
+}
+
 /// How devices are provisioned.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -275,7 +300,7 @@ mod tests {
             ports: Ports {
                 https: Some(443),
                 mqtt: Some(8883),
-                amqp: None,
+                amqp: Some(15671),
             },
             ca_certificate: Some("D/ca.pem".to_owned()),
         };
@@ -287,7 +312,7 @@ mod tests {
         let expected = serde_json::json!({
             "name": "hub",
             "hostName": "hub.test",
-            "ports": { "https": 443, "mqtt": 8883 },
+            "ports": { "https": 443, "mqtt": 8883, "amqp": 15671 },
             "caCertificate": "D/ca.pem",
             "connectionStrings": {
                 "iothubowner": string("iothubowner"),
@@ -296,7 +321,12 @@ mod tests {
                 "registryRead": string("registryRead"),
                 "registryReadWrite": string("registryReadWrite"),
             },
-            "events": { "partitionCount": 4 },
+            "events": {
+                "connectionString": format!(
+                    "Endpoint=sb://hub.test:15671/;SharedAccessKeyName=service;SharedAccessKey={key};EntityPath=hub"
+                ),
+                "partitionCount": 4,
+            },
         });
         assert_eq!(document, expected);
     }

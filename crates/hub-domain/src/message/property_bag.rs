@@ -1,5 +1,7 @@
 //! Property bags: the part of an MQTT topic that carries properties.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// All but the unreserved characters of RFC 3986. `.` stays, so that system keys read `%24.mid`, which
@@ -59,7 +61,7 @@ impl PropertyBag {
 }
 
 /// Appends one pair to an encoded bag.
-pub(super) fn push_encoded(bag: &mut String, key: &str, value: Option<&str>) {
+pub fn push_encoded(bag: &mut String, key: &str, value: Option<&str>) {
     if !bag.is_empty() {
         bag.push('&');
     }
@@ -73,6 +75,32 @@ pub(super) fn push_encoded(bag: &mut String, key: &str, value: Option<&str>) {
 /// Hand-written clients begin the bag like a query.
 pub(super) fn without_question_mark(raw: &[u8]) -> &[u8] {
     raw.strip_prefix(b"?").unwrap_or(raw)
+}
+
+/// One decoded pair, borrowed where nothing is encoded.
+pub type Property<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+
+/// The decoded pairs of a bag, one after the other: [`PropertyBag::decode`] for whoever reads many bags once.
+pub fn properties(raw: &[u8]) -> impl Iterator<Item = Result<Property<'_>, PropertyBagError>> {
+    let parts = without_question_mark(raw).split(|byte| *byte == b'&');
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| match part.iter().position(|byte| *byte == b'=') {
+            None => Ok((decode_borrowed(part)?, None)),
+            Some(at) => Ok((
+                decode_borrowed(&part[..at])?,
+                Some(decode_borrowed(&part[at + 1..])?),
+            )),
+        })
+}
+
+fn decode_borrowed(encoded: &[u8]) -> Result<Cow<'_, str>, PropertyBagError> {
+    if encoded.contains(&b'%') {
+        return decode_text(encoded).map(Cow::Owned);
+    }
+    std::str::from_utf8(encoded)
+        .map(Cow::Borrowed)
+        .map_err(|_| PropertyBagError::NotUtf8)
 }
 
 fn decode_part(part: &[u8]) -> Result<(String, Option<String>), PropertyBagError> {

@@ -72,13 +72,23 @@ impl SymmetricKey {
         self.mac(parts).verify_slice(signature).is_ok()
     }
 
-    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        let mut mac = Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        for part in parts {
-            mac.update(part);
-        }
-        mac
+    /// As [`Self::verifies`], by the base64 text of the key instead of the bytes that it stands for.
+    pub(super) fn verifies_by_text(&self, parts: &[&[u8]], signature: &[u8; 32]) -> bool {
+        let text = self.to_base64();
+        mac(text.as_bytes(), parts).verify_slice(signature).is_ok()
     }
+
+    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        mac(&self.0, parts)
+    }
+}
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac
 }
 
 impl PartialEq for SymmetricKey {

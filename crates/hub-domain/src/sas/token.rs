@@ -96,14 +96,18 @@ impl<'a> SasToken<'a> {
     /// True when `key` signed this token: over the resource and expiry as received, because clients
     /// encode the same resource differently. Takes the same time either way.
     pub fn verify(&self, key: &SymmetricKey) -> bool {
-        key.verifies(
-            &[
-                self.resource_text.as_bytes(),
-                b"\n",
-                self.expiry_text.as_bytes(),
-            ],
-            &self.signature,
-        )
+        key.verifies(&self.signed(), &self.signature)
+    }
+
+    /// True when the text of `key` signed this token: Service Bus and Event Hubs clients do not decode the base64
+    /// (`_common/auth.py` of azure-eventhub, `sasServiceClientCredentials` of @azure/core-amqp).
+    pub fn verify_by_text(&self, key: &SymmetricKey) -> bool {
+        key.verifies_by_text(&self.signed(), &self.signature)
+    }
+
+    fn signed(&self) -> [&[u8]; 3] {
+        let expiry = self.expiry_text.as_bytes();
+        [self.resource_text.as_bytes(), b"\n", expiry]
     }
 
     /// True when the path of the token covers the path of `target`, by whole segments. Hosts are the

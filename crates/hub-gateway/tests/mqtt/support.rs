@@ -24,7 +24,8 @@ use hub_engine::{
     NewIdentity, OpContext, Position, ReadLimit, RecordFlags,
 };
 use hub_gateway::{
-    Admission, AdmissionConfig, CloseCause, Counters, bind, serve_https, serve_mqtt, server_config,
+    Admission, AdmissionConfig, Amqp, CloseCause, Counters, Heads, bind, serve_https, serve_mqtt,
+    server_config,
 };
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{Faults as _, MemoryLog, MemoryLogs, MemoryStore};
@@ -113,7 +114,10 @@ impl Hub {
         running.spawn(serve_https(
             web_listener,
             tls,
-            Arc::clone(&engine),
+            Heads {
+                engine: Arc::clone(&engine),
+                amqp: Amqp::new(Arc::clone(&engine), 5_671),
+            },
             admission,
             Arc::clone(&counters),
             web::upgrade,

@@ -81,6 +81,7 @@ pub(super) fn start_thingstead(program: &Path, data: &Path) -> Result<Server> {
     let mut command = Command::new(program);
     command
         .args(["serve", "--https-port", "0", "--mqtt-port", "0"])
+        .args(["--amqp-port", "0"])
         .args(["--listen", "127.0.0.1", "--log", "warn", "--hostname", HOST])
         .arg("--data-dir")
         .arg(data);

@@ -91,3 +91,13 @@ fn system_properties_are_found_by_every_spelling() {
     assert_eq!(SystemProperty::from_mqtt_name("$.MID"), None);
     assert_eq!(SystemProperty::from_http_header("iothub-app-x"), None);
 }
+
+proptest! {
+    #[test]
+    fn pairs_one_after_the_other_are_those_of_the_whole_bag(raw in prop::collection::vec(any::<u8>(), 0..40)) {
+        let pairs: Result<Vec<_>, _> = properties(&raw)
+            .map(|pair| pair.map(|(key, value)| (key.into_owned(), value.map(|v| v.into_owned()))))
+            .collect();
+        prop_assert_eq!(pairs, PropertyBag::decode(&raw).map(|bag| bag.entries));
+    }
+}

@@ -1,0 +1,98 @@
+//! The AMQP head: devices, back ends and Event Hubs clients on one port, told apart by the addresses of their links.
+
+mod addresses;
+mod cbs;
+mod connection;
+mod credentials;
+mod device;
+mod errors;
+mod events;
+mod links;
+mod reply;
+mod service;
+mod telemetry;
+mod text;
+mod work;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use hub_engine::Engine;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use crate::admission::Place;
+use crate::listener::{Shared, handshake};
+use crate::transport::Transport;
+use connection::{Connection, ConnectionStart};
+use events::readers::Readers;
+
+/// What all AMQP connections of an installation share, whichever way they come.
+pub struct Amqp {
+    engine: Arc<Engine>,
+    config: Arc<hub_amqp::Config>,
+    readers: Arc<Readers>,
+    /// Where readers of events are sent to.
+    port: u16,
+    stop: watch::Sender<()>,
+}
+
+impl Amqp {
+    /// Nothing is connected. `port` is where clients reach AMQP.
+    pub fn new(engine: Arc<Engine>, port: u16) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            config: Arc::new(hub_amqp::Config::default()),
+            readers: Arc::default(),
+            port,
+            stop: watch::Sender::new(()),
+        })
+    }
+
+    /// Tells every connection to close.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(());
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        let mut stopped = self.stop.subscribe();
+        Box::pin(async move { drop(stopped.changed().await) })
+    }
+}
+
+/// Serves a connection that was just accepted to its end.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    head: Arc<Amqp>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    // The handshake is boxed: its state is much larger than an idle connection's and soon gone.
+    match Box::pin(handshake(&shared, socket)).await {
+        Ok(stream) => serve_stream(shared, head, Transport::Tls(stream), peer, place).await,
+        Err(cause) => {
+            tracing::debug!(%peer, cause = cause.as_str(), "amqp connection was not opened");
+            shared.counters.count(cause);
+        }
+    }
+}
+
+/// Serves a stream whose handshakes below AMQP are done.
+pub(crate) async fn serve_stream(
+    shared: Arc<Shared>,
+    head: Arc<Amqp>,
+    stream: Transport,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let start = ConnectionStart {
+        stream,
+        peer,
+        place,
+        time_max: shared.admission.time_max(),
+    };
+    let cause = Box::new(Connection::new(&head, start)).run().await;
+    shared.counters.count(cause);
+}

@@ -1,0 +1,408 @@
+//! Links that come and go.
+
+use std::sync::Arc;
+
+use hub_amqp::{Accept, Credit, LinkId, Role, condition};
+use hub_domain::{HostName, Hub, IdentityId};
+use hub_engine::sessions::{Credential, OpenRequest, Persistence};
+use hub_engine::{Error, ErrorKind};
+use rustls::pki_types::CertificateDer;
+
+use super::super::addresses::{Address, DeviceAddress, PartitionAddress, ServiceAddress, authority};
+use super::super::cbs;
+use super::super::device::{DeviceLink, DeviceNo, DeviceState, Waiting};
+use super::super::errors::Refusal;
+use super::super::events::{self, Attaching};
+use super::super::links::{Asked, Authorized, Link, ReplyEnd};
+use super::super::service;
+use super::super::work::Done;
+use super::Connection;
+use crate::counters::CloseCause;
+
+/// Links of a connection that showed no credential yet: those for tokens, or all of a device with a certificate.
+const UNAUTHENTICATED_LINKS_MAX: usize = 8;
+/// Questions of one `$management` link that may be under way, and their size.
+const QUESTIONS_MAX: u32 = 32;
+const QUESTION_BYTES_MAX: u64 = 64 * 1024;
+
+impl Connection {
+    /// Accepts or refuses a link, at once or when the session that it needs is open.
+    pub(super) fn attach(&mut self, mut asked: Asked) {
+        asked.session = self.amqp.session(asked.link);
+        if let Err(refusal) = self.try_attach(&asked) {
+            tracing::debug!(peer = %self.peer, address = asked.address, text = refusal.text, "amqp link refused");
+            refusal.refuse(&mut self.amqp, asked.link);
+        }
+    }
+
+    fn try_attach(&mut self, asked: &Asked) -> Result<(), Refusal> {
+        if !self.credentials.is_authenticated() && self.links.len() >= UNAUTHENTICATED_LINKS_MAX {
+            let text = "no credential was shown yet";
+            return Err(self.refusal(condition::RESOURCE_LIMIT_EXCEEDED, text));
+        }
+        let address = Address::parse(&asked.address)
+            .map_err(|error| self.refusal(condition::NOT_FOUND, &error.to_string()))?;
+        match address {
+            Address::Cbs => self.attach_cbs(asked),
+            Address::Management { entity } => self.attach_management(asked, entity)?,
+            Address::Partition(address) => self.attach_reader(asked, &address)?,
+            Address::HubEvents { rest } => return Err(self.redirect(asked, &rest)),
+            Address::Device(id, address) => self.attach_device(asked, id, address)?,
+            Address::Service(address) => self.attach_service(asked, address)?,
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, condition: &'static str, text: &str) -> Refusal {
+        Refusal::new(&self.head.engine, condition, text)
+    }
+
+    fn failed(&self, error: &Error) -> Refusal {
+        Refusal::of(&self.head.engine, error)
+    }
+
+    /// The hub that a link means: the connection's, or that of its address, or of what was proved.
+    fn hub_of(&self, address: &str) -> Result<Arc<Hub>, Refusal> {
+        let named = || {
+            let host = HostName::parse(authority(address)?).ok()?;
+            self.head.engine.hubs.by_host(Some(&host))
+        };
+        let hub = self.hub.clone().or_else(named);
+        hub.or_else(|| self.credentials.hub().cloned())
+            .ok_or_else(|| self.refusal(condition::NOT_FOUND, "no hub has this host name"))
+    }
+
+    fn authorize(&self, asked: &Asked, path: Vec<String>) -> Result<Authorized, Refusal> {
+        let hub = self.hub_of(&asked.address)?;
+        Authorized::check(&self.credentials, hub, path).map_err(|error| self.failed(&error))
+    }
+
+    fn add(&mut self, asked: &Asked, link: Link, accept: &Accept<'_>) {
+        self.links.insert(asked.link, link);
+        self.amqp.accept(asked.link, accept);
+    }
+
+    fn attach_cbs(&mut self, asked: &Asked) {
+        match asked.role {
+            Role::Sender => {
+                let accept = Accept {
+                    credit: Credit::Window(cbs::REQUESTS_MAX),
+                    max_message_size: cbs::REQUEST_BYTES_MAX,
+                    ..Accept::default()
+                };
+                self.add(asked, Link::CbsRequests, &accept);
+            }
+            Role::Receiver => {
+                let link = Link::CbsReplies(ReplyEnd::of(asked));
+                self.add(asked, link, &Accept::default());
+            }
+        }
+    }
+
+    fn attach_management(&mut self, asked: &Asked, entity: Option<String>) -> Result<(), Refusal> {
+        // Whoever may read anything of the log may ask about it; the question names the entity.
+        let hub = self.hub_of(&asked.address)?;
+        let entity = entity.unwrap_or_else(|| hub.name.to_string());
+        let deep = ["consumergroups", "$default", "partitions", "0"].map(str::to_owned);
+        let paths = [
+            vec![entity.clone(), "$management".to_owned()],
+            std::iter::once(entity).chain(deep).collect(),
+        ];
+        let mut authorized = Err(Error::new(ErrorKind::NotAuthenticated, "no token speaks for it"));
+        for path in paths {
+            authorized = Authorized::check(&self.credentials, Arc::clone(&hub), path);
+            if authorized.is_ok() {
+                break;
+            }
+        }
+        let authorized = authorized.map_err(|error| self.failed(&error))?;
+        match asked.role {
+            Role::Sender => {
+                let accept = Accept {
+                    credit: Credit::Window(QUESTIONS_MAX),
+                    max_message_size: QUESTION_BYTES_MAX,
+                    ..Accept::default()
+                };
+                let link = Link::ManagementRequests(Box::new(authorized));
+                self.add(asked, link, &accept);
+            }
+            Role::Receiver => {
+                let link = Link::ManagementReplies(ReplyEnd::of(asked));
+                self.add(asked, link, &Accept::default());
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_reader(&mut self, asked: &Asked, address: &PartitionAddress) -> Result<(), Refusal> {
+        let authorized = self.authorize(asked, events::partition_path(address))?;
+        if asked.role == Role::Sender {
+            let text = "events are sent by devices, not to partitions";
+            return Err(self.refusal(condition::NOT_ALLOWED, text));
+        }
+        let attaching = Attaching {
+            engine: &self.head.engine,
+            readers: &self.head.readers,
+            asked,
+            address,
+        };
+        let reader = events::attach(&attaching, authorized)?;
+        let accept = Accept {
+            // Clients of Event Hubs do not settle events.
+            sender_settle_mode: Some(hub_amqp::SenderSettleMode::Settled),
+            offered_capabilities: reader.offered(),
+            ..Accept::default()
+        };
+        self.readers.push(asked.link);
+        self.add(asked, Link::Events(Box::new(reader)), &accept);
+        Ok(())
+    }
+
+    fn redirect(&self, asked: &Asked, rest: &str) -> Refusal {
+        let path = ["messages", "events"].map(str::to_owned).to_vec();
+        match self.authorize(asked, path) {
+            Ok(authorized) => {
+                let engine = &self.head.engine;
+                events::redirect(engine, &authorized.hub, self.head.port, rest)
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    fn attach_service(&mut self, asked: &Asked, address: ServiceAddress) -> Result<(), Refusal> {
+        let path: &[&str] = match address {
+            ServiceAddress::Messages => &["messages", "devicebound"],
+            ServiceAddress::Feedback => &["messages", "servicebound", "feedback"],
+            ServiceAddress::FileNotifications => &["messages", "servicebound", "filenotifications"],
+        };
+        let path = path.iter().map(|segment| (*segment).to_owned()).collect();
+        let authorized = self.authorize(asked, path)?;
+        match (address, asked.role) {
+            (ServiceAddress::Messages, Role::Sender) => {
+                let accept = Accept {
+                    credit: Credit::Window(service::SEND_WINDOW),
+                    max_message_size: service::MESSAGE_BYTES_MAX,
+                    ..Accept::default()
+                };
+                let link = Link::Service(address, Box::new(authorized));
+                self.add(asked, link, &accept);
+                Ok(())
+            }
+            (ServiceAddress::Feedback | ServiceAddress::FileNotifications, Role::Receiver) => {
+                let text = "this queue is read over https";
+                Err(self.refusal(condition::NOT_IMPLEMENTED, text))
+            }
+            (ServiceAddress::Messages, Role::Receiver)
+            | (ServiceAddress::Feedback | ServiceAddress::FileNotifications, Role::Sender) => {
+                let text = "the address has no link in this direction";
+                Err(self.refusal(condition::NOT_ALLOWED, text))
+            }
+        }
+    }
+
+    fn attach_device(
+        &mut self,
+        asked: &Asked,
+        id: IdentityId,
+        address: DeviceAddress,
+    ) -> Result<(), Refusal> {
+        let Some(of) = DeviceLink::of(address, asked.role, &id) else {
+            let text = "the address has no link in this direction";
+            return Err(self.refusal(condition::NOT_ALLOWED, text));
+        };
+        let hub = self.hub_of(&asked.address)?;
+        let waiting = Waiting {
+            link: asked.link,
+            of,
+            model_id: asked.model_id.clone(),
+        };
+        if let Some(device) = self.devices.of(hub.no, &id) {
+            device.link_count += 1;
+            let no = device.no;
+            self.links.insert(asked.link, Link::Device(no, of));
+            match &mut device.state {
+                DeviceState::Opening(links) => links.push(waiting),
+                DeviceState::Open(_) => self.accept_device(no, waiting),
+            }
+            return Ok(());
+        }
+        self.open_session(asked.link, hub, id, waiting)
+    }
+
+    /// The first link of an identity opens its session.
+    fn open_session(
+        &mut self,
+        link: LinkId,
+        hub: Arc<Hub>,
+        id: IdentityId,
+        waiting: Waiting,
+    ) -> Result<(), Refusal> {
+        let shown = match self.credentials.token_of(&hub, &id) {
+            Ok(token) => Shown::Token(token.into()),
+            Err(error) => match self.stream.certificates() {
+                [] => return Err(self.failed(&error)),
+                certificates => Shown::Certificates(certificates.to_vec()),
+            },
+        };
+        let of = waiting.of;
+        let model_id = waiting.model_id.clone();
+        let device = self.devices.add(Arc::clone(&hub), id.clone(), waiting);
+        self.links.insert(link, Link::Device(device, of));
+        let engine = Arc::clone(&self.head.engine);
+        let now = self.now();
+        self.works.push(1, 0, async move {
+            let request = OpenRequest {
+                hub,
+                id,
+                credential: shown.credential(),
+                model_id: model_id.as_deref(),
+                persistence: Persistence::Connection,
+            };
+            let result = engine.sessions.open(now, request).await;
+            Done::Opened { device, result }
+        });
+        Ok(())
+    }
+
+    /// Accepts a link of a device that is connected.
+    pub(super) fn accept_device(&mut self, device: DeviceNo, waiting: Waiting) {
+        let Some(open) = self.devices.open(device) else {
+            return;
+        };
+        open.add(waiting.link, waiting.of);
+        if let Some(model_id) = waiting.model_id.filter(|id| !id.is_empty()) {
+            let noted = open.session.announce_model(&model_id);
+            self.works
+                .push(1, 0, async move { Done::Noted(noted.await) });
+        }
+        self.amqp.accept(waiting.link, &waiting.of.accept());
+    }
+
+    /// Forgets a link that is gone; the last one of a device ends its session.
+    pub(super) fn detached(&mut self, link: LinkId) {
+        let Some(Link::Device(no, _)) = self.links.remove(&link) else {
+            return;
+        };
+        let Some(device) = self.devices.get(no) else {
+            return;
+        };
+        device.link_count -= 1;
+        match &mut device.state {
+            DeviceState::Opening(waiting) => waiting.retain(|waiting| waiting.link != link),
+            DeviceState::Open(open) => open.remove(link),
+        }
+        if device.link_count == 0 {
+            self.devices.remove(no);
+        }
+    }
+
+    /// Ends a device's session and links. A connection that served nothing else is closed.
+    pub(super) fn end_device(
+        &mut self,
+        no: DeviceNo,
+        refusal: &Refusal,
+        cause: CloseCause,
+    ) -> Result<(), CloseCause> {
+        let Some(device) = self.devices.remove(no) else {
+            return Ok(());
+        };
+        tracing::debug!(peer = %self.peer, id = %device.id, condition = refusal.condition, "amqp session ended");
+        let waiting: Vec<LinkId> = match &device.state {
+            DeviceState::Opening(waiting) => waiting.iter().map(|waiting| waiting.link).collect(),
+            DeviceState::Open(_) => Vec::new(),
+        };
+        let gone: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| matches!(link, Link::Device(of, _) if *of == no))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in gone {
+            self.links.remove(&link);
+            if waiting.contains(&link) {
+                refusal.refuse(&mut self.amqp, link);
+            } else {
+                refusal.detach(&mut self.amqp, link);
+            }
+        }
+        if self.is_idle() && waiting.is_empty() {
+            return Err(self.close_with(refusal, cause));
+        }
+        Ok(())
+    }
+
+    /// True when only the links for tokens are left.
+    fn is_idle(&self) -> bool {
+        self.devices.is_empty()
+            && self
+                .links
+                .values()
+                .all(|link| matches!(link, Link::CbsRequests | Link::CbsReplies(_)))
+    }
+
+    /// Ends what no credential speaks for any more.
+    pub(super) fn expire(&mut self) -> Result<(), CloseCause> {
+        let now = self.now();
+        let text = "the token has expired, put a newer one in time";
+        let ended: Vec<DeviceNo> = self
+            .devices
+            .iter()
+            .filter(|device| match &device.state {
+                DeviceState::Open(open) => open.session.expires() <= now,
+                DeviceState::Opening(_) => false,
+            })
+            .map(|device| device.no)
+            .collect();
+        let any = self.credentials.expire(now) || !ended.is_empty();
+        if !any {
+            return Ok(());
+        }
+        let refusal = self.refusal(condition::UNAUTHORIZED_ACCESS, text);
+        for device in ended {
+            self.end_device(device, &refusal, CloseCause::TokenExpired)?;
+        }
+        let credentials = &self.credentials;
+        let gone: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| !is_proved(link, credentials))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in gone {
+            self.links.remove(&link);
+            refusal.detach(&mut self.amqp, link);
+        }
+        if self.credentials.is_empty() && self.devices.is_empty() {
+            return Err(self.close_with(&refusal, CloseCause::TokenExpired));
+        }
+        Ok(())
+    }
+}
+
+/// What a device shows to open its session. A token decides where there is one.
+pub(super) enum Shown {
+    Token(Box<str>),
+    Certificates(Vec<CertificateDer<'static>>),
+}
+
+impl Shown {
+    pub(super) fn credential(&self) -> Credential<'_> {
+        match self {
+            Self::Token(token) => Credential::Token(token),
+            Self::Certificates(certificates) => Credential::Certificate(certificates),
+        }
+    }
+}
+
+fn is_proved(link: &Link, credentials: &super::Credentials) -> bool {
+    match link {
+        Link::ManagementRequests(authorized) | Link::Service(_, authorized) => {
+            authorized.is_still_proved(credentials)
+        }
+        Link::Events(events) => events.authorized.is_still_proved(credentials),
+        Link::CbsRequests
+        | Link::CbsReplies(_)
+        | Link::ManagementReplies(_)
+        | Link::Device(_, _) => true,
+    }
+}
