@@ -3,6 +3,7 @@
 //! [`OPERATIONS`] is the one list: the server's routes, the OpenAPI document (`openapi/thingstead-v1.json`) and the
 //! client are made from it, so that none of them can know an operation that the others do not.
 
+mod certificate;
 mod error;
 mod event;
 mod hub;
@@ -17,6 +18,7 @@ mod run_file;
 mod settings;
 mod twin;
 
+pub use certificate::{Certificate, CertificateProof, CertificateReplacement, NewCertificate};
 pub use error::{ErrorBody, ErrorDetail};
 pub use event::{
     BodyEncoding, Event, EventLine, EventSource, Notice, NoticeKind, StartPosition,

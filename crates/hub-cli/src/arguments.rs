@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod certificate;
 mod common;
 mod device;
 mod events;
@@ -11,6 +12,7 @@ mod twin;
 
 use clap::Subcommand;
 
+pub(crate) use certificate::{CertificateCommand, CertificateUpload};
 pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusArgument};
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
 pub(crate) use events::{EventsCommand, EventsWatch};

@@ -1,5 +1,6 @@
 //! What the commands do: one call or two of the client, then the answer.
 
+mod certificate;
 mod device;
 mod events;
 mod hub;
@@ -60,6 +61,7 @@ fn common(command: &Command) -> &crate::arguments::Common {
             | HubCommand::List(common)
             | HubCommand::Statistics(common),
         ) => common,
+        Command::Hub(HubCommand::Certificate(command)) => command.common(),
         Command::Hub(HubCommand::Create(create)) => &create.common,
         Command::Hub(HubCommand::Update(update)) => &update.common,
         Command::Device(DeviceCommand::Create(create)) => &create.common,

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use hub_api::native::{
-    Device, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment, PurgedMessages,
-    SentMessage, Statistics, Twin,
+    Certificate, Device, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment,
+    PurgedMessages, SentMessage, Statistics, Twin,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -155,6 +155,48 @@ pub(crate) fn hub_settings(settings: &HubSettings) -> String {
         ("quota profile", settings.quota_profile.clone()),
         ("fault injection", yes_or_no(settings.fault_injection)),
     ])
+}
+
+pub(crate) fn certificates(certificates: &[Certificate]) -> String {
+    let row = |certificate: &Certificate| {
+        vec![
+            certificate.name.clone(),
+            verified(certificate).to_owned(),
+            certificate.subject.clone(),
+            certificate.thumbprint.clone(),
+            certificate.expiry.to_string(),
+        ]
+    };
+    columns(
+        &["name", "status", "subject", "thumbprint", "expires"],
+        certificates.iter().map(row),
+    )
+}
+
+pub(crate) fn certificate(certificate: &Certificate) -> String {
+    let code = certificate.verification_code.clone();
+    pairs([
+        ("name", certificate.name.clone()),
+        ("status", verified(certificate).to_owned()),
+        (
+            "verification code",
+            code.unwrap_or_else(|| "none".to_owned()),
+        ),
+        ("subject", certificate.subject.clone()),
+        ("thumbprint", certificate.thumbprint.clone()),
+        ("expires", certificate.expiry.to_string()),
+        ("created", certificate.created.to_string()),
+        ("updated", certificate.updated.to_string()),
+        ("etag", certificate.etag.clone()),
+    ])
+}
+
+const fn verified(certificate: &Certificate) -> &'static str {
+    if certificate.is_verified {
+        "verified"
+    } else {
+        "unverified"
+    }
 }
 
 pub(crate) fn devices(devices: &[Device]) -> String {

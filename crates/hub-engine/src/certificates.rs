@@ -175,6 +175,7 @@ impl Certificates {
         proof: &[u8],
         if_match: IfMatch,
     ) -> Result<CertificateView, Error> {
+        ctx.caller.require_admin()?;
         let proof = CertificateDer::from(read(proof)?);
         self.change(ctx, hub, name, &if_match, |certificate| {
             check_proof(certificate, &proof, ctx.now)?;

@@ -3,6 +3,7 @@
 //! A handler proves who asks ([`Scope`]), reads the wire types, calls one operation of the engine and answers. What
 //! fails becomes a [`Failure`], which one place renders and logs.
 
+mod certificates;
 mod devices;
 mod events;
 mod failure;
@@ -53,6 +54,13 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::GetSettings => on(verb, hubs::settings),
         OperationId::PatchSettings => on(verb, hubs::patch_settings),
         OperationId::GetStatistics => on(verb, hubs::statistics),
+        OperationId::ListCertificates => on(verb, certificates::list),
+        OperationId::CreateCertificate => on(verb, certificates::create),
+        OperationId::GetCertificate => on(verb, certificates::get),
+        OperationId::ReplaceCertificate => on(verb, certificates::replace),
+        OperationId::DeleteCertificate => on(verb, certificates::delete),
+        OperationId::GenerateVerificationCode => on(verb, certificates::generate_verification_code),
+        OperationId::VerifyCertificate => on(verb, certificates::verify),
         OperationId::ListDevices => on(verb, devices::list),
         OperationId::CreateDevice => on(verb, devices::create),
         OperationId::GetDevice => on(verb, devices::get),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{CALL_TIMEOUT, Call, Client, ClientError};
 use crate::native::{
-    Device, DeviceSettings, HubDocument, HubSettings, HubSettingsChange, HubSummary, MethodCall,
-    MethodResult, Module, ModuleSettings, NewHub, NewMessage, OperationId, Page, PurgedMessages,
-    SentMessage, Statistics, Twin, TwinChange,
+    Certificate, CertificateProof, CertificateReplacement, Device, DeviceSettings, HubDocument,
+    HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
+    NewCertificate, NewHub, NewMessage, OperationId, Page, PurgedMessages, SentMessage, Statistics,
+    Twin, TwinChange,
 };
 
 /// Time to answer when a call of a method names none (`hub_domain::limits`).
@@ -79,6 +80,102 @@ impl Client {
     pub async fn statistics(&self, hub: &str) -> Result<Statistics, ClientError> {
         self.fetch(Call::new(OperationId::GetStatistics, &[hub]))
             .await
+    }
+
+    /// Certificates of authorities in the order of their names.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_certificates(
+        &self,
+        hub: &str,
+        page: &PageQuery,
+    ) -> Result<Page<Certificate>, ClientError> {
+        self.fetch(paged(OperationId::ListCertificates, &[hub], page))
+            .await
+    }
+
+    /// Registers the certificate of an authority.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_certificate(
+        &self,
+        hub: &str,
+        new: &NewCertificate,
+    ) -> Result<Certificate, ClientError> {
+        self.exchange(Call::new(OperationId::CreateCertificate, &[hub]), new)
+            .await
+    }
+
+    /// One certificate.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn certificate(&self, hub: &str, name: &str) -> Result<Certificate, ClientError> {
+        self.fetch(Call::new(OperationId::GetCertificate, &[hub, name]))
+            .await
+    }
+
+    /// Puts another certificate under the same name, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_certificate(
+        &self,
+        hub: &str,
+        name: &str,
+        replacement: &CertificateReplacement,
+        etag: Option<&str>,
+    ) -> Result<Certificate, ClientError> {
+        let target = [hub, name];
+        let call = Call::new(OperationId::ReplaceCertificate, &target).if_match(etag);
+        self.exchange(call, replacement).await
+    }
+
+    /// Forgets a certificate.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_certificate(
+        &self,
+        hub: &str,
+        name: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteCertificate, &[hub, name]).if_match(etag))
+            .await
+    }
+
+    /// Makes a new verification code for a certificate.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn generate_verification_code(
+        &self,
+        hub: &str,
+        name: &str,
+        etag: Option<&str>,
+    ) -> Result<Certificate, ClientError> {
+        let target = [hub, name];
+        let call = Call::new(OperationId::GenerateVerificationCode, &target).if_match(etag);
+        self.fetch(call).await
+    }
+
+    /// Proves possession of the key of a certificate.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn verify_certificate(
+        &self,
+        hub: &str,
+        name: &str,
+        proof: &CertificateProof,
+        etag: Option<&str>,
+    ) -> Result<Certificate, ClientError> {
+        let target = [hub, name];
+        let call = Call::new(OperationId::VerifyCertificate, &target).if_match(etag);
+        self.exchange(call, proof).await
     }
 
     /// Devices in the order of their ids.

@@ -5,10 +5,11 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, BASE_PATH, Device, DeviceSettings, ErrorBody, EventLine, Guard, HubDocument,
-    HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
-    Needs, NewHub, NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind,
-    PurgedMessages, SentMessage, Statistics, Twin, TwinChange,
+    Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Device,
+    DeviceSettings, ErrorBody, EventLine, Guard, HubDocument, HubSettings, HubSettingsChange,
+    HubSummary, MethodCall, MethodResult, Module, ModuleSettings, Needs, NewCertificate, NewHub,
+    NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, SentMessage,
+    Statistics, Twin, TwinChange,
 };
 
 const COMMITTED: &str = concat!(
@@ -107,6 +108,11 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<Statistics>(&mut named, generator, "Statistics");
     add::<HubSettings>(&mut named, generator, "HubSettings");
     add::<HubSettingsChange>(&mut named, generator, "HubSettingsChange");
+    add::<Page<Certificate>>(&mut named, generator, "CertificatePage");
+    add::<Certificate>(&mut named, generator, "Certificate");
+    add::<NewCertificate>(&mut named, generator, "NewCertificate");
+    add::<CertificateReplacement>(&mut named, generator, "CertificateReplacement");
+    add::<CertificateProof>(&mut named, generator, "CertificateProof");
     add::<Page<Device>>(&mut named, generator, "DevicePage");
     add::<Device>(&mut named, generator, "Device");
     add::<DeviceSettings>(&mut named, generator, "DeviceSettings");

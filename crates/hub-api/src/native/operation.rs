@@ -110,6 +110,20 @@ operation_ids! {
     PatchSettings "patchSettings",
     /// The device counts of a hub.
     GetStatistics "getStatistics",
+    /// The authorities of a hub.
+    ListCertificates "listCertificates",
+    /// A new authority.
+    CreateCertificate "createCertificate",
+    /// One authority.
+    GetCertificate "getCertificate",
+    /// Another certificate under the same name.
+    ReplaceCertificate "replaceCertificate",
+    /// An authority goes.
+    DeleteCertificate "deleteCertificate",
+    /// A code to be certified.
+    GenerateVerificationCode "generateVerificationCode",
+    /// The proof of possession.
+    VerifyCertificate "verifyCertificate",
     /// The devices of a hub.
     ListDevices "listDevices",
     /// A new device.

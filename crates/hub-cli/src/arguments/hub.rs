@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::Common;
+use super::{CertificateCommand, Common};
 
 /// Commands on hubs.
 #[derive(Debug, Subcommand)]
@@ -24,6 +24,9 @@ pub enum HubCommand {
     List(Common),
     /// Count a hub's devices
     Statistics(Common),
+    /// Authorities that may vouch for devices with certificates
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
 }
 
 /// `hub update`.

@@ -36,6 +36,9 @@ pub(super) async fn execute(
             let statistics = connected.client.statistics(&connected.hub).await?;
             render::answer(common.output, &statistics, render::statistics, out)
         }
+        HubCommand::Certificate(command) => {
+            super::certificate::execute(command, variables, out).await
+        }
     }
 }
 

@@ -16,3 +16,4 @@ mod support;
 mod telemetry;
 mod twins;
 mod websocket;
+mod x509;

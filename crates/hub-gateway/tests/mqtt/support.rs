@@ -31,6 +31,7 @@ use hub_storage::bus::LocalBus;
 use hub_storage::memory::{Faults as _, MemoryLog, MemoryLogs, MemoryStore};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinSet;
 
 pub(crate) use client::{Client, Login};
@@ -152,7 +153,11 @@ impl Hub {
 
     /// Creates an identity with the key of [`key`].
     pub(crate) async fn given(&self, id: &str) {
-        let new = identity(id, Status::Enabled);
+        self.given_with(identity(id, Status::Enabled)).await;
+    }
+
+    /// Creates this identity.
+    pub(crate) async fn given_with(&self, new: NewIdentity) {
         self.engine
             .registry
             .create(&context(&self.record), self.record.no, new)
@@ -185,17 +190,36 @@ impl Hub {
 
     /// A client behind its TLS handshake that has sent nothing.
     pub(crate) async fn tls(&self) -> Client {
-        Client::new(self.address, &self.certificate, None).await
+        self.with_config(anonymous(self)).await
+    }
+
+    /// A client with TLS of its own that has sent nothing.
+    pub(crate) async fn with_config(&self, config: Arc<ClientConfig>) -> Client {
+        self.try_with_config(config).await.unwrap()
+    }
+
+    pub(crate) async fn try_with_config(
+        &self,
+        config: Arc<ClientConfig>,
+    ) -> std::io::Result<Client> {
+        Client::with_config(self.address, config, None).await
     }
 
     /// A WebSocket that has sent nothing yet.
     pub(crate) async fn web(&self) -> Web {
-        Web::new(self.web_address, &self.certificate).await
+        self.web_with_config(anonymous(self)).await
+    }
+
+    /// As [`Hub::web`], with TLS of its own.
+    pub(crate) async fn web_with_config(&self, config: Arc<ClientConfig>) -> Web {
+        Web::new(self.web_address, config).await
     }
 
     /// As [`Hub::open`], with a small receive buffer in the kernel.
     pub(crate) async fn open_narrow(&self, login: Login) -> Client {
-        let mut client = Client::new(self.address, &self.certificate, Some(16 * 1024)).await;
+        let mut client = Client::with_config(self.address, anonymous(self), Some(16 * 1024))
+            .await
+            .unwrap();
         client.send(&login.packet()).await;
         client.check("connack 0").await;
         client
@@ -411,6 +435,29 @@ fn identity(id: &str, status: Status) -> NewIdentity {
         parent_scopes: Vec::new(),
         managed_by: None,
     }
+}
+
+/// An enabled identity that proves itself so.
+pub(crate) fn identity_with(id: &str, authentication: NewAuthentication) -> NewIdentity {
+    NewIdentity {
+        authentication,
+        ..identity(id, Status::Enabled)
+    }
+}
+
+/// What clients trust.
+pub(crate) fn server_roots(hub: &Hub) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(hub.certificate.clone()).unwrap();
+    roots
+}
+
+/// TLS without a certificate.
+fn anonymous(hub: &Hub) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder()
+        .with_root_certificates(server_roots(hub))
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
 fn context(hub: &HubRecord) -> OpContext {

@@ -70,7 +70,8 @@ impl Scope {
         Ok(IdentityId::module(device, module))
     }
 
-    fn parameter(&self, name: &str) -> &str {
+    /// The part of the path of that name; empty where the path has none.
+    pub(super) fn parameter(&self, name: &str) -> &str {
         self.parameters.get(name).map_or("", String::as_str)
     }
 }

@@ -1,6 +1,7 @@
 //! The native interface as its clients see it, over the engine in memory.
 
 mod access;
+mod certificates;
 mod client;
 mod facts;
 mod hubs;

@@ -9,6 +9,10 @@ const SERVICE: Needs = Needs::Permission("ServiceConnect");
 const HUBS: &str = "/hubs";
 const HUB: &str = "/hubs/{hub}";
 const SETTINGS: &str = "/hubs/{hub}/settings";
+const CERTIFICATES: &str = "/hubs/{hub}/certificates";
+const CERTIFICATE: &str = "/hubs/{hub}/certificates/{certificate}";
+const VERIFICATION_CODE: &str = "/hubs/{hub}/certificates/{certificate}/verificationCode";
+const VERIFICATION: &str = "/hubs/{hub}/certificates/{certificate}/verify";
 const STATISTICS: &str = "/hubs/{hub}/statistics";
 const EVENTS: &str = "/hubs/{hub}/events";
 const DEVICES: &str = "/hubs/{hub}/devices";
@@ -206,6 +210,65 @@ pub const OPERATIONS: &[Operation] = &[
         "Count the hub's devices",
         READ,
         "Statistics",
+    ),
+    listing(
+        OperationId::ListCertificates,
+        CERTIFICATES,
+        "List the authorities that may vouch for devices",
+        Needs::Admin,
+        "CertificatePage",
+    ),
+    create(
+        OperationId::CreateCertificate,
+        CERTIFICATES,
+        "Register the certificate of an authority",
+        Needs::Admin,
+        "NewCertificate",
+        "Certificate",
+    ),
+    read(
+        OperationId::GetCertificate,
+        CERTIFICATE,
+        "Get the certificate of an authority",
+        Needs::Admin,
+        "Certificate",
+    ),
+    write(
+        OperationId::ReplaceCertificate,
+        Verb::Put,
+        CERTIFICATE,
+        "Replace the certificate of an authority; unless it says otherwise it has to be verified anew",
+        Needs::Admin,
+        "CertificateReplacement",
+        "Certificate",
+    ),
+    Operation {
+        needs: Needs::Admin,
+        ..delete(
+            OperationId::DeleteCertificate,
+            CERTIFICATE,
+            "Forget an authority and cut off the devices that it vouched for",
+        )
+    },
+    Operation {
+        verb: Verb::Post,
+        guard: Guard::IfMatch,
+        ..read(
+            OperationId::GenerateVerificationCode,
+            VERIFICATION_CODE,
+            "Make a new code that the owner of the authority has to certify",
+            Needs::Admin,
+            "Certificate",
+        )
+    },
+    write(
+        OperationId::VerifyCertificate,
+        Verb::Post,
+        VERIFICATION,
+        "Prove possession with a certificate that the authority issued to the code",
+        Needs::Admin,
+        "CertificateProof",
+        "Certificate",
     ),
     listing(
         OperationId::ListDevices,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_mqtt::{Connect, KeepAlive, QoS, Role, Will, decode, encode};
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -80,16 +80,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(super) async fn new(
+    /// Fails where the handshake does; with TLS 1.3 the hub's refusal comes later.
+    pub(super) async fn with_config(
         address: SocketAddr,
-        certificate: &CertificateDer<'static>,
+        config: Arc<ClientConfig>,
         receive_buffer: Option<u32>,
-    ) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
-        let config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    ) -> io::Result<Self> {
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(size) = receive_buffer {
             socket.set_recv_buffer_size(size).unwrap();
@@ -97,12 +93,18 @@ impl Client {
         let socket = socket.connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         let name = ServerName::try_from("hub.test").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
+        let connector = TlsConnector::from(config);
         let stream = timeout(DEADLINE, connector.connect(name, socket)).await;
-        Self {
-            stream: stream.expect("the handshake ends").unwrap(),
+        Ok(Self {
+            stream: stream.expect("the handshake ends")?,
             received: Vec::new(),
-        }
+        })
+    }
+
+    /// True when TLS went on where an earlier connection ended.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let kind = self.stream.get_ref().1.handshake_kind();
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// Sends bytes as they are.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hub_gateway::{Subprotocol, Upgraded};
 use hub_mqtt::{Role, decode};
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -57,15 +57,10 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    pub(super) async fn new(address: SocketAddr, certificate: &CertificateDer<'static>) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
-        let config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    pub(super) async fn new(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("hub.test").unwrap();
-        let stream = TlsConnector::from(Arc::new(config))
+        let stream = TlsConnector::from(config)
             .connect(name, socket)
             .await
             .unwrap();

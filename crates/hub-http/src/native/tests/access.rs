@@ -20,6 +20,7 @@ async fn call(
             "hub" => "hub",
             "device" => "d1",
             "module" => "m1",
+            "certificate" => "c1",
             other => panic!("a parameter without a value: {other}"),
         })
         .collect();
@@ -39,6 +40,8 @@ fn body(operation: &Operation) -> &'static str {
     match operation.request {
         None => "",
         Some("NewHub") => r#"{"name":"other","hostName":"other.test"}"#,
+        Some("NewCertificate") => r#"{"name":"c1","certificate":"AAAA"}"#,
+        Some("CertificateReplacement" | "CertificateProof") => r#"{"certificate":"AAAA"}"#,
         Some("DeviceSettings" | "ModuleSettings") if operation.verb == Verb::Put => "{}",
         Some("DeviceSettings") => r#"{"deviceId":"d2"}"#,
         Some("ModuleSettings") => r#"{"moduleId":"m2"}"#,
