@@ -75,6 +75,31 @@ impl Caller {
         }
     }
 
+    /// Checks that the caller is the identity, or may connect as any of the hub.
+    ///
+    /// # Errors
+    /// `NotAllowed` when it may not.
+    pub fn require_identity(&self, hub: HubNo, id: &IdentityId) -> Result<(), Error> {
+        match self {
+            Self::Identity {
+                hub: own_hub,
+                id: own,
+            } => {
+                if *own_hub == hub && own == id {
+                    return Ok(());
+                }
+                Err(Error::new(
+                    ErrorKind::NotAllowed,
+                    "only the identity itself may do this",
+                )
+                .with_code(hub_domain::ErrorCode::IotHubUnauthorizedAccess))
+            }
+            Self::Policy { .. } | Self::Admin | Self::System => {
+                self.require(hub, Permission::DeviceConnect)
+            }
+        }
+    }
+
     /// Checks that the caller may administer the installation.
     ///
     /// # Errors

@@ -8,10 +8,11 @@ use hub_storage::{Bus, MessageLogs, Store};
 
 use crate::activity::Activities;
 use crate::dispatcher::Dispatcher;
+use crate::messages::Deliveries;
 use crate::quotas::Quotas;
 use crate::{
-    Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry, Sessions,
-    Telemetry, Twins,
+    Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry,
+    ServiceBound, Sessions, Telemetry, Twins,
 };
 
 /// What the engine stands on.
@@ -43,6 +44,8 @@ pub struct Engine {
     pub methods: Methods,
     /// Cloud-to-device messages.
     pub messages: Messages,
+    /// Feedback and file notifications for back ends.
+    pub service_bound: ServiceBound,
     /// Telemetry on its way in.
     pub telemetry: Telemetry,
     /// Telemetry and facts on their way out.
@@ -51,6 +54,7 @@ pub struct Engine {
     pub sessions: Sessions,
     parts: EngineParts,
     activities: Arc<Activities>,
+    deliveries: Arc<Deliveries>,
     dispatcher: Dispatcher,
 }
 
@@ -68,7 +72,23 @@ impl Engine {
         let registry = Registry::new(parts.clone(), Arc::clone(&activities), Arc::clone(&quotas));
         let twins = Arc::new(Twins::new(Arc::clone(&parts.store), registry.clone()));
         let methods = Methods::new(registry.clone(), Arc::clone(&parts.bus));
-        let messages = Messages::new(Arc::clone(&parts.store), registry.clone());
+        let deliveries = Deliveries::new(
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.bus),
+            hubs.clone(),
+            parts.environment.now(),
+        );
+        let messages = Messages::new(
+            Arc::clone(&parts.store),
+            registry.clone(),
+            hubs.clone(),
+            Arc::clone(&deliveries),
+        );
+        let service_bound = ServiceBound::new(
+            Arc::clone(&parts.store),
+            hubs.clone(),
+            Arc::clone(&parts.environment),
+        );
         let telemetry = Telemetry::new(hubs.clone(), Arc::clone(&activities), Arc::clone(&quotas));
         let events = Events::new(hubs.clone(), Arc::clone(&parts.store));
         let dispatcher = Dispatcher::new(Arc::clone(&parts.store), Arc::clone(&parts.bus));
@@ -79,7 +99,7 @@ impl Engine {
             Arc::clone(&twins),
             Arc::clone(&activities),
             dispatcher.registry_changes(),
-            quotas,
+            (quotas, Arc::clone(&deliveries)),
         );
         Ok(Arc::new(Self {
             hubs,
@@ -89,11 +109,13 @@ impl Engine {
             twins,
             methods,
             messages,
+            service_bound,
             telemetry,
             events,
             sessions,
             parts,
             activities,
+            deliveries,
             dispatcher,
         }))
     }
@@ -118,13 +140,16 @@ impl Engine {
             let chores = std::pin::pin!(crate::maintenance::run(
                 &self.parts,
                 &self.hubs,
-                &self.activities
+                &self.activities,
+                (&self.deliveries, &self.service_bound)
             ));
             let authorities = std::pin::pin!(self.sessions.watch_authorities());
+            let service_bound = std::pin::pin!(self.service_bound.follow());
             tokio::select! {
                 result = dispatch => result,
                 () = chores => Ok(()),
                 () = authorities => Ok(()),
+                () = service_bound => Ok(()),
                 () = shutdown => Ok(()),
             }
         };

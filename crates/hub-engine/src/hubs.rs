@@ -8,8 +8,8 @@ use hub_domain::limits::{
     PARTITIONS_MAX, PARTITIONS_MIN, TELEMETRY_RETENTION_BYTES_DEFAULT, TELEMETRY_RETENTION_MIN,
 };
 use hub_domain::{
-    HostName, Hub, HubName, HubNo, Permissions, Policy, QuotaProfile, Revision, Settings,
-    SymmetricKey, Timestamp,
+    CloudToDeviceSettings, HostName, Hub, HubName, HubNo, Permissions, Policy, QuotaProfile,
+    Revision, ServiceBoundKind, ServiceBoundSettings, Settings, SymmetricKey, Timestamp,
 };
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, MessageLog, StoreError};
@@ -147,6 +147,27 @@ impl Hubs {
             .map_or(FaultInjection::Off, |entry| {
                 entry.hub.settings.fault_injection
             })
+    }
+
+    fn settings<T>(&self, hub: HubNo, read: impl FnOnce(&Settings) -> T) -> Option<T> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.iter().find(|entry| entry.hub.no == hub)?;
+        Some(read(&entry.hub.settings))
+    }
+
+    /// How a hub treats cloud-to-device messages.
+    pub(crate) fn cloud_to_device(&self, hub: HubNo) -> CloudToDeviceSettings {
+        self.settings(hub, |settings| settings.cloud_to_device)
+            .unwrap_or_default()
+    }
+
+    /// How back ends read a hub's queue of that kind.
+    pub(crate) fn service_bound(&self, hub: HubNo, kind: ServiceBoundKind) -> ServiceBoundSettings {
+        let of_kind = |settings: &Settings| match kind {
+            ServiceBoundKind::Feedback => settings.cloud_to_device.feedback,
+            ServiceBoundKind::FileNotification => settings.file_notifications,
+        };
+        self.settings(hub, of_kind).unwrap_or_default()
     }
 
     /// The hub, when there is just one.

@@ -12,6 +12,7 @@
 mod access;
 mod activity;
 mod certificates;
+mod claims;
 mod context;
 mod dispatcher;
 mod engine;
@@ -25,6 +26,7 @@ pub mod methods;
 mod quotas;
 mod registry;
 mod room;
+pub mod service_bound;
 pub mod sessions;
 mod telemetry;
 mod twins;
@@ -42,12 +44,13 @@ pub use hub_storage::log::{
 };
 pub use hub_storage::store::{FactNo, Health, MessageNo, StoredMessage};
 pub use hubs::{Hubs, NewHub};
-pub use messages::Messages;
+pub use messages::{LockToken, Messages};
 pub use methods::Methods;
 pub use registry::{
     IdentityUpdate, IdentityView, IfMatch, NewAuthentication, NewIdentity, Registry,
     RegistryStatistics,
 };
+pub use service_bound::ServiceBound;
 pub use sessions::{Session, Sessions};
 pub use telemetry::Telemetry;
 pub use twins::{TwinView, Twins};

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use hub_domain::limits::ACTIVITY_FLUSH_INTERVAL;
 use hub_storage::StoreError;
-use hub_storage::store::{Op, Outcome, Unit};
+use hub_storage::store::{Op, Unit};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::activity::Activities;
-use crate::messages::feedback_at;
-use crate::{EngineParts, Hubs};
+use crate::messages::Deliveries;
+use crate::{EngineParts, Hubs, ServiceBound};
 
 /// How often expired messages are looked for. A device never gets an expired one, whatever this is.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -20,14 +20,32 @@ const FLUSH_MAX: usize = 1_024;
 /// How long facts are kept for readers: as long as telemetry by default.
 const FACT_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
-pub(crate) async fn run(parts: &EngineParts, hubs: &Hubs, activities: &Activities) {
+/// How often locks are looked at. A lock that is over counts as none, whatever this is; who waits for it is told by then.
+const LOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(
+    parts: &EngineParts,
+    hubs: &Hubs,
+    activities: &Activities,
+    (deliveries, service_bound): (&Deliveries, &ServiceBound),
+) {
+    let mut locks = interval(LOCK_INTERVAL);
+    locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut expiry = interval(EXPIRY_INTERVAL);
     let mut minute = interval(ACTIVITY_FLUSH_INTERVAL);
     expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = expiry.tick() => expire_messages(parts).await,
+            _ = locks.tick() => {
+                let now = parts.environment.now();
+                deliveries.expire_leases(now);
+                service_bound.expire_locks(now);
+            }
+            _ = expiry.tick() => {
+                expire_messages(parts, deliveries).await;
+                service_bound.sweep(parts.environment.now()).await;
+            }
             _ = minute.tick() => {
                 flush_activity(parts, activities).await;
                 trim(parts, hubs).await;
@@ -36,7 +54,7 @@ pub(crate) async fn run(parts: &EngineParts, hubs: &Hubs, activities: &Activitie
     }
 }
 
-async fn expire_messages(parts: &EngineParts) {
+async fn expire_messages(parts: &EngineParts, deliveries: &Deliveries) {
     loop {
         let now = parts.environment.now();
         let expired = match parts.store.expired_messages(now, EXPIRED_MAX).await {
@@ -47,15 +65,7 @@ async fn expire_messages(parts: &EngineParts) {
         // One unit each: a message that was completed meanwhile must not keep the others.
         let pending: Vec<_> = expired
             .into_iter()
-            .map(|(identity, message)| {
-                let op = Op::SettleMessage {
-                    identity,
-                    message,
-                    outcome: Outcome::Expired,
-                    feedback: feedback_at(now),
-                };
-                parts.store.submit(Unit::new(op, Vec::new()))
-            })
+            .map(|(identity, message)| deliveries.expire(identity, message, now))
             .collect();
         for settled in pending {
             match settled.await {

@@ -28,6 +28,7 @@ use crate::access::Proof;
 use crate::activity::Activities;
 use crate::dispatcher::RegistryChanges;
 use crate::faults::Faults;
+use crate::messages::Deliveries;
 use crate::quotas::Quotas;
 use crate::x509::CertificateDer;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
@@ -47,6 +48,7 @@ pub struct Sessions {
     activities: Arc<Activities>,
     registry_changes: RegistryChanges,
     redeliveries: Arc<Redeliveries>,
+    deliveries: Arc<Deliveries>,
     quotas: Arc<Quotas>,
     authorities: Arc<Authorities>,
     faults: Arc<Faults>,
@@ -116,7 +118,7 @@ impl Sessions {
         twins: Arc<Twins>,
         activities: Arc<Activities>,
         registry_changes: RegistryChanges,
-        quotas: Arc<Quotas>,
+        (quotas, deliveries): (Arc<Quotas>, Arc<Deliveries>),
     ) -> Self {
         let faults = Arc::new(Faults::new(hubs.clone()));
         Self {
@@ -129,6 +131,7 @@ impl Sessions {
             redeliveries: Arc::default(),
             authorities: Arc::default(),
             faults,
+            deliveries,
             quotas,
         }
     }
@@ -176,6 +179,7 @@ impl Sessions {
                 quotas: Arc::clone(&self.quotas),
                 faults: Arc::clone(&self.faults),
                 fault_injection: request.hub.settings.fault_injection,
+                deliveries: Arc::clone(&self.deliveries),
                 key,
                 ordinal: stored.ordinal,
                 partition: partition_of(request.id.device.as_str(), request.hub.partition_count),

@@ -1,5 +1,7 @@
 //! An open session and its verbs.
 
+mod messages;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,7 +15,7 @@ use hub_storage::bus::{
     CloseReason, Epoch, Mailbox, MethodAnswer, MethodCallId, Notice, SessionKey, TakesMethods,
 };
 use hub_storage::log::{Appended, BatchWriter, RecordFlags, TelemetrySource};
-use hub_storage::store::{Committed, MessageNo, Op, Ordinal, Outcome, StoredMessage, Unit};
+use hub_storage::store::{MessageNo, Op, Ordinal, Unit};
 use hub_storage::{MessageLog, Pending};
 use serde_json::{Map, Value};
 
@@ -22,7 +24,7 @@ use super::redelivery::Redeliveries;
 use super::{Delivery, MODEL_ID_BYTES_MAX, Persistence, Proved, Subscription, SubscriptionSet};
 use crate::activity::LiveActivity;
 use crate::faults::Faults;
-use crate::messages::feedback_at;
+use crate::messages::Deliveries;
 use crate::methods::check_answer;
 use crate::quotas::Quotas;
 use crate::twins::TwinKey;
@@ -35,7 +37,7 @@ pub struct Session {
     source: Bytes,
     expires: Timestamp,
     subscriptions: SubscriptionSet,
-    /// The newest message handed out on this session.
+    /// The message that was handed out last on this session.
     newest_sent: Option<MessageNo>,
     /// The newest message that was handed out on an earlier session and not acknowledged there.
     seen_before: Option<MessageNo>,
@@ -50,6 +52,7 @@ pub(super) struct Parts {
     pub(super) faults: Arc<Faults>,
     /// As the hub was set when the session opened.
     pub(super) fault_injection: FaultInjection,
+    pub(super) deliveries: Arc<Deliveries>,
     pub(super) key: SessionKey,
     pub(super) ordinal: Ordinal,
     pub(super) partition: u16,
@@ -376,81 +379,6 @@ impl Session {
         check_answer(payload)?;
         Ok(is_awaited)
     }
-
-    /// The next queued messages in order that were not handed out on this session, expired ones left out, at most `max`.
-    pub fn next_messages(
-        &self,
-        now: Timestamp,
-        max: usize,
-    ) -> BoxFuture<'static, Result<Vec<StoredMessage>, Error>> {
-        let shared = Arc::clone(&self.shared);
-        let mut after = self.newest_sent.unwrap_or(MessageNo(0));
-        Box::pin(async move {
-            loop {
-                let page = shared
-                    .0
-                    .engine
-                    .store
-                    .messages(shared.0.ordinal, after, max)
-                    .await?;
-                let Some(last) = page.last() else {
-                    return Ok(Vec::new());
-                };
-                after = last.no;
-                let fresh: Vec<_> = page
-                    .into_iter()
-                    .filter(|stored| stored.message.expiry.is_none_or(|expiry| expiry > now))
-                    .collect();
-                if !fresh.is_empty() {
-                    return Ok(fresh);
-                }
-            }
-        })
-    }
-
-    /// Notes that a message was handed to the device; the next call of [`Session::next_messages`] begins after it.
-    /// Says whether the device may have seen it on an earlier connection.
-    pub fn note_sent(&mut self, message: MessageNo) -> SentBefore {
-        // A session that was taken over may note what it sent after this one opened.
-        self.take_redeliveries();
-        self.newest_sent = Some(message);
-        match self.seen_before {
-            Some(seen) if message <= seen => SentBefore::Perhaps,
-            Some(_) | None => SentBefore::No,
-        }
-    }
-
-    /// Completes a message; resolves when it is durably gone.
-    pub fn complete_message(&self, now: Timestamp, message: MessageNo) -> Pending<Committed> {
-        let parts = self.parts();
-        parts.live.touch(now);
-        let op = Op::SettleMessage {
-            identity: parts.ordinal,
-            message,
-            outcome: Outcome::Completed,
-            feedback: feedback_at(now),
-        };
-        parts.engine.store.submit(Unit::new(op, Vec::new()))
-    }
-
-    /// Gives up a message that the session's protocol cannot carry.
-    pub fn reject_message(&self, message: MessageNo) -> Pending<Committed> {
-        let parts = self.parts();
-        let op = Op::SettleMessage {
-            identity: parts.ordinal,
-            message,
-            outcome: Outcome::Rejected,
-            feedback: feedback_at(parts.engine.environment.now()),
-        };
-        parts.engine.store.submit(Unit::new(op, Vec::new()))
-    }
-
-    /// Notes, at the end of a session, the newest message that was sent and not acknowledged.
-    pub fn note_unacknowledged(&self, newest: MessageNo) {
-        if self.parts().persistence == Persistence::Kept {
-            self.parts().redeliveries.note(self.parts().ordinal, newest);
-        }
-    }
 }
 
 /// Whether a device may have seen a message before.
@@ -473,6 +401,10 @@ impl Drop for Session {
             parts.redeliveries.note(parts.ordinal, seen);
         }
         parts.mailbox.end();
+        parts
+            .deliveries
+            .locks
+            .end_session(parts.ordinal, parts.epoch);
         parts.engine.bus.release(&parts.key, parts.epoch);
         parts.live.disconnect(parts.engine.environment.now());
     }

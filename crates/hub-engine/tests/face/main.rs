@@ -9,6 +9,7 @@
 )]
 
 mod certificates;
+mod deliveries;
 mod dispatcher;
 mod events;
 mod faults;
@@ -17,6 +18,7 @@ mod messages;
 mod methods;
 mod quotas;
 mod registry;
+mod service_bound;
 mod sessions;
 mod support;
 mod twins;

@@ -101,28 +101,22 @@ async fn a_completed_message_is_gone_and_only_once() {
     world.queued(&["a", "b"]).await;
     let mut d1 = world.open("d1").await;
     let taken = world.take(&mut d1).await;
-    world.say_written(
-        "complete a",
-        d1.session.complete_message(world.now(), taken[0]).await,
-    );
-    world.say_written(
-        "complete a again",
-        d1.session.complete_message(world.now(), taken[0]).await,
-    );
-    world.say_written(
-        "complete nothing",
-        d1.session
-            .complete_message(world.now(), MessageNo(999))
-            .await,
-    );
+    for (what, message) in [
+        ("complete a", taken[0]),
+        ("complete a again", taken[0]),
+        ("complete nothing", MessageNo(999)),
+    ] {
+        let completed = d1.session.complete_message(world.now(), message).await;
+        world.say_result(what, completed);
+    }
     world.say_waiting("d1").await;
     drop(d1);
     let mut d1 = world.open("d1").await;
     world.say_messages("d1", &mut d1, 10).await;
     world.check(
-        "complete a: durable
-         complete a again: it does not exist
-         complete nothing: it does not exist
+        "complete a: ()
+         complete a again: PreconditionFailed 412002
+         complete nothing: PreconditionFailed 412002
          1 wait
          d1 gets b, sent before: No",
     );
@@ -135,13 +129,11 @@ async fn a_device_cannot_complete_another_ones_message() {
     world.given(device("d2")).await;
     let number = world.send("d1", message("a")).await.unwrap();
     let d2 = world.open("d2").await;
-    world.say_written(
-        "complete",
-        d2.session.complete_message(world.now(), number).await,
-    );
+    let completed = d2.session.complete_message(world.now(), number).await;
+    world.say_result("complete", completed);
     world.say_waiting("d1").await;
     world.check(
-        "complete: it does not exist
+        "complete: PreconditionFailed 412002
          1 wait",
     );
 }

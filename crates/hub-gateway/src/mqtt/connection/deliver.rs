@@ -102,6 +102,9 @@ impl Connection {
 
     fn deliver_messages(&mut self, messages: Vec<StoredMessage>) {
         let Some(guarantee) = self.session.subscriptions().messages() else {
+            for stored in messages {
+                self.session.give_back_message(stored.no);
+            }
             return;
         };
         // A page that was not empty may have a successor.
