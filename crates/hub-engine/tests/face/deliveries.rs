@@ -23,11 +23,10 @@ impl World {
     /// Queues messages of these bodies for `text`, each asking for feedback and named by its body.
     async fn asked(&self, text: &str, bodies: &[&str]) {
         for body in bodies {
-            let sent =
-                self.engine
-                    .messages
-                    .send(&self.owner(), self.hub.no, &id(text), asking(body));
-            sent.await.unwrap();
+            let (ctx, to) = (self.owner(), id(text));
+            let messages = &self.engine.messages;
+            let sent = messages.send(&ctx, self.hub.no, &to, asking(body)).await;
+            sent.unwrap();
         }
     }
 
@@ -139,11 +138,9 @@ async fn every_outcome_is_told_once() {
     session.reject_message(taken[1]).await.unwrap();
     let again = session.complete_message(world.now(), taken[0]).await;
     world.say_result("again", again);
-    let purged = world
-        .engine
-        .messages
-        .purge(&world.owner(), world.hub.no, &id("d1"));
-    purged.await.unwrap();
+    let (ctx, d) = (world.owner(), id("d1"));
+    let purged = world.engine.messages.purge(&ctx, world.hub.no, &d).await;
+    purged.unwrap();
     let late = d1.session.complete_message(world.now(), taken[2]).await;
     world.say_result("after the purge", late);
     world.say_feedback().await;
@@ -227,6 +224,7 @@ async fn requests_are_handed_different_messages_and_a_lock_that_ends_gives_back(
     let b = world.say_received("d1").await.unwrap();
     world.say_received("d1").await;
     world.say_taken(&mut d1).await;
+    world.idle().await;
     d1.notices();
     world.pass(59 * SECOND).await;
     world.say_settled("complete", "d1", b).await;
@@ -435,8 +433,9 @@ async fn feedback_goes_with_the_device() {
     let token = world.say_received("d1").await.unwrap();
     world.say_settled("complete", "d1", token).await;
     let registry = &world.engine.registry;
-    let gone = registry.delete(&world.owner(), world.hub.no, &id("d1"), IfMatch::Any);
-    gone.await.unwrap();
+    let (ctx, d) = (world.owner(), id("d1"));
+    let gone = registry.delete(&ctx, world.hub.no, &d, IfMatch::Any).await;
+    gone.unwrap();
     world.say_feedback().await;
     world.check(
         "d1 receives a count 0

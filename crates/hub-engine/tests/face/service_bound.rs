@@ -25,8 +25,9 @@ impl World {
             asking.ack = FeedbackAck::Positive;
             asking.message_id = Some(n.to_string());
             let messages = &self.engine.messages;
-            let sent = messages.send(&self.owner(), self.hub.no, &id("d1"), asking);
-            let no = sent.await.unwrap();
+            let (ctx, to) = (self.owner(), id("d1"));
+            let sent = messages.send(&ctx, self.hub.no, &to, asking).await;
+            let no = sent.unwrap();
             d1.session.next_messages(self.now(), 1_000).await.unwrap();
             d1.session.complete_message(self.now(), no).await.unwrap();
         }
@@ -48,7 +49,7 @@ impl World {
         self.store.submit(Unit::new(op, Vec::new())).await.unwrap();
     }
 
-    async fn read(&self, kind: ServiceBoundKind) -> Option<ServiceBoundBatch> {
+    async fn read_batch(&self, kind: ServiceBoundKind) -> Option<ServiceBoundBatch> {
         let queue = &self.engine.service_bound;
         let read = queue.receive(&self.owner(), self.hub.no, kind).await;
         read.unwrap()
@@ -56,7 +57,7 @@ impl World {
 
     /// Says what is read; its token.
     async fn say_read(&mut self, kind: ServiceBoundKind) -> Option<ServiceBoundToken> {
-        let batch = self.read(kind).await;
+        let batch = self.read_batch(kind).await;
         let line = match &batch {
             None => "nothing".to_owned(),
             Some(batch) => {
@@ -138,6 +139,7 @@ async fn what_was_not_settled_comes_again() {
     world.completed(2).await;
     let mut changes = world.engine.service_bound.changes();
     let token = world.say_read(FEEDBACK).await.unwrap();
+    world.idle().await;
     changes.mark_unchanged();
     world.pass(59 * SECOND).await;
     world.say_read(FEEDBACK).await;
@@ -240,7 +242,7 @@ async fn only_who_may_connect_as_a_service_reads_and_settles() {
     let mut world = World::new().await;
     world.given(device("d1")).await;
     world.completed(1).await;
-    let token = world.read(FEEDBACK).await.unwrap().token;
+    let token = world.read_batch(FEEDBACK).await.unwrap().token;
     let other = world.second_hub().await;
     let callers = [
         world.called_by(Caller::Identity {
