@@ -218,8 +218,9 @@ fn credential<'a>(
 ) -> Result<Credential<'a>, Refused> {
     let bad = |reason: &str| Refused::new(Refusal::BadUserNameOrPassword, reason);
     match password {
+        None => Ok(Credential::Certificate(certificates)),
         // Some clients cannot leave the password out.
-        None | Some([]) => Ok(Credential::Certificate(certificates)),
+        Some([]) if !certificates.is_empty() => Ok(Credential::Certificate(certificates)),
         Some(token) => {
             let token = std::str::from_utf8(token).map_err(|_| bad("the token is not text"))?;
             SasToken::parse(token)
