@@ -130,7 +130,7 @@ fn the_help_names_every_command() {
     assert_eq!(
         nouns,
         [
-            "hub: show create list statistics",
+            "hub: show create update list statistics certificate",
             "device: create list show update delete",
             "module: create list show update delete",
             "twin: show update replace",

@@ -47,7 +47,7 @@ fn body(operation: &Operation) -> &'static str {
         Some("ModuleSettings") => r#"{"moduleId":"m2"}"#,
         Some("TwinChange") => r#"{"tags":{}}"#,
         Some("MethodCall") => r#"{"methodName":"m"}"#,
-        Some("NewMessage") => "{}",
+        Some("NewMessage" | "HubSettingsChange") => "{}",
         Some(other) => panic!("a request without a body: {other}"),
     }
 }
