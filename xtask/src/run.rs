@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         .spawn()
         .with_context(|| format!("{} does not start", binary.display()))?;
     wait_until_ready(&mut server, &data)?;
+    allow_faults(&binary, &data)?;
     print_how_to(&binary, &data)?;
     let status = server.wait().context("waiting for the hub")?;
     Ok(if status.success() {
@@ -71,6 +72,16 @@ fn wait_until_ready(server: &mut Child, data: &Path) -> Result<()> {
     bail!("the hub is not ready after {} s", READY_WITHIN.as_secs())
 }
 
+/// A hub for development obeys the faults that the vendor's end-to-end suites ask for.
+fn allow_faults(binary: &Path, data: &Path) -> Result<()> {
+    shell::run(
+        Command::new(binary)
+            .args(["hub", "update", "--fault-injection", "true", "--data-dir"])
+            .arg(data)
+            .stdout(Stdio::null()),
+    )
+}
+
 fn print_how_to(binary: &Path, data: &Path) -> Result<()> {
     let output = Command::new(binary)
         .args(["hub", "show", "-o", "json", "--data-dir"])
@@ -88,12 +99,16 @@ fn print_how_to(binary: &Path, data: &Path) -> Result<()> {
     let service = hub["connectionStrings"]["iothubowner"]
         .as_str()
         .unwrap_or_default();
+    let events = hub["events"]["connectionString"]
+        .as_str()
+        .unwrap_or_default();
     let authority = hub["caCertificate"].as_str().unwrap_or_default();
     eprintln!(
         "
 The hub runs. Copy into the shell of a program that uses an SDK:
 
   export IOTHUB_CONNECTION_STRING='{service}'
+  export EVENTHUB_CONNECTION_STRING='{events}'
   export SSL_CERT_FILE='{authority}' REQUESTS_CA_BUNDLE='{authority}' NODE_EXTRA_CA_CERTS='{authority}'
 
 A device and its connection string:
