@@ -458,3 +458,15 @@ fn decode_fault(error: DecodeError) -> Fault {
     };
     connection_fault(condition, description)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Session, link::Link};
+
+    /// An idle device has one session and a handful of links; 100,000 of them share a machine.
+    #[test]
+    fn an_idle_connection_is_small() {
+        let idle = size_of::<Connection>() + size_of::<Session>() + 5 * size_of::<Link>();
+        assert!(idle <= 2560, "{idle} bytes");
+    }
+}
