@@ -20,6 +20,7 @@ pub mod sas;
 pub mod service_bound;
 pub mod timestamp;
 pub mod twin;
+pub mod upload;
 
 pub use access::{Permission, Permissions, Policy};
 pub use codes::ErrorCode;

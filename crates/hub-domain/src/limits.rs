@@ -62,6 +62,25 @@ pub const SERVICE_BOUND_LOCK_RANGE: std::ops::RangeInclusive<Duration> =
 /// Most feedback records in one message.
 pub const FEEDBACK_BATCH_MAX: usize = 64;
 
+// ---- File uploads ("Upload files with IoT Hub", "Put Block", "Put Block List") ----
+
+/// Uploads of one device that are open at the same time (403006 beyond).
+pub const UPLOADS_OPEN_MAX: u32 = 10;
+/// How long an upload's ticket is good, unless the hub is set otherwise.
+pub const UPLOAD_TTL_DEFAULT: Duration = Duration::from_secs(3600);
+/// Shortest time that a hub may be set to.
+pub const UPLOAD_TTL_MIN: Duration = Duration::from_secs(60);
+/// Longest time that a hub may be set to.
+pub const UPLOAD_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Longest name of a file with its device ("Naming and referencing containers, blobs, and metadata").
+pub const UPLOAD_NAME_CHARS_MAX: usize = 1024;
+/// Most blocks of one file ("Put Block List").
+pub const UPLOAD_BLOCKS_MAX: usize = 50_000;
+/// Longest block id in bytes before it is encoded ("Put Block").
+pub const UPLOAD_BLOCK_ID_BYTES_MAX: usize = 64;
+/// How long an upload that ran out is remembered, to tell its device so (400016), and its blocks are kept. Ours.
+pub const UPLOAD_MEMORY: Duration = Duration::from_secs(24 * 3600);
+
 // ---- Direct methods ("Understand and invoke direct methods", "Quotas and throttling") ----
 
 /// Largest method request payload in bytes.
@@ -162,6 +181,10 @@ pub const CLOUD_TO_DEVICE_PENDING_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const SERVICE_BOUND_RECORDS_MAX: u64 = 100_000;
 /// Batches of one service-bound queue that back ends hold locks on.
 pub const SERVICE_BOUND_LOCKS_MAX: usize = 10_000;
+/// Largest uploaded file in bytes.
+pub const UPLOAD_BYTES_DEFAULT: u64 = 5 * 1024 * 1024 * 1024;
+/// Bytes of one list of blocks: 50,000 of the longest ids fit.
+pub const UPLOAD_LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of parsed twins kept in memory.
 pub const TWIN_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of the newest messages kept in memory for live readers.

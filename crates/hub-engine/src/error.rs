@@ -188,6 +188,11 @@ impl From<StoreError> for Error {
                 Self::new(ErrorKind::TooLarge, "the device has too many modules")
                     .with_code(ErrorCode::TooManyModulesOnDevice)
             }
+            StoreError::Conflict(Conflict::TooManyUploads) => Self::new(
+                ErrorKind::QuotaExceeded,
+                "the device has too many uploads that are not finished",
+            )
+            .with_code(ErrorCode::DeviceMaximumActiveFileUploadLimitExceeded),
             StoreError::DiskFull => Self::new(
                 ErrorKind::Unavailable,
                 "the hub's disk is full, nothing can be written",

@@ -16,6 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hub_domain::twin::Twin;
+use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 use hub_storage::pending::pending;
 use hub_storage::store::{
@@ -249,6 +250,23 @@ impl Store for SqliteStore {
 
     fn service_bound_head(&self) -> watch::Receiver<u64> {
         self.shared.service_bound_head.subscribe()
+    }
+
+    fn upload(
+        &self,
+        identity: Ordinal,
+        correlation: &CorrelationId,
+    ) -> Reading<'_, Option<Upload>> {
+        let correlation = correlation.clone();
+        self.read(move |connection| reads::upload(connection, identity, &correlation))
+    }
+
+    fn expired_uploads(
+        &self,
+        before: Timestamp,
+        max: usize,
+    ) -> Reading<'_, Vec<(Ordinal, Upload)>> {
+        self.read(move |connection| reads::expired_uploads(connection, before, max))
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

@@ -13,6 +13,7 @@ mod fixtures;
 mod generator;
 mod text;
 
+pub mod blobs;
 pub mod facts;
 pub mod hubs;
 pub mod identities;
@@ -26,6 +27,7 @@ pub mod reads;
 pub mod service_bound;
 pub mod twins;
 pub mod units;
+pub mod uploads;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -161,6 +163,12 @@ macro_rules! conformance_tests {
                 queues_of_hubs_and_kinds_are_apart
                 record_numbers_are_never_given_again
                 the_service_bound_head_tells_every_append
+            }
+            uploads {
+                an_upload_is_kept_until_it_is_finished_once
+                open_uploads_are_bounded_by_identity
+                expired_uploads_are_found
+                a_deleted_device_takes_its_uploads
             }
             facts {
                 every_kind_of_fact_is_kept

@@ -47,4 +47,7 @@ pub enum Conflict {
     /// The device has as many modules as it may have.
     #[error("the device has too many modules")]
     TooManyModules,
+    /// The device has as many open uploads as it may have.
+    #[error("the device has too many open uploads")]
+    TooManyUploads,
 }

@@ -1,7 +1,7 @@
 //! Storage ports and their in-memory reference.
 //!
 //! [`Store`] keeps hubs, identities, twins, cloud-to-device messages and facts; [`MessageLog`] keeps
-//! telemetry; [`Bus`] routes between nodes. They speak domain operations, so that each backend can
+//! telemetry; [`Bus`] routes between nodes; [`Blobs`] keeps uploaded files. They speak domain operations, so that each backend can
 //! use its best statement. What is acknowledged here is durable.
 //!
 //! Invariants every backend keeps, checked by the suite in `conformance` (a feature):
@@ -11,6 +11,7 @@
 //! - a reader sees every unit that was acknowledged before the read began.
 
 pub mod backlog;
+pub mod blobs;
 pub mod bus;
 pub mod error;
 pub mod log;
@@ -23,6 +24,7 @@ pub mod store;
 pub mod conformance;
 
 pub use backlog::Backlog;
+pub use blobs::Blobs;
 pub use bus::Bus;
 pub use error::{Conflict, StoreError};
 pub use log::{MessageLog, MessageLogs};

@@ -14,6 +14,7 @@ mod results;
 mod section;
 mod service_bound;
 mod settings;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use results::{decode_committed, encode_committed};
 pub use section::{
     SectionRecord, decode_document, decode_section, encode_document, encode_section,
 };
+pub use upload::{decode_upload, encode_upload};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -5,6 +5,7 @@ mod service_bound;
 use hub_domain::identity::Activity;
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
+use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{
     DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Revision, ServiceBoundKind,
     ServiceBoundRecord, Timestamp,
@@ -74,6 +75,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Changes after each commit that put a record into a service-bound queue. What it counts from is not said.
     fn service_bound_head(&self) -> watch::Receiver<u64>;
+    /// An upload of an identity that is not finished, expired or not.
+    fn upload(&self, identity: Ordinal, correlation: &CorrelationId)
+    -> Reading<'_, Option<Upload>>;
+
+    /// Uploads that expired at or before `before`, of any hub, at most `max`.
+    fn expired_uploads(&self, before: Timestamp, max: usize)
+    -> Reading<'_, Vec<(Ordinal, Upload)>>;
 
     /// Device counts of a hub, from counters kept in the commits.
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics>;
@@ -290,6 +298,23 @@ pub enum Op {
         /// The new set.
         next: Subscriptions,
     },
+    /// Keeps an upload that a device began. Conflict: the identity is gone; it has `open_max` uploads that are not
+    /// expired when this one begins.
+    BeginUpload {
+        /// Whose.
+        identity: Ordinal,
+        /// What.
+        upload: Box<Upload>,
+        /// The most uploads that may be open.
+        open_max: u32,
+    },
+    /// Forgets an upload: finished, or long expired. Conflict: it is gone.
+    FinishUpload {
+        /// Whose.
+        identity: Ordinal,
+        /// Which.
+        correlation: CorrelationId,
+    },
     /// Flushes what is known of connections. Identities that are gone are skipped.
     FlushActivity(Vec<(Ordinal, Activity)>),
 }
@@ -302,6 +327,7 @@ impl Op {
             }
             Self::ReplaceHub { .. } => 8_192,
             Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
+            Self::BeginUpload { .. } => 512,
             Self::EnqueueMessage { message, .. } => 512 + message.body.len(),
             Self::FlushActivity(entries) => 32 * entries.len(),
             Self::RemoveServiceBound { records, .. }
@@ -312,7 +338,8 @@ impl Op {
             | Self::SettleMessage { .. }
             | Self::AbandonMessage { .. }
             | Self::PurgeMessages { .. }
-            | Self::ReplaceSubscriptions { .. } => 64,
+            | Self::ReplaceSubscriptions { .. }
+            | Self::FinishUpload { .. } => 64,
         }
     }
 }

@@ -47,6 +47,11 @@ const DIRECTIONS: &[Direction] = &[
         tests: &[],
     },
     Direction {
+        name: "hub-blobs",
+        may: &["hub-domain", "hub-storage"],
+        tests: &[],
+    },
+    Direction {
         name: "hub-storage-cluster",
         may: &["hub-domain", "hub-storage"],
         tests: &[],
@@ -72,6 +77,7 @@ const DIRECTIONS: &[Direction] = &[
         may: &[
             "hub-amqp",
             "hub-api",
+            "hub-blobs",
             "hub-domain",
             "hub-engine",
             "hub-gateway",

@@ -2,6 +2,7 @@
 
 use hub_domain::identity::Activity;
 use hub_domain::twin::{BackEnd, Twin, TwinEtag};
+use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ModuleId, Timestamp};
 use hub_storage::store::{
     FactNo, MessageNo, Ordinal, Statistics, StoredIdentity, StoredMessage, Subscriptions,
@@ -144,6 +145,31 @@ pub(super) fn expired_messages(
             ))
         },
     )
+}
+
+pub(super) fn upload(
+    connection: &Connection,
+    identity: Ordinal,
+    correlation: &CorrelationId,
+) -> Read<Option<Upload>> {
+    let sql = "SELECT record FROM upload WHERE identity = ?1 AND correlation = ?2";
+    let values = params![int(identity.0), correlation.as_str()];
+    first(connection, sql, values, |row| {
+        record::decode_upload(blob(row, 0)?)
+    })
+}
+
+pub(super) fn expired_uploads(
+    connection: &Connection,
+    before: Timestamp,
+    max: usize,
+) -> Read<Vec<(Ordinal, Upload)>> {
+    let sql = "SELECT identity, record FROM upload WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
+    let values = params![before.micros(), int(max as u64)];
+    rows(connection, sql, values, |row| {
+        let upload = record::decode_upload(blob(row, 1)?)?;
+        Ok((Ordinal(uint(integer(row, 0)?)), upload))
+    })
 }
 
 pub(super) fn statistics(connection: &Connection, hub: HubNo) -> Read<Statistics> {

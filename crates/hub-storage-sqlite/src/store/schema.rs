@@ -15,7 +15,7 @@ pub(super) const FORMAT: Format = Format {
     what: "store",
     // "THst"
     application_id: 0x5448_7374,
-    version: 3,
+    version: 4,
     schema: "
 CREATE TABLE counter(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -102,6 +102,15 @@ CREATE TABLE service_bound(
   PRIMARY KEY(hub, kind, no)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX service_bound_identity ON service_bound(identity) WHERE identity > 0;
+
+CREATE TABLE upload(
+  identity INTEGER NOT NULL,
+  correlation TEXT NOT NULL,
+  expires INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY(identity, correlation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX upload_expires ON upload(expires);
 
 CREATE TABLE fact_group(
   last INTEGER PRIMARY KEY,

@@ -1,5 +1,7 @@
 //! What each write checks and does. Every one checks before it writes.
 
+mod uploads;
+
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
 use hub_domain::{Etag, Hub, HubNo, Identity, Revision, Timestamp};
@@ -101,6 +103,15 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
         Op::ReplaceSubscriptions { identity, next } => {
             writer.replace_subscriptions(*identity, *next)
         }
+        Op::BeginUpload {
+            identity,
+            upload,
+            open_max,
+        } => uploads::begin(connection, *identity, upload, *open_max),
+        Op::FinishUpload {
+            identity,
+            correlation,
+        } => uploads::finish(connection, *identity, correlation),
         Op::FlushActivity(entries) => writer.flush_activity(entries),
     }
 }
@@ -350,6 +361,7 @@ impl Writer<'_> {
             self.run("DELETE FROM message WHERE identity = ?1", [ordinal])?;
         }
         service_bound::forget(self.0, ordinal)?;
+        self.run("DELETE FROM upload WHERE identity = ?1", [ordinal])?;
         self.run("DELETE FROM identity WHERE ordinal = ?1", [ordinal])?;
         self.run("DELETE FROM back_end WHERE ordinal = ?1", [ordinal])?;
         self.run("DELETE FROM reported WHERE ordinal = ?1", [ordinal])?;

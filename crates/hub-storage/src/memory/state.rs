@@ -2,11 +2,13 @@
 
 mod reads;
 mod service_bound;
+mod uploads;
 mod writes;
 
 use std::collections::BTreeMap;
 
 use hub_domain::twin::Twin;
+use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 
 use super::table::Table;
@@ -26,6 +28,7 @@ pub(super) struct State {
     messages: Table<(Ordinal, MessageNo), StoredMessage>,
     service_bound: Table<(HubNo, ServiceBoundKind, ServiceBoundNo), Kept>,
     service_bound_heads: Table<(HubNo, ServiceBoundKind), ServiceBoundNo>,
+    uploads: Table<(Ordinal, CorrelationId), Upload>,
     next: Next,
     done: BTreeMap<[u8; 16], Committed>,
     facts: BTreeMap<FactNo, Fact>,
@@ -58,6 +61,7 @@ impl State {
             messages: Table::new(),
             service_bound: Table::new(),
             service_bound_heads: Table::new(),
+            uploads: Table::new(),
             next: Next {
                 ordinal: 1,
                 message: 1,
@@ -139,6 +143,7 @@ impl State {
         self.messages.commit();
         self.service_bound.commit();
         self.service_bound_heads.commit();
+        self.uploads.commit();
     }
 
     fn take_writes_back(&mut self) {
@@ -149,5 +154,6 @@ impl State {
         self.messages.roll_back();
         self.service_bound.roll_back();
         self.service_bound_heads.roll_back();
+        self.uploads.roll_back();
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use futures_util::future::ready;
 use hub_domain::limits::COMMITTER_WAITING_BYTES_MAX;
 use hub_domain::twin::Twin;
+use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 use tokio::sync::watch;
 
@@ -167,6 +168,22 @@ impl Store for MemoryStore {
 
     fn service_bound_head(&self) -> watch::Receiver<u64> {
         self.service_bound_head.subscribe()
+    }
+
+    fn upload(
+        &self,
+        identity: Ordinal,
+        correlation: &CorrelationId,
+    ) -> Reading<'_, Option<Upload>> {
+        self.read(|state| state.upload(identity, correlation))
+    }
+
+    fn expired_uploads(
+        &self,
+        before: Timestamp,
+        max: usize,
+    ) -> Reading<'_, Vec<(Ordinal, Upload)>> {
+        self.read(|state| state.expired_uploads(before, max))
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

@@ -138,3 +138,24 @@ fn appends_are_held_and_failed_like_units() {
     assert_eq!(log.backlog().bytes(), 0);
     assert_eq!(*log.head().borrow(), 1);
 }
+
+mod blobs {
+    use std::sync::Arc;
+
+    use super::super::MemoryBlobs;
+    use crate::Blobs;
+
+    struct Shared(MemoryBlobs);
+
+    impl crate::conformance::blobs::BlobBackend for Shared {
+        fn blobs(&self) -> Arc<dyn Blobs> {
+            Arc::new(self.0.clone())
+        }
+
+        async fn reopen(self) -> Self {
+            self
+        }
+    }
+
+    crate::blob_conformance_tests!(async || Shared(MemoryBlobs::default()));
+}

@@ -3,6 +3,7 @@
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::service_bound::{FeedbackRecord, FeedbackStatus};
 use hub_domain::twin::Twin;
+use hub_domain::upload::Upload;
 use hub_domain::{
     DeviceId, Fact, Hub, HubNo, Identity, IdentityId, ServiceBoundKind, ServiceBoundRecord,
     Timestamp,
@@ -51,6 +52,7 @@ pub(super) struct Kept {
     pub(super) activity: Activity,
     pub(super) subscriptions: Subscriptions,
     pub(super) queue: Vec<StoredMessage>,
+    pub(super) uploads: Vec<Upload>,
 }
 
 impl Kept {
@@ -269,6 +271,28 @@ impl Model {
             Op::ReplaceSubscriptions { identity, next } => {
                 self.at(*identity)?.subscriptions = *next
             }
+            Op::BeginUpload {
+                identity,
+                upload,
+                open_max,
+            } => {
+                let uploads = &mut self.at(*identity)?.uploads;
+                let open = uploads.iter().filter(|other| other.expires > upload.begun);
+                let has_room = open.count() < *open_max as usize;
+                check(has_room, Conflict::TooManyUploads)?;
+                uploads.retain(|other| other.correlation != upload.correlation);
+                uploads.push((**upload).clone());
+            }
+            Op::FinishUpload {
+                identity,
+                correlation,
+            } => {
+                let uploads = &mut self.at(*identity)?.uploads;
+                let place = uploads
+                    .iter()
+                    .position(|upload| upload.correlation == *correlation);
+                uploads.remove(place.ok_or(Conflict::NotFound)?);
+            }
             Op::FlushActivity(entries) => {
                 for (ordinal, activity) in entries {
                     if let Ok(kept) = self.at(*ordinal) {
@@ -324,6 +348,7 @@ impl Model {
             activity: Activity::NONE,
             subscriptions: Subscriptions(0),
             queue: Vec::new(),
+            uploads: Vec::new(),
         });
         Ok(OpResult::Created(ordinal))
     }

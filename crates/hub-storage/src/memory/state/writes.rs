@@ -82,6 +82,15 @@ impl State {
             Op::ReplaceSubscriptions { identity, next } => {
                 self.replace_subscriptions(identity, next)
             }
+            Op::BeginUpload {
+                identity,
+                upload,
+                open_max,
+            } => self.begin_upload(identity, *upload, open_max),
+            Op::FinishUpload {
+                identity,
+                correlation,
+            } => self.finish_upload(identity, correlation),
             Op::FlushActivity(entries) => Ok(self.flush_activity(entries)),
         }
     }
@@ -189,6 +198,7 @@ impl State {
         let row = self.row(ordinal)?;
         self.clear_queue(ordinal);
         self.forget_feedback(ordinal);
+        self.clear_uploads(ordinal);
         self.ordinals.remove(&(row.hub, row.stored.identity.id));
         self.identities.remove(&ordinal);
         self.twins.remove(&ordinal);
