@@ -14,6 +14,7 @@ mod module;
 mod read;
 mod statistics;
 mod twin;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use module::{Module, ModuleInput};
 pub use read::{InputError, JsonType};
 pub use statistics::{DeviceStatistics, PurgeResult, ServiceStatistics};
 pub use twin::{Twin, TwinInput};
+pub use upload::{UploadInput, UploadNotification, UploadTicket};
 
 use hub_domain::identity::Activity;
 

@@ -1,10 +1,12 @@
 //! A hub: its name, hosts, policies and settings.
 
 mod cloud_to_device;
+mod file_upload;
 
 use std::time::Duration;
 
 pub use cloud_to_device::{CloudToDeviceSettings, ServiceBoundSettings, SettingError};
+pub use file_upload::{FileUploadSettings, Notifications};
 
 use crate::certificate::CertificateOfAuthority;
 use crate::fault::FaultInjection;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub cloud_to_device: CloudToDeviceSettings,
     /// How back ends read the notifications of finished uploads.
     pub file_notifications: ServiceBoundSettings,
+    /// How devices upload files.
+    pub file_upload: FileUploadSettings,
 }
 
 /// How often a hub was changed.

@@ -25,7 +25,10 @@ pub mod upload;
 pub use access::{Permission, Permissions, Policy};
 pub use codes::ErrorCode;
 pub use fact::{Fact, FactKind, TwinChange};
-pub use hub::{CloudToDeviceSettings, Hub, Revision, ServiceBoundSettings, Settings};
+pub use hub::{
+    CloudToDeviceSettings, FileUploadSettings, Hub, Notifications, Revision, ServiceBoundSettings,
+    Settings,
+};
 pub use identity::{Authentication, Identity, Status};
 pub use ids::{DeviceId, Etag, GenerationId, HostName, HubName, HubNo, IdentityId, ModuleId};
 pub use quota::QuotaProfile;

@@ -76,6 +76,8 @@ pub const UPLOAD_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const UPLOAD_NAME_CHARS_MAX: usize = 1024;
 /// Most blocks of one file ("Put Block List").
 pub const UPLOAD_BLOCKS_MAX: usize = 50_000;
+/// Most blocks of one file that wait for their list ("Put Block").
+pub const UPLOAD_BLOCKS_STAGED_MAX: usize = 100_000;
 /// Longest block id in bytes before it is encoded ("Put Block").
 pub const UPLOAD_BLOCK_ID_BYTES_MAX: usize = 64;
 /// How long an upload that ran out is remembered, to tell its device so (400016), and its blocks are kept. Ours.
@@ -183,6 +185,8 @@ pub const SERVICE_BOUND_RECORDS_MAX: u64 = 100_000;
 pub const SERVICE_BOUND_LOCKS_MAX: usize = 10_000;
 /// Largest uploaded file in bytes.
 pub const UPLOAD_BYTES_DEFAULT: u64 = 5 * 1024 * 1024 * 1024;
+/// Files and blocks that are written at the same time; more are told to come again.
+pub const UPLOAD_WRITERS_MAX: usize = 128;
 /// Bytes of one list of blocks: 50,000 of the longest ids fit.
 pub const UPLOAD_LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of parsed twins kept in memory.

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use hub_domain::limits::UPLOAD_BYTES_DEFAULT;
 use hub_storage::store::Health;
-use hub_storage::{Bus, MessageLogs, Store};
+use hub_storage::{Blobs, Bus, MessageLogs, Store};
 
 use crate::activity::Activities;
 use crate::dispatcher::Dispatcher;
@@ -12,7 +13,7 @@ use crate::messages::Deliveries;
 use crate::quotas::Quotas;
 use crate::{
     Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry,
-    ServiceBound, Sessions, Telemetry, Twins,
+    ServiceBound, Sessions, Telemetry, Twins, Uploads,
 };
 
 /// What the engine stands on.
@@ -26,6 +27,27 @@ pub struct EngineParts {
     pub bus: Arc<dyn Bus>,
     /// Time and randomness.
     pub environment: Arc<dyn Environment>,
+    /// Uploaded files.
+    pub files: Files,
+}
+
+/// Where uploaded files are kept, and how large one may be.
+#[derive(Clone)]
+pub struct Files {
+    /// The place.
+    pub blobs: Arc<dyn Blobs>,
+    /// The largest file in bytes.
+    pub bytes_max: u64,
+}
+
+impl Files {
+    /// Files in `blobs`, as large as the default allows.
+    pub fn new(blobs: Arc<dyn Blobs>) -> Self {
+        Self {
+            blobs,
+            bytes_max: UPLOAD_BYTES_DEFAULT,
+        }
+    }
 }
 
 /// All operations of an installation. Shared by every head.
@@ -50,6 +72,8 @@ pub struct Engine {
     pub telemetry: Telemetry,
     /// Telemetry and facts on their way out.
     pub events: Events,
+    /// File uploads.
+    pub uploads: Uploads,
     /// Connected devices.
     pub sessions: Sessions,
     parts: EngineParts,
@@ -91,6 +115,7 @@ impl Engine {
         );
         let telemetry = Telemetry::new(hubs.clone(), Arc::clone(&activities), Arc::clone(&quotas));
         let events = Events::new(hubs.clone(), Arc::clone(&parts.store));
+        let uploads = Uploads::new(parts.clone(), registry.clone());
         let dispatcher = Dispatcher::new(Arc::clone(&parts.store), Arc::clone(&parts.bus));
         let sessions = Sessions::new(
             parts.clone(),
@@ -112,6 +137,7 @@ impl Engine {
             service_bound,
             telemetry,
             events,
+            uploads,
             sessions,
             parts,
             activities,

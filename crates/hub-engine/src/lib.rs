@@ -30,14 +30,16 @@ pub mod service_bound;
 pub mod sessions;
 mod telemetry;
 mod twins;
+pub mod uploads;
 mod x509;
 
 pub use access::{Access, PolicyProof};
 pub use certificates::{CertificateUpload, CertificateView, Certificates, UploadStanding};
 pub use context::{Caller, Environment, OpContext};
-pub use engine::{Engine, EngineParts};
+pub use engine::{Engine, EngineParts, Files};
 pub use error::{Error, ErrorKind};
 pub use events::{Events, FactPage};
+pub use hub_storage::blobs::{BlobContent, BlobError, BlobState, BlockId, Existing};
 pub use hub_storage::bus::{CloseReason, Notice};
 pub use hub_storage::log::{
     LogRecord, PartitionState, Position, ReadLimit, RecordFlags, TelemetrySource,
@@ -54,4 +56,5 @@ pub use service_bound::ServiceBound;
 pub use sessions::{Session, Sessions};
 pub use telemetry::Telemetry;
 pub use twins::{TwinView, Twins};
+pub use uploads::Uploads;
 pub use x509::CertificateDer;

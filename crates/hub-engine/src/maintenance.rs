@@ -49,6 +49,7 @@ pub(crate) async fn run(
             _ = minute.tick() => {
                 flush_activity(parts, activities).await;
                 trim(parts, hubs).await;
+                crate::uploads::forget_expired(parts).await;
             }
         }
     }

@@ -15,8 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::admission::{Admission, Place};
-use crate::counters::{CloseCause, Counters};
 use crate::amqp::{self, Amqp};
+use crate::counters::{CloseCause, Counters};
 use crate::upgrade::{Heads, Upgraded};
 use crate::{mqtt, upgrade};
 

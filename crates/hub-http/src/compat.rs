@@ -14,6 +14,8 @@ mod routes;
 mod twins;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
@@ -29,9 +31,9 @@ use hub_domain::{ErrorCode, Hub, IdentityId};
 use hub_engine::{Caller, Engine, OpContext};
 use serde::Serialize;
 
-use crate::AppState;
 use crate::request::{RequestId, host};
 use crate::spelling::HeaderSpelling;
+use crate::{AppState, files};
 use device::routes::DeviceFound;
 use refusal::Refusal;
 use routes::{Found, Operation, PathIds, Query, Route};
@@ -45,6 +47,8 @@ struct Call {
     query: Query,
     parts: Parts,
     body: Bytes,
+    /// The port of this face.
+    https_port: Option<u16>,
 }
 
 impl Call {
@@ -55,6 +59,9 @@ impl Call {
 
 /// Answers any request that no other router knows.
 pub(crate) async fn handle(State(app): State<AppState>, request: Request) -> Response {
+    if files::is_path_of_file(request.uri().path()) {
+        return files::handle(&app, request).await;
+    }
     let (parts, body) = request.into_parts();
     let id = parts.extensions.get::<RequestId>().cloned();
     let id = id.expect("invariant: the outermost layer gives every request an id");
@@ -92,6 +99,7 @@ async fn answer(
     query.check_api_version()?;
     let body = body::read(route.operation.body(), &parts.headers, body, app.config()).await?;
     let call = Call {
+        https_port: app.config().reach.ports.https,
         engine: Arc::clone(app.engine()),
         hub,
         ctx,

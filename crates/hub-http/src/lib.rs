@@ -7,6 +7,7 @@
 mod compat;
 mod config;
 mod connection;
+mod files;
 mod native;
 mod page;
 mod request;

@@ -60,6 +60,7 @@ impl Installation {
             next: Mutex::new(0),
         };
         let engine = Engine::open(EngineParts {
+            files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
             store: Arc::new(MemoryStore::new()),
             logs: Arc::new(MemoryLogs::new()),
             bus: Arc::new(LocalBus::new(|duration| {

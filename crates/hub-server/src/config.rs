@@ -2,10 +2,12 @@
 //!
 //! An unknown key is an error, in the file and among the `THINGSTEAD_…` variables.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use hub_domain::HostName;
+use hub_domain::limits::UPLOAD_BYTES_DEFAULT;
 use serde::Deserialize;
 
 /// Everything that can be set.
@@ -23,6 +25,25 @@ pub struct Config {
     pub tls: Tls,
     /// Logs, on standard error.
     pub log: Log,
+    /// Uploaded files.
+    pub files: Files,
+}
+
+/// Uploaded files. Without any setting they are in the folder `files` of the data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// Another folder, of this server alone. Variable `THINGSTEAD_FILES_FOLDER`.
+    pub folder: Option<PathBuf>,
+    /// An object store in place of a folder: `s3://bucket/prefix`, `az://container/prefix` or `gs://bucket/prefix`.
+    /// Variable `THINGSTEAD_FILES_URL`.
+    pub url: Option<String>,
+    /// Options of the object store, by the names of the `object_store` crate (`aws_region`, `aws_endpoint`,
+    /// `azure_storage_account_name`). Variables that begin with `AWS_`, `AZURE_` or `GOOGLE_` are options too, which
+    /// keeps keys out of the file.
+    pub options: BTreeMap<String, String>,
+    /// The largest file in bytes. Default 5 GiB. Variable `THINGSTEAD_FILES_BYTES_MAX`.
+    pub bytes_max: u64,
 }
 
 /// Where to listen.
@@ -139,6 +160,18 @@ impl Default for Config {
             listen: Listen::default(),
             tls: Tls::default(),
             log: Log::default(),
+            files: Files::default(),
+        }
+    }
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            url: None,
+            options: BTreeMap::new(),
+            bytes_max: UPLOAD_BYTES_DEFAULT,
         }
     }
 }
@@ -229,6 +262,9 @@ impl Config {
             "THINGSTEAD_LISTEN_AMQP_PORT" => self.listen.amqp_port = parsed(name, &value)?,
             "THINGSTEAD_TLS_CERTIFICATE" => self.tls.certificate = Some(value.into()),
             "THINGSTEAD_TLS_PRIVATE_KEY" => self.tls.private_key = Some(value.into()),
+            "THINGSTEAD_FILES_FOLDER" => self.files.folder = Some(value.into()),
+            "THINGSTEAD_FILES_URL" => self.files.url = Some(value),
+            "THINGSTEAD_FILES_BYTES_MAX" => self.files.bytes_max = parsed(name, &value)?,
             "THINGSTEAD_LOG_FILTER" => self.log.filter = value,
             "THINGSTEAD_LOG_FORMAT" => {
                 self.log.format = match value.as_str() {
@@ -299,6 +335,12 @@ impl Config {
                 "tls",
                 "needs both certificate and private_key, or neither".into(),
             );
+        }
+        if self.files.folder.is_some() && self.files.url.is_some() {
+            return value("files", "takes a folder or a url, not both".into());
+        }
+        if self.files.bytes_max == 0 {
+            return value("files.bytes_max", "must be more than 0".into());
         }
         Ok(())
     }
@@ -377,6 +419,9 @@ mod tests {
         assert!(load("hostname = \"a b\"", &[], Overrides::default()).is_err());
         assert!(load("[tls]\ncertificate = \"c.pem\"", &[], Overrides::default()).is_err());
         assert!(load("[listen]\naddresses = []", &[], Overrides::default()).is_err());
+        assert!(load("[files]\nbytes_max = 0", &[], Overrides::default()).is_err());
+        let both = "[files]\nfolder = \"/x\"\nurl = \"s3://x\"";
+        assert!(load(both, &[], Overrides::default()).is_err());
         assert!(
             load(
                 "",

@@ -6,6 +6,7 @@
 mod certificates;
 pub mod config;
 mod environment;
+mod files;
 mod listen;
 mod logging;
 mod offline;

@@ -51,7 +51,7 @@ pub async fn hub_document(
         .canonicalize()
         .unwrap_or_else(|_| data_dir.to_owned());
     let storage = SqliteStorage::open(&data_dir, &StorageConfig::default())?;
-    let engine = open_engine(&storage).await?;
+    let engine = open_engine(&storage, crate::files::none()).await?;
     let hub = match name {
         None => engine.hubs.default_hub().ok_or_else(no_hub)?,
         Some(name) => engine

@@ -50,7 +50,7 @@ pub async fn seed(
     progress: impl Fn(u64),
 ) -> Result<(), SeedError> {
     let storage = SqliteStorage::open(data_dir, &StorageConfig::default())?;
-    let engine = open_engine(&storage).await?;
+    let engine = open_engine(&storage, crate::files::none()).await?;
     let hub = ensure_default_hub(&engine, host).await?;
     let now = engine.environment().now();
     let numbers: Vec<u64> = (0..count).collect();

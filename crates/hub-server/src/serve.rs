@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use hub_api::native::{Ports, Reach, RunFile};
+use hub_blobs::{FolderError, ObjectError};
 use hub_domain::limits::PARTITIONS_DEFAULT;
 use hub_domain::{HostName, Hub, HubName};
-use hub_engine::{Caller, Engine, EngineParts, Environment, NewHub, OpContext};
+use hub_engine::{Caller, Engine, EngineParts, Environment, Files, NewHub, OpContext};
 use hub_gateway::{
     Admission, AdmissionConfig, Amqp, Counters, Heads, ListenError, serve_amqp, serve_https,
     serve_mqtt, server_config,
@@ -27,7 +28,7 @@ use tokio_rustls::server::TlsStream;
 use crate::certificates::{CertificateError, Certificates};
 use crate::config::Config;
 use crate::environment::SystemEnvironment;
-use crate::{listen, logging, run_file};
+use crate::{files, listen, logging, run_file};
 
 /// How often certificates are looked at.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(60);
@@ -49,6 +50,12 @@ pub enum ServeError {
     /// The storage cannot be opened.
     #[error("the storage cannot be opened")]
     Storage(#[from] OpenError),
+    /// The place of uploaded files cannot be opened.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The object store of uploaded files cannot be used.
+    #[error(transparent)]
+    ObjectStore(#[from] ObjectError),
     /// Certificates cannot be read or made.
     #[error("the certificates cannot be used")]
     Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -96,7 +103,7 @@ async fn serve_storage(
     storage: &Opened,
     started: Instant,
 ) -> Result<(), ServeError> {
-    let engine = open_engine(storage).await?;
+    let engine = open_engine(storage, files::open(&config.files, data_dir)?).await?;
     let host = config
         .host()
         .unwrap_or_else(|_| HostName::parse("localhost").expect("invariant: a valid name"));
@@ -273,8 +280,12 @@ fn make_data_dir(path: &Path) -> Result<PathBuf, ServeError> {
 }
 
 /// The engine over a storage, with the bus of one node.
-pub(crate) async fn open_engine(storage: &Opened) -> Result<Arc<Engine>, hub_engine::Error> {
+pub(crate) async fn open_engine(
+    storage: &Opened,
+    files: Files,
+) -> Result<Arc<Engine>, hub_engine::Error> {
     Engine::open(EngineParts {
+        files,
         store: storage.store.clone(),
         logs: storage.logs.clone(),
         bus: Arc::new(LocalBus::new(|duration| {

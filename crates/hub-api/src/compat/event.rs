@@ -177,7 +177,7 @@ mod tests {
         for (text, error) in [
             ("{", "the body is not valid JSON at line 1 column 1"),
             ("{}", "the body must be an array, not an object"),
-            ("[1]", "[0] must be an object, not an integer"),
+            ("[1]", "[0] must be an object, not a number"),
             ("[{}]", "[0].body is missing"),
             (r#"[{"body":"a"},{}]"#, "[0].body: it is not base64"),
             (

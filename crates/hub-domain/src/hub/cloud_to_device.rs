@@ -116,7 +116,7 @@ pub enum SettingError {
     },
 }
 
-fn check_duration(
+pub(super) fn check_duration(
     what: &'static str,
     value: Duration,
     range: RangeInclusive<Duration>,

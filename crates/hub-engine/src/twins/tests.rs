@@ -82,6 +82,7 @@ async fn twins(bytes_max: usize) -> (Arc<MemoryStore>, Arc<Twins>) {
         store.submit(Unit::new(op, Vec::new())).await.unwrap();
     }
     let parts = EngineParts {
+        files: crate::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
         store: Arc::clone(&store) as Arc<dyn Store>,
         logs: Arc::new(MemoryLogs::new()),
         bus: Arc::new(LocalBus::new(|duration| {

@@ -101,6 +101,7 @@ impl World {
             random: Mutex::new(Random(1)),
         });
         let parts = EngineParts {
+            files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
             store: Arc::clone(&store) as Arc<dyn Store>,
             logs: Arc::clone(&logs) as Arc<dyn MessageLogs>,
             bus,

@@ -24,13 +24,13 @@ use hub_domain::{Hub, Timestamp};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::Amqp;
 use super::credentials::Credentials;
 use super::device::{DeviceState, Devices};
 use super::errors::Refusal;
 use super::events::link::Turn;
 use super::links::Link;
 use super::work::Works;
-use super::Amqp;
 use crate::admission::Place;
 use crate::counters::CloseCause;
 use crate::transport::Transport;
@@ -174,12 +174,7 @@ impl Connection {
     }
 
     /// Says why, and gives the cause to end with.
-    fn close(
-        &mut self,
-        condition: &'static str,
-        text: &str,
-        cause: CloseCause,
-    ) -> CloseCause {
+    fn close(&mut self, condition: &'static str, text: &str, cause: CloseCause) -> CloseCause {
         let refusal = Refusal::new(&self.head.engine, condition, text);
         self.close_with(&refusal, cause)
     }
@@ -224,10 +219,13 @@ impl Connection {
             next = next.min(self.admitted_until);
         }
         let clock = self.now();
-        let sessions = self.devices.iter().filter_map(|device| match &device.state {
-            DeviceState::Open(open) => Some(open.session.expires()),
-            DeviceState::Opening(_) => None,
-        });
+        let sessions = self
+            .devices
+            .iter()
+            .filter_map(|device| match &device.state {
+                DeviceState::Open(open) => Some(open.session.expires()),
+                DeviceState::Opening(_) => None,
+            });
         let expiry = sessions.chain(self.credentials.next_expiry()).min();
         if let Some(expiry) = expiry {
             next = next.min(now + expiry.since(clock).min(TIMER_MAX));

@@ -126,7 +126,9 @@ impl Claim {
                 token: password.into(),
             })),
             PlainName::Policy(name) => {
-                let caller = engine.access.authenticate_policy_key(&hub, name, password)?;
+                let caller = engine
+                    .access
+                    .authenticate_policy_key(&hub, name, password)?;
                 let resource = Resource::hub(&hub.host);
                 Ok(Plain::Granted(Box::new(Grant {
                     hub,

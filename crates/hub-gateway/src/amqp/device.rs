@@ -224,7 +224,10 @@ impl Devices {
     }
 
     pub(super) fn get(&mut self, no: DeviceNo) -> Option<&mut Device> {
-        let at = self.list.binary_search_by_key(&no, |device| device.no).ok()?;
+        let at = self
+            .list
+            .binary_search_by_key(&no, |device| device.no)
+            .ok()?;
         Some(&mut self.list[at])
     }
 
@@ -251,7 +254,10 @@ impl Devices {
     }
 
     pub(super) fn remove(&mut self, no: DeviceNo) -> Option<Device> {
-        let at = self.list.binary_search_by_key(&no, |device| device.no).ok()?;
+        let at = self
+            .list
+            .binary_search_by_key(&no, |device| device.no)
+            .ok()?;
         let removed = self.list.remove(at);
         if self.list.is_empty() {
             self.list = Vec::new();

@@ -93,9 +93,10 @@ impl Refusal {
                 condition::UNAUTHORIZED_ACCESS,
                 "the identity's credentials changed",
             ),
-            CloseReason::FaultInjected(_) => {
-                (condition::CONNECTION_FORCED, "the device asked for this fault (400029)")
-            }
+            CloseReason::FaultInjected(_) => (
+                condition::CONNECTION_FORCED,
+                "the device asked for this fault (400029)",
+            ),
             CloseReason::Shutdown => (condition::CONNECTION_FORCED, "the hub is stopping"),
         };
         Self::new(engine, condition, text)
@@ -186,8 +187,8 @@ mod tests {
             assert!(condition_of(&error).contains(':'), "{kind:?}");
             assert!((400..600).contains(&status_of(&error)), "{kind:?}");
         }
-        let lost =
-            Error::new(ErrorKind::PreconditionFailed, "x").with_code(ErrorCode::DeviceMessageLockLost);
+        let lost = Error::new(ErrorKind::PreconditionFailed, "x")
+            .with_code(ErrorCode::DeviceMessageLockLost);
         assert_eq!(condition_of(&lost), "com.microsoft:message-lock-lost");
     }
 }

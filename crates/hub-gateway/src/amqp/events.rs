@@ -9,9 +9,7 @@ pub(super) mod stream;
 
 use std::sync::Arc;
 
-use hub_amqp::{
-    ArrayBuf, MapBuf, MapWriter, MessageWriter, Sections, Value, condition,
-};
+use hub_amqp::{ArrayBuf, MapBuf, MapWriter, MessageWriter, Sections, Value, condition};
 use hub_domain::Hub;
 use hub_engine::{Engine, Error, ErrorKind};
 
@@ -53,7 +51,10 @@ pub(super) fn attach(
         .ok()
         .filter(|partition| *partition < hub.partition_count)
         .ok_or_else(|| {
-            let text = format!("the hub has the partitions 0 to {}", hub.partition_count - 1);
+            let text = format!(
+                "the hub has the partitions 0 to {}",
+                hub.partition_count - 1
+            );
             Refusal::new(engine, condition::NOT_FOUND, text)
         })?;
     let start = Start::parse(&asked.selector)
@@ -100,7 +101,10 @@ pub(super) fn partition_path(address: &PartitionAddress) -> Vec<String> {
 
 /// The error that sends a reader from the hub's own address to its event hub, which is here as well.
 pub(super) fn redirect(engine: &Engine, hub: &Hub, port: u16, rest: &str) -> Refusal {
-    let text = format!("the events of this hub are at sb://{}/{}", hub.host, hub.name);
+    let text = format!(
+        "the events of this hub are at sb://{}/{}",
+        hub.host, hub.name
+    );
     let address = format!("amqps://{}:{port}/{}/{rest}", hub.host, hub.name);
     let info = MapBuf::new()
         .symbol("hostname", Value::String(hub.host.as_str()))
@@ -180,7 +184,10 @@ pub(super) fn write_answer(
                 .string("name", Value::String(hub.name.as_str()))
                 .string("type", Value::String(KIND_HUB))
                 .string("created_at", Value::Timestamp(hub.created.millis()))
-                .string("partition_count", Value::Int(i32::from(hub.partition_count)))
+                .string(
+                    "partition_count",
+                    Value::Int(i32::from(hub.partition_count)),
+                )
                 .string("partition_ids", Value::Array(ids.as_array()));
             writer.value(Value::Map(body.as_map()));
         }
@@ -197,8 +204,14 @@ pub(super) fn write_answer(
                 .string("name", Value::String(hub.name.as_str()))
                 .string("type", Value::String(KIND_PARTITION))
                 .string("partition", Value::String(&partition))
-                .string("begin_sequence_number", Value::Long(report.begin_sequence_number))
-                .string("last_enqueued_sequence_number", Value::Long(report.last_sequence_number))
+                .string(
+                    "begin_sequence_number",
+                    Value::Long(report.begin_sequence_number),
+                )
+                .string(
+                    "last_enqueued_sequence_number",
+                    Value::Long(report.last_sequence_number),
+                )
                 .string("last_enqueued_offset", Value::String(&offset))
                 .string("last_enqueued_time_utc", last_enqueued)
                 .string("is_partition_empty", Value::Bool(report.is_empty));

@@ -44,7 +44,8 @@ pub(super) struct Collected {
 
 impl Collected {
     fn push(&mut self, bag: String, body: &[u8]) {
-        self.batch.push(RecordFlags::default(), bag.as_bytes(), body);
+        self.batch
+            .push(RecordFlags::default(), bag.as_bytes(), body);
         if bag.contains(FAULT) {
             self.faults.push(bag);
         }

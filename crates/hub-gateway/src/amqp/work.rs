@@ -72,7 +72,10 @@ pub(super) enum Done {
         result: Result<Vec<StoredMessage>, Error>,
     },
     /// A message's outcome is durable, or is not.
-    Settled { settle: Settle, result: Result<(), Error> },
+    Settled {
+        settle: Settle,
+        result: Result<(), Error>,
+    },
     /// Something whose failure only the log can be told.
     Noted(Result<(), Error>),
 }

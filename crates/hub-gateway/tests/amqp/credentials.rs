@@ -63,9 +63,16 @@ async fn tokens_that_prove_nothing_are_refused() {
         ("hub.test", &narrow, 401),
         ("", &good, 401),
     ] {
-        assert_eq!(client.put_token(audience, token).await, status, "{audience}");
+        assert_eq!(
+            client.put_token(audience, token).await,
+            status,
+            "{audience}"
+        );
     }
-    assert_eq!(client.sender("/devices/d1/messages/events").await, Err(UNAUTHORIZED.into()));
+    assert_eq!(
+        client.sender("/devices/d1/messages/events").await,
+        Err(UNAUTHORIZED.into())
+    );
 }
 
 #[tokio::test]
@@ -78,7 +85,11 @@ async fn nothing_is_reached_without_a_credential() {
         "/messages/devicebound",
         "hub/$management",
     ] {
-        assert_eq!(client.sender(address).await, Err(UNAUTHORIZED.into()), "{address}");
+        assert_eq!(
+            client.sender(address).await,
+            Err(UNAUTHORIZED.into()),
+            "{address}"
+        );
     }
     for address in [
         "/devices/d1/messages/devicebound",
@@ -86,9 +97,16 @@ async fn nothing_is_reached_without_a_credential() {
         "/messages/events/ConsumerGroups/$Default/Partitions/0",
         "/messages/serviceBound/feedback",
     ] {
-        assert_eq!(client.receiver(address, 1).await, Err(UNAUTHORIZED.into()), "{address}");
+        assert_eq!(
+            client.receiver(address, 1).await,
+            Err(UNAUTHORIZED.into()),
+            "{address}"
+        );
     }
-    assert_eq!(client.sender("/nowhere").await, Err("amqp:not-found".into()));
+    assert_eq!(
+        client.sender("/nowhere").await,
+        Err("amqp:not-found".into())
+    );
 }
 
 #[tokio::test]
@@ -103,7 +121,11 @@ async fn a_device_reaches_only_itself_and_no_back_end() {
         "/messages/devicebound",
         "hub/$management",
     ] {
-        assert_eq!(client.sender(address).await, Err(UNAUTHORIZED.into()), "{address}");
+        assert_eq!(
+            client.sender(address).await,
+            Err(UNAUTHORIZED.into()),
+            "{address}"
+        );
     }
     assert!(client.sender("/devices/d1/messages/events").await.is_ok());
     assert_eq!(
@@ -117,23 +139,41 @@ async fn a_policy_does_what_its_permissions_allow() {
     let hub = Hub::with_device().await;
     let mut device = hub.back_end("device").await;
     assert!(device.sender("/devices/d1/messages/events").await.is_ok());
-    assert_eq!(device.sender("/messages/devicebound").await, Err(UNAUTHORIZED.into()));
+    assert_eq!(
+        device.sender("/messages/devicebound").await,
+        Err(UNAUTHORIZED.into())
+    );
     let mut service = hub.back_end("service").await;
     assert!(service.sender("/messages/devicebound").await.is_ok());
-    assert_eq!(service.sender("/devices/d1/messages/events").await, Err(UNAUTHORIZED.into()));
+    assert_eq!(
+        service.sender("/devices/d1/messages/events").await,
+        Err(UNAUTHORIZED.into())
+    );
     let mut registry = hub.back_end("registryRead").await;
-    assert_eq!(registry.sender("/messages/devicebound").await, Err(UNAUTHORIZED.into()));
+    assert_eq!(
+        registry.sender("/messages/devicebound").await,
+        Err(UNAUTHORIZED.into())
+    );
 }
 
 #[tokio::test]
 async fn plain_takes_policies_and_devices_with_tokens_and_policies_with_their_keys() {
     let hub = Hub::with_device().await;
     let owner = hub.policy_token("iothubowner", "hub.test", hub.in_a_day());
-    let key_text = hub.record.policy("iothubowner").unwrap().primary.to_base64();
+    let key_text = hub
+        .record
+        .policy("iothubowner")
+        .unwrap()
+        .primary
+        .to_base64();
     for (name, password, address) in [
         ("iothubowner@sas.root.hub", &owner, "/messages/devicebound"),
         ("iothubowner", &key_text, "/messages/devicebound"),
-        ("d1@sas.hub", &token("d1", hub.in_a_day()), "/devices/d1/messages/events"),
+        (
+            "d1@sas.hub",
+            &token("d1", hub.in_a_day()),
+            "/devices/d1/messages/events",
+        ),
     ] {
         let response = format!("\0{name}\0{password}");
         let mut client = hub.client(plain(response.as_bytes())).await;
@@ -194,7 +234,9 @@ async fn the_end_of_the_only_token_closes_the_connection() {
     let hub = Hub::with_device().await;
     let mut client = hub.open().await;
     let soon = BEGINNING.minus(CLOCK_SKEW).plus(Duration::from_secs(2));
-    client.prove("hub.test/devices/d1", &token("d1", soon)).await;
+    client
+        .prove("hub.test/devices/d1", &token("d1", soon))
+        .await;
     let link = client.sender("/devices/d1/messages/events").await.unwrap();
     let mut message = Vec::new();
     MessageWriter::new(&mut message).data(b"x");
@@ -209,7 +251,9 @@ async fn the_end_of_one_of_several_tokens_ends_its_links_only() {
     hub.given("d2").await;
     let mut client = hub.device("d2").await;
     let soon = BEGINNING.minus(CLOCK_SKEW).plus(Duration::from_secs(2));
-    client.prove("hub.test/devices/d1", &token("d1", soon)).await;
+    client
+        .prove("hub.test/devices/d1", &token("d1", soon))
+        .await;
     let first = client.sender("/devices/d1/messages/events").await.unwrap();
     let second = client.sender("/devices/d2/messages/events").await.unwrap();
     assert_eq!(client.detached(first).await, UNAUTHORIZED);
@@ -223,9 +267,13 @@ async fn a_newer_token_keeps_the_links() {
     let hub = Hub::with_device().await;
     let mut client = hub.open().await;
     let soon = BEGINNING.minus(CLOCK_SKEW).plus(Duration::from_secs(2));
-    client.prove("hub.test/devices/d1", &token("d1", soon)).await;
+    client
+        .prove("hub.test/devices/d1", &token("d1", soon))
+        .await;
     let link = client.sender("/devices/d1/messages/events").await.unwrap();
-    client.prove("hub.test/devices/d1", &token("d1", hub.in_a_day())).await;
+    client
+        .prove("hub.test/devices/d1", &token("d1", hub.in_a_day()))
+        .await;
     tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(2_300)).await;
     let mut message = Vec::new();
     MessageWriter::new(&mut message).data(b"x");
@@ -256,7 +304,10 @@ async fn a_request_on_cbs_that_is_none_is_answered_as_a_bad_one() {
         })
         .value(Value::Null);
     for bytes in [&message[..], b"\xff\xff", b""] {
-        client.amqp.send(requests, &Outgoing::SETTLED, bytes).unwrap();
+        client
+            .amqp
+            .send(requests, &Outgoing::SETTLED, bytes)
+            .unwrap();
         let reply = client.receive(replies).await;
         assert_eq!(reply.property("status-code"), "Some(Int(400))");
     }

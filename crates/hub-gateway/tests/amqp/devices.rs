@@ -28,7 +28,10 @@ fn message(body: &[u8]) -> Vec<u8> {
 async fn telemetry_is_accepted_when_it_is_stored() {
     let hub = Hub::with_device().await;
     let mut client = hub.device("d1").await;
-    let link = client.sender("amqps://hub.test:5671/devices/d1/messages/events/").await.unwrap();
+    let link = client
+        .sender("amqps://hub.test:5671/devices/d1/messages/events/")
+        .await
+        .unwrap();
     assert_eq!(client.send(link, &message(b"one")).await, "accepted");
     client.send_settled(link, &message(b""));
     let mut batch = Vec::new();
@@ -50,16 +53,28 @@ async fn telemetry_up_to_256_kib_is_taken_and_more_is_rejected() {
     let link = client.sender("/devices/d1/messages/events").await.unwrap();
     // Message id and content type have 17 bytes, the property two.
     let largest = 256 * 1_024 - 19;
-    assert_eq!(client.send(link, &message(&vec![0; largest])).await, "accepted");
+    assert_eq!(
+        client.send(link, &message(&vec![0; largest])).await,
+        "accepted"
+    );
     assert_eq!(
         client.send(link, &message(&vec![0; largest + 1])).await,
         "rejected amqp:link:message-size-exceeded"
     );
-    assert_eq!(client.send(link, b"\xff\xff").await, "rejected amqp:decode-error");
+    assert_eq!(
+        client.send(link, b"\xff\xff").await,
+        "rejected amqp:decode-error"
+    );
     let mut list = Vec::new();
     MessageWriter::new(&mut list).value(Value::Int(7));
-    assert_eq!(client.send(link, &list).await, "rejected amqp:not-implemented");
-    assert_eq!(client.send_as(link, BATCH, b"").await, "rejected amqp:not-implemented");
+    assert_eq!(
+        client.send(link, &list).await,
+        "rejected amqp:not-implemented"
+    );
+    assert_eq!(
+        client.send_as(link, BATCH, b"").await,
+        "rejected amqp:not-implemented"
+    );
     assert_eq!(client.send(link, &message(b"x")).await, "accepted");
 }
 
@@ -79,7 +94,10 @@ async fn many_devices_and_modules_share_a_connection() {
         ("/devices/d1/modules/m1/messages/events", "3"),
     ] {
         let link = client.sender(address).await.unwrap();
-        assert_eq!(client.send(link, &message(body.as_bytes())).await, "accepted");
+        assert_eq!(
+            client.send(link, &message(body.as_bytes())).await,
+            "accepted"
+        );
     }
     let telemetry = hub.telemetry().await;
     assert_eq!(telemetry.lines().count(), 3, "{telemetry}");
@@ -91,10 +109,16 @@ async fn messages_are_done_when_the_device_says_so() {
     hub.send("d1", "one").await;
     hub.send("d1", "two").await;
     let mut client = hub.device("d1").await;
-    let link = client.receiver("/devices/d1/messages/deviceBound", 10).await.unwrap();
+    let link = client
+        .receiver("/devices/d1/messages/deviceBound", 10)
+        .await
+        .unwrap();
     let one = client.receive(link).await;
     assert_eq!(one.body(), "one");
-    assert_eq!(one.sections().properties.unwrap().message_id, Some(MessageId::String("m1")));
+    assert_eq!(
+        one.sections().properties.unwrap().message_id,
+        Some(MessageId::String("m1"))
+    );
     assert_eq!(one.property("a"), "Some(String(\"b\"))");
     let two = client.receive(link).await;
     hub.check_waiting("d1", 2).await;
@@ -112,7 +136,10 @@ async fn a_message_that_was_not_settled_comes_again_on_the_next_connection() {
     hub.send("d1", "one").await;
     for _ in 0..2 {
         let mut client = hub.device("d1").await;
-        let link = client.receiver("/devices/d1/messages/devicebound", 1).await.unwrap();
+        let link = client
+            .receiver("/devices/d1/messages/devicebound", 1)
+            .await
+            .unwrap();
         assert_eq!(client.receive(link).await.body(), "one");
     }
     hub.check_waiting("d1", 1).await;
@@ -155,7 +182,11 @@ impl Twin {
     async fn next(&mut self) -> String {
         let answer = self.client.receive(self.answers).await;
         let id = answer.sections().properties.and_then(|p| p.correlation_id);
-        let id = if id == Some(MessageId::String("c")) { "c" } else { "-" };
+        let id = if id == Some(MessageId::String("c")) {
+            "c"
+        } else {
+            "-"
+        };
         format!(
             "{id} {} {} {}",
             answer.annotation("status"),
@@ -210,7 +241,10 @@ async fn methods_are_called_and_answered() {
     let calls = client.receiver(address, 10).await.unwrap();
     let invoked = tokio::spawn(hub.invoke("d1", "reboot", b"{\"a\":1}"));
     let call = client.receive(calls).await;
-    assert_eq!(call.property("IoThub-methodname"), "Some(String(\"reboot\"))");
+    assert_eq!(
+        call.property("IoThub-methodname"),
+        "Some(String(\"reboot\"))"
+    );
     assert_eq!(call.body(), "{\"a\":1}");
     let sections = call.sections();
     let id = sections.properties.unwrap().correlation_id.unwrap();
@@ -227,7 +261,10 @@ async fn methods_are_called_and_answered() {
         .data(b"{\"ok\":true}");
     assert_eq!(client.send(answers, &answer).await, "accepted");
     let answered = invoked.await.unwrap().unwrap();
-    assert_eq!((answered.status, &answered.payload[..]), (201, &b"{\"ok\":true}"[..]));
+    assert_eq!(
+        (answered.status, &answered.payload[..]),
+        (201, &b"{\"ok\":true}"[..])
+    );
     assert_eq!(
         client.send(answers, &message(b"{}")).await,
         "rejected amqp:decode-error"
@@ -262,7 +299,9 @@ async fn a_disabled_device_is_cut_and_others_on_its_connection_are_not() {
     let hub = Hub::with_device().await;
     hub.given("d2").await;
     let mut client = hub.device("d1").await;
-    client.prove("hub.test/devices/d2", &token("d2", hub.in_a_day())).await;
+    client
+        .prove("hub.test/devices/d2", &token("d2", hub.in_a_day()))
+        .await;
     let first = client.sender("/devices/d1/messages/events").await.unwrap();
     let second = client.sender("/devices/d2/messages/events").await.unwrap();
     hub.disable("d1").await;

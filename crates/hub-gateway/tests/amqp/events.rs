@@ -56,7 +56,10 @@ async fn ask(client: &mut Client, kind: &str, partition: Option<&str>) -> (Strin
             }
         })
         .value(Value::Null);
-    client.amqp.send(requests, &Outgoing::SETTLED, &message).unwrap();
+    client
+        .amqp
+        .send(requests, &Outgoing::SETTLED, &message)
+        .unwrap();
     let reply = client.receive(replies).await;
     let sections = reply.sections();
     assert_eq!(
@@ -101,7 +104,10 @@ async fn questions_about_the_log_are_answered() {
          last_enqueued_time_utc time is_partition_empty=Bool(false)"
     );
     let (_, body) = ask(&mut client, "com.microsoft:partition", Some("0")).await;
-    assert!(body.contains("last_enqueued_offset=String(\"-1\")"), "{body}");
+    assert!(
+        body.contains("last_enqueued_offset=String(\"-1\")"),
+        "{body}"
+    );
     assert!(body.contains("is_partition_empty=Bool(true)"), "{body}");
     for (kind, partition, status) in [
         ("com.microsoft:partition", Some("4"), "Some(Int(404))"),
@@ -179,7 +185,10 @@ async fn an_event_tells_who_sent_it_and_how_far_the_partition_is() {
     assert_eq!(event.annotation("iothub-message-source"), "Telemetry");
     assert_eq!(event.annotation("x-opt-sequence-number"), "Long(0)");
     let delivery = event.sections().delivery_annotations;
-    assert_eq!(delivery.get("last_enqueued_sequence_number"), Some(Value::Long(0)));
+    assert_eq!(
+        delivery.get("last_enqueued_sequence_number"),
+        Some(Value::Long(0))
+    );
 }
 
 #[tokio::test]
@@ -193,7 +202,10 @@ async fn the_owner_level_decides_who_reads() {
     };
     let owner = client.reader(first).await.unwrap();
     assert_eq!(client.detached(plain).await, "amqp:link:stolen");
-    assert_eq!(client.reader(reader("")).await, Err("amqp:link:stolen".into()));
+    assert_eq!(
+        client.reader(reader("")).await,
+        Err("amqp:link:stolen".into())
+    );
     let lower = Reader {
         epoch: Some(0),
         ..first
@@ -233,9 +245,21 @@ async fn readers_of_nothing_are_refused() {
     let hub = Hub::with_device().await;
     let mut client = hub.back_end("service").await;
     for (address, selector, condition) in [
-        ("hub/ConsumerGroups/$Default/Partitions/4", "", "amqp:not-found"),
-        ("hub/ConsumerGroups/$Default/Partitions/x", "", "amqp:not-found"),
-        ("other/ConsumerGroups/$Default/Partitions/0", "", "amqp:not-found"),
+        (
+            "hub/ConsumerGroups/$Default/Partitions/4",
+            "",
+            "amqp:not-found",
+        ),
+        (
+            "hub/ConsumerGroups/$Default/Partitions/x",
+            "",
+            "amqp:not-found",
+        ),
+        (
+            "other/ConsumerGroups/$Default/Partitions/0",
+            "",
+            "amqp:not-found",
+        ),
         ("hub/ConsumerGroups/a b/Partitions/0", "", "amqp:not-found"),
         (PARTITION, "nonsense", "com.microsoft:argument-error"),
     ] {
@@ -243,9 +267,16 @@ async fn readers_of_nothing_are_refused() {
             address,
             ..reader(selector)
         };
-        assert_eq!(client.reader(wanted).await, Err(condition.to_owned()), "{address}");
+        assert_eq!(
+            client.reader(wanted).await,
+            Err(condition.to_owned()),
+            "{address}"
+        );
     }
-    assert_eq!(client.sender(PARTITION).await, Err("amqp:not-allowed".into()));
+    assert_eq!(
+        client.sender(PARTITION).await,
+        Err("amqp:not-allowed".into())
+    );
 }
 
 #[tokio::test]
@@ -266,9 +297,17 @@ async fn tokens_for_the_event_hub_are_taken_in_every_spelling() {
     let token = hub.policy_token("service", audience, hub.in_a_day());
     client.prove(audience, &token).await;
     let refused = Err("amqp:unauthorized-access".to_owned());
-    assert_eq!(client.reader(reader("")).await, refused, "another partition");
+    assert_eq!(
+        client.reader(reader("")).await,
+        refused,
+        "another partition"
+    );
     let mut client = hub.back_end("device").await;
-    assert_eq!(client.reader(reader("")).await, refused, "another permission");
+    assert_eq!(
+        client.reader(reader("")).await,
+        refused,
+        "another permission"
+    );
 }
 
 #[tokio::test]

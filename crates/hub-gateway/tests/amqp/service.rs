@@ -27,11 +27,20 @@ async fn messages_go_to_devices_and_modules() {
     let mut service = hub.back_end("service").await;
     let send = service.sender("/messages/deviceBound").await.unwrap();
     let to = "/devices/d1/messages/devicebound";
-    assert_eq!(service.send(send, &message(Some(to), "full", b"one")).await, "accepted");
+    assert_eq!(
+        service.send(send, &message(Some(to), "full", b"one")).await,
+        "accepted"
+    );
     let to = "/devices/d1/modules/m1/messages/deviceBound";
-    assert_eq!(service.send(send, &message(Some(to), "none", b"two")).await, "accepted");
+    assert_eq!(
+        service.send(send, &message(Some(to), "none", b"two")).await,
+        "accepted"
+    );
     let mut device = hub.device("d1").await;
-    let link = device.receiver("/devices/d1/messages/devicebound", 5).await.unwrap();
+    let link = device
+        .receiver("/devices/d1/messages/devicebound", 5)
+        .await
+        .unwrap();
     let got = device.receive(link).await;
     assert_eq!(got.body(), "one");
     assert_eq!(got.property("p"), "Some(String(\"q\"))");
@@ -50,10 +59,22 @@ async fn messages_that_go_nowhere_are_rejected() {
     let send = service.sender("/messages/devicebound").await.unwrap();
     let to = |id: &str| format!("/devices/{id}/messages/devicebound");
     for (message, outcome) in [
-        (message(Some(&to("nobody")), "none", b""), "rejected amqp:not-found"),
-        (message(Some("/elsewhere"), "none", b""), "rejected amqp:not-found"),
-        (message(None, "none", b""), "rejected com.microsoft:argument-error"),
-        (message(Some(&to("d1")), "loud", b""), "rejected com.microsoft:argument-error"),
+        (
+            message(Some(&to("nobody")), "none", b""),
+            "rejected amqp:not-found",
+        ),
+        (
+            message(Some("/elsewhere"), "none", b""),
+            "rejected amqp:not-found",
+        ),
+        (
+            message(None, "none", b""),
+            "rejected com.microsoft:argument-error",
+        ),
+        (
+            message(Some(&to("d1")), "loud", b""),
+            "rejected com.microsoft:argument-error",
+        ),
         (
             message(Some(&to("d1")), "none", &[0; 65_537]),
             "rejected amqp:link:message-size-exceeded",

@@ -71,6 +71,7 @@ impl Hub {
 
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
         let engine = Engine::open(EngineParts {
+            files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
             store: Arc::new(MemoryStore::new()),
             logs: Arc::new(MemoryLogs::new()),
             bus: Arc::new(LocalBus::new(|duration| {
@@ -150,7 +151,9 @@ impl Hub {
     /// A client that put the token of `id`.
     pub(crate) async fn device(&self, id: &str) -> Client {
         let mut client = self.open().await;
-        client.prove(&resource(id), &token(id, self.in_a_day())).await;
+        client
+            .prove(&resource(id), &token(id, self.in_a_day()))
+            .await;
         client
     }
 

@@ -84,6 +84,7 @@ impl Hub {
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
         let (store, logs) = (Arc::new(MemoryStore::new()), Arc::new(MemoryLogs::new()));
         let engine = Engine::open(EngineParts {
+            files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
             store: Arc::clone(&store) as Arc<_>,
             logs: Arc::clone(&logs) as Arc<_>,
             bus: Arc::new(LocalBus::new(|duration| {

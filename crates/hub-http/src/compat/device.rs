@@ -4,6 +4,7 @@
 //! operations its device or the module that a header names; nobody else may, whatever policy or key they hold.
 
 mod events;
+mod files;
 pub(super) mod routes;
 
 use std::sync::Arc;
@@ -71,6 +72,7 @@ pub(super) async fn answer(
         now: app.engine().environment().now(),
     };
     let call = Call {
+        https_port: app.config().reach.ports.https,
         engine: Arc::clone(app.engine()),
         hub,
         ctx,
@@ -152,6 +154,8 @@ async fn run(operation: DeviceOperation, call: DeviceCall) -> Result<Response, R
         DeviceOperation::GetModule => devices::get(call.call).await,
         DeviceOperation::PutModule => devices::put_module(call.call).await,
         DeviceOperation::DeleteModule => devices::delete(call.call).await,
+        DeviceOperation::BeginUpload => files::begin(call).await,
+        DeviceOperation::FinishUpload => files::finish(call).await,
         // It has timeouts of its own.
         DeviceOperation::InvokeMethod => methods::invoke(call.call).await,
     }

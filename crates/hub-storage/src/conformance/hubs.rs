@@ -9,8 +9,8 @@ use hub_domain::routing::{
     EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
 };
 use hub_domain::{
-    CloudToDeviceSettings, Etag, HostName, HubNo, Permission, Permissions, Policy, QuotaProfile,
-    Revision, ServiceBoundSettings, Settings, Status,
+    CloudToDeviceSettings, Etag, FileUploadSettings, HostName, HubNo, Notifications, Permission,
+    Permissions, Policy, QuotaProfile, Revision, ServiceBoundSettings, Settings, Status,
 };
 
 use super::Backend;
@@ -90,6 +90,7 @@ fn rich_settings() -> Settings {
             }],
         },
         quota: QuotaProfile::S2,
+        fault_injection: hub_domain::fault::FaultInjection::On,
         certificates: vec![
             certificate("B", Standing::Verified),
             certificate("a", Standing::Unverified { code: None }),
@@ -113,6 +114,10 @@ fn rich_settings() -> Settings {
             lock: Duration::from_secs(300),
             ttl: Duration::from_secs(63),
             delivery_count_max: 100,
+        },
+        file_upload: FileUploadSettings {
+            ticket_ttl: Duration::from_secs(64),
+            notifications: Notifications::Off,
         },
     }
 }

@@ -3,12 +3,13 @@
 mod queues;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use hub_domain::fault::FaultInjection;
 use hub_domain::routing::{
     EndpointName, Enrichment, EnrichmentKey, FallbackRoute, Route, RouteName, Routing, Source,
 };
-use hub_domain::{QuotaProfile, Settings};
+use hub_domain::{FileUploadSettings, Notifications, QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateRecord;
@@ -30,6 +31,14 @@ pub(super) struct SettingsRecord<'a> {
     file_notifications: ServiceBoundRecord,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<CertificateRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_upload: Option<FileUploadRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileUploadRecord {
+    ticket_ttl_s: u64,
+    notify: bool,
 }
 
 impl<'a> SettingsRecord<'a> {
@@ -48,6 +57,10 @@ impl<'a> SettingsRecord<'a> {
             fault_injection: settings.fault_injection == FaultInjection::On,
             cloud_to_device: CloudToDeviceRecord::of(&settings.cloud_to_device),
             file_notifications: ServiceBoundRecord::of(&settings.file_notifications),
+            file_upload: Some(FileUploadRecord {
+                ticket_ttl_s: settings.file_upload.ticket_ttl.as_secs(),
+                notify: settings.file_upload.notifications == Notifications::On,
+            }),
         }
     }
 
@@ -70,6 +83,17 @@ impl<'a> SettingsRecord<'a> {
             },
             cloud_to_device: self.cloud_to_device.settings(),
             file_notifications: self.file_notifications.settings(),
+            file_upload: self
+                .file_upload
+                .map(|record| FileUploadSettings {
+                    ticket_ttl: Duration::from_secs(record.ticket_ttl_s),
+                    notifications: if record.notify {
+                        Notifications::On
+                    } else {
+                        Notifications::Off
+                    },
+                })
+                .unwrap_or_default(),
         })
     }
 }

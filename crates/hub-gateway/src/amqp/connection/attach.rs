@@ -8,7 +8,9 @@ use hub_engine::sessions::{Credential, OpenRequest, Persistence};
 use hub_engine::{Error, ErrorKind};
 use rustls::pki_types::CertificateDer;
 
-use super::super::addresses::{Address, DeviceAddress, PartitionAddress, ServiceAddress, authority};
+use super::super::addresses::{
+    Address, DeviceAddress, PartitionAddress, ServiceAddress, authority,
+};
 use super::super::cbs;
 use super::super::device::{DeviceLink, DeviceNo, DeviceState, Waiting};
 use super::super::errors::Refusal;
@@ -108,7 +110,10 @@ impl Connection {
             vec![entity.clone(), "$management".to_owned()],
             std::iter::once(entity).chain(deep).collect(),
         ];
-        let mut authorized = Err(Error::new(ErrorKind::NotAuthenticated, "no token speaks for it"));
+        let mut authorized = Err(Error::new(
+            ErrorKind::NotAuthenticated,
+            "no token speaks for it",
+        ));
         for path in paths {
             authorized = Authorized::check(&self.credentials, Arc::clone(&hub), path);
             if authorized.is_ok() {

@@ -48,7 +48,9 @@ impl Connection {
             Done::Renewed { device, result } => self.finish_renewal(device, result),
             Done::Stored { deliveries, result } => {
                 durable(&result)?;
-                let refusal = result.err().map(|error| Refusal::of(&self.head.engine, &error));
+                let refusal = result
+                    .err()
+                    .map(|error| Refusal::of(&self.head.engine, &error));
                 for (link, delivery) in deliveries {
                     match &refusal {
                         None => self.amqp.settle(link, delivery, &Outcome::Accepted),

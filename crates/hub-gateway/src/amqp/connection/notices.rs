@@ -8,9 +8,7 @@ use hub_engine::sessions::{Delivery, Subscription};
 use hub_engine::{CloseReason, Error, Notice};
 
 use super::super::device::messages::FETCH_MAX;
-use super::super::device::{
-    DeviceLink, DeviceNo, DeviceState, Settle, TwinAnswer, methods, twin,
-};
+use super::super::device::{DeviceLink, DeviceNo, DeviceState, Settle, TwinAnswer, methods, twin};
 use super::super::errors::{ARGUMENT_ERROR, Refusal};
 use super::super::links::Link;
 use super::super::work::{Done, Request};

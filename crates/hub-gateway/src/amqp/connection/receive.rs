@@ -235,9 +235,7 @@ impl Connection {
         };
         let engine = Arc::clone(&self.head.engine);
         let claim = match put.asked {
-            Ok((audience, token)) => {
-                Claim::parse(&engine, self.hub.as_ref(), &audience, &token)
-            }
+            Ok((audience, token)) => Claim::parse(&engine, self.hub.as_ref(), &audience, &token),
             Err(text) => Err(Error::new(hub_engine::ErrorKind::Invalid, text)),
         };
         let now = self.now();
@@ -284,7 +282,11 @@ impl Connection {
         let parsed = service::parse_message(message, ctx.now);
         self.works.push(1, message.len(), async move {
             let result = match parsed {
-                Ok((id, message)) => engine.messages.send(&ctx, hub, &id, message).await.map(drop),
+                Ok((id, message)) => engine
+                    .messages
+                    .send(&ctx, hub, &id, message)
+                    .await
+                    .map(drop),
                 Err(error) => Err(error),
             };
             Done::Sent {
@@ -347,10 +349,9 @@ fn understand(
             Action::Detached(detached.link)
         }
         Event::Ended(ended) => Action::Ended(cause_of(&ended)),
-        Event::Credit(_)
-        | Event::Window(_)
-        | Event::SessionBegan(_)
-        | Event::SessionEnded(_) => Action::Nothing,
+        Event::Credit(_) | Event::Window(_) | Event::SessionBegan(_) | Event::SessionEnded(_) => {
+            Action::Nothing
+        }
     }
 }
 
@@ -368,11 +369,12 @@ fn arrived(
         Some(Link::Service(ServiceAddress::Messages, _)) => {
             Action::Message(link, id, message.to_vec())
         }
-        Some(Link::Device(device, DeviceLink::Telemetry)) => match inbound.push(*device, delivery)
-        {
-            Ok(()) => Action::Nothing,
-            Err(error) => Action::Reject(link, id, rejected(&error)),
-        },
+        Some(Link::Device(device, DeviceLink::Telemetry)) => {
+            match inbound.push(*device, delivery) {
+                Ok(()) => Action::Nothing,
+                Err(error) => Action::Reject(link, id, rejected(&error)),
+            }
+        }
         Some(Link::Device(device, of)) => {
             let arrived = Arrived {
                 link,
@@ -383,10 +385,7 @@ fn arrived(
         }
         // On the others the hub sends; the engine lets nothing through.
         Some(Link::CbsReplies(_) | Link::ManagementReplies(_) | Link::Events(_))
-        | Some(Link::Service(
-            ServiceAddress::Feedback | ServiceAddress::FileNotifications,
-            _,
-        ))
+        | Some(Link::Service(ServiceAddress::Feedback | ServiceAddress::FileNotifications, _))
         | None => Action::Nothing,
     }
 }

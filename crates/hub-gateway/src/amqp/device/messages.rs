@@ -31,10 +31,13 @@ pub(crate) fn write(out: &mut Vec<u8>, stored: &StoredMessage, delivery_count: u
     let mut writer = MessageWriter::new(out);
     writer
         .message_annotations(|map| {
-            map.symbol("iothub-enqueuedtime", Value::Timestamp(message.enqueued.millis()))
-                .symbol("iothub-deliverycount", Value::Ubyte(delivery_count))
-                .symbol("x-opt-sequence-number", Value::Ulong(stored.no.0))
-                .symbol("x-opt-lock-token", Value::Uuid(tag(stored)));
+            map.symbol(
+                "iothub-enqueuedtime",
+                Value::Timestamp(message.enqueued.millis()),
+            )
+            .symbol("iothub-deliverycount", Value::Ubyte(delivery_count))
+            .symbol("x-opt-sequence-number", Value::Ulong(stored.no.0))
+            .symbol("x-opt-lock-token", Value::Uuid(tag(stored)));
         })
         .properties(&properties);
     let is_acknowledged = message.ack != FeedbackAck::None;

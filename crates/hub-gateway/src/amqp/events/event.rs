@@ -161,7 +161,8 @@ impl<'a> Places<'a> {
             | SystemProperty::Component
             | SystemProperty::TraceId
             | SystemProperty::TraceContext => {
-                self.annotations.retain(|(name, _)| *name != property.json_name());
+                self.annotations
+                    .retain(|(name, _)| *name != property.json_name());
                 self.annotations.push((property.json_name(), text));
             }
             // Who sent it is not the sender's to say.

@@ -59,10 +59,11 @@ impl EventLink {
         }
         let credit = amqp.sendable(link);
         for _ in 0..credit.min(EVENTS_PER_TURN) {
-            match self
-                .stream
-                .poll_ready(engine, usize::try_from(credit).unwrap_or(usize::MAX), context)
-            {
+            match self.stream.poll_ready(
+                engine,
+                usize::try_from(credit).unwrap_or(usize::MAX),
+                context,
+            ) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Turn::Ends(failed(engine, &error)),
                 Poll::Pending => {
@@ -107,11 +108,9 @@ impl EventLink {
                 self.stream.put_back(record);
                 None
             }
-            Err(error @ (SendError::MessageTooLarge { .. } | SendError::Tag)) => Some(Refusal::new(
-                engine,
-                condition::MESSAGE_SIZE_EXCEEDED,
-                error.to_string(),
-            )),
+            Err(error @ (SendError::MessageTooLarge { .. } | SendError::Tag)) => Some(
+                Refusal::new(engine, condition::MESSAGE_SIZE_EXCEEDED, error.to_string()),
+            ),
         }
     }
 

@@ -49,10 +49,14 @@ pub(crate) enum ReaderRefused {
     #[error("a receiver with the higher epoch {0} is connected")]
     LowerEpoch(i64),
     /// A reader without an epoch met one with.
-    #[error("a receiver with the epoch {0} is connected, a receiver without an epoch is not allowed beside it")]
+    #[error(
+        "a receiver with the epoch {0} is connected, a receiver without an epoch is not allowed beside it"
+    )]
     NoEpoch(i64),
     /// There are as many readers as there may be.
-    #[error("{EVENT_READERS_PER_PARTITION_MAX} receivers read this partition with this consumer group")]
+    #[error(
+        "{EVENT_READERS_PER_PARTITION_MAX} receivers read this partition with this consumer group"
+    )]
     TooMany,
 }
 

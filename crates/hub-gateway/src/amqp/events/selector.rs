@@ -127,10 +127,7 @@ mod tests {
     #[test]
     fn selectors_of_the_official_clients() {
         check("", Ok(Start::Beginning));
-        check(
-            "amqp.annotation.x-opt-offset > '-1'",
-            Ok(Start::Beginning),
-        );
+        check("amqp.annotation.x-opt-offset > '-1'", Ok(Start::Beginning));
         check("amqp.annotation.x-opt-offset > '@latest'", Ok(Start::End));
         check("amqp.annotation.x-opt-offset >= '@latest'", Ok(Start::End));
         check(

@@ -149,11 +149,7 @@ impl EventStream {
         }
     }
 
-    fn read(
-        &self,
-        engine: &Arc<Engine>,
-        credit: usize,
-    ) -> BoxFuture<'static, Result<Page, Error>> {
+    fn read(&self, engine: &Arc<Engine>, credit: usize) -> BoxFuture<'static, Result<Page, Error>> {
         let (engine, hub, partition) = (Arc::clone(engine), self.hub, self.partition);
         let ctx = context(&engine, self.caller.clone());
         let metric = self.metric;
@@ -167,9 +163,9 @@ impl EventStream {
         };
         Box::pin(async move {
             let events = &engine.events;
-            let head = events.telemetry_head(hub).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, "the hub does not exist")
-            })?;
+            let head = events
+                .telemetry_head(hub)
+                .ok_or_else(|| Error::new(ErrorKind::NotFound, "the hub does not exist"))?;
             // Whatever becomes durable from here on changes this receiver, so nothing is missed between read and wait.
             let mut head = head;
             head.borrow_and_update();

@@ -127,7 +127,8 @@ impl Client {
             properties: None,
         };
         self.amqp.open(&open);
-        self.wait(|seen| (*seen == Seen::Opened).then_some(())).await;
+        self.wait(|seen| (*seen == Seen::Opened).then_some(()))
+            .await;
         self.session = Some(self.begin().await);
     }
 
@@ -317,7 +318,9 @@ impl Client {
                     .string("name", Value::String(audience));
             })
             .value(Value::String(token));
-        self.amqp.send(requests, &Outgoing::SETTLED, &message).unwrap();
+        self.amqp
+            .send(requests, &Outgoing::SETTLED, &message)
+            .unwrap();
         let reply = self.receive(replies).await;
         let sections = reply.sections();
         let Some(Value::Int(status)) = sections.application_properties.get("status-code") else {
@@ -328,7 +331,9 @@ impl Client {
     }
 
     pub(crate) async fn put_token(&mut self, audience: &str, token: &str) -> i64 {
-        self.put_token_as(MessageId::String("1"), audience, token).await.0
+        self.put_token_as(MessageId::String("1"), audience, token)
+            .await
+            .0
     }
 
     /// Puts a token that is good.

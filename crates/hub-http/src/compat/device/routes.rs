@@ -37,12 +37,16 @@ pub(in super::super) enum DeviceOperation {
     PutModule,
     DeleteModule,
     InvokeMethod,
+    BeginUpload,
+    FinishUpload,
 }
 
 impl DeviceOperation {
     pub(in super::super) const fn body(self) -> BodyKind {
         match self {
-            Self::PutModule | Self::InvokeMethod => BodyKind::Json,
+            Self::PutModule | Self::InvokeMethod | Self::BeginUpload | Self::FinishUpload => {
+                BodyKind::Json
+            }
             Self::SendEvents => BodyKind::Bytes,
             Self::ListModules | Self::GetModule | Self::DeleteModule => BodyKind::None,
         }
@@ -64,7 +68,7 @@ const fn route(
 }
 
 /// Every route of this face. The access tests walk it.
-pub(in super::super) static DEVICE_ROUTES: [DeviceRoute; 8] = [
+pub(in super::super) static DEVICE_ROUTES: [DeviceRoute; 11] = [
     route(
         Method::POST,
         "/devices/{device}/messages/events",
@@ -76,6 +80,24 @@ pub(in super::super) static DEVICE_ROUTES: [DeviceRoute; 8] = [
         "/devices/{device}/modules/{module}/messages/events",
         Speaker::Identity,
         DeviceOperation::SendEvents,
+    ),
+    route(
+        Method::POST,
+        "/devices/{device}/files",
+        Speaker::Identity,
+        DeviceOperation::BeginUpload,
+    ),
+    route(
+        Method::POST,
+        "/devices/{device}/files/notifications",
+        Speaker::Identity,
+        DeviceOperation::FinishUpload,
+    ),
+    route(
+        Method::POST,
+        "/devices/{device}/files/notifications/{token}",
+        Speaker::Identity,
+        DeviceOperation::FinishUpload,
     ),
     route(
         Method::GET,

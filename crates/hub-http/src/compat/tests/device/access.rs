@@ -1,7 +1,7 @@
 //! Who may do what. Walks the table of routes, so that a new one is tested here too.
 
+use hub_domain::SymmetricKey;
 use hub_domain::sas::sign_token;
-use hub_domain::{SymmetricKey, Timestamp};
 
 use super::super::super::device::routes::{DEVICE_ROUTES, DeviceRoute, Speaker};
 use super::super::super::routes::ROUTES;
