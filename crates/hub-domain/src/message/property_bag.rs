@@ -83,15 +83,15 @@ pub type Property<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 /// The decoded pairs of a bag, one after the other: [`PropertyBag::decode`] for whoever reads many bags once.
 pub fn properties(raw: &[u8]) -> impl Iterator<Item = Result<Property<'_>, PropertyBagError>> {
     let parts = without_question_mark(raw).split(|byte| *byte == b'&');
-    parts
-        .filter(|part| !part.is_empty())
-        .map(|part| match part.iter().position(|byte| *byte == b'=') {
+    parts.filter(|part| !part.is_empty()).map(|part| {
+        match part.iter().position(|byte| *byte == b'=') {
             None => Ok((decode_borrowed(part)?, None)),
             Some(at) => Ok((
                 decode_borrowed(&part[..at])?,
                 Some(decode_borrowed(&part[at + 1..])?),
             )),
-        })
+        }
+    })
 }
 
 fn decode_borrowed(encoded: &[u8]) -> Result<Cow<'_, str>, PropertyBagError> {

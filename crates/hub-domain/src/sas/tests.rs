@@ -317,7 +317,12 @@ fn a_key_signs_by_its_bytes_or_by_its_text() {
     let key = SymmetricKey::from_bytes(&[7; 32]).unwrap();
     // What azure-eventhub computes: HMAC-SHA256 keyed with the base64 text.
     let text = SymmetricKey::from_bytes(key.to_base64().as_bytes()).unwrap();
-    let token = sign_token("sb://h.test/hub", &text, Timestamp::from_seconds(9), Some("p"));
+    let token = sign_token(
+        "sb://h.test/hub",
+        &text,
+        Timestamp::from_seconds(9),
+        Some("p"),
+    );
     let token = SasToken::parse(&token).unwrap();
     assert!(token.verify_by_text(&key));
     assert!(!token.verify(&key));

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use hub_amqp::{LinkId, condition};
+use hub_amqp::{LinkId, SessionId, condition};
 use hub_domain::limits::{CONNECTION_INBOUND_BYTES_MAX, CONNECTION_INBOUND_MESSAGES_MAX};
 use hub_domain::{Hub, Timestamp};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
@@ -46,6 +46,11 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// The longest a timer is set to.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 3_600);
 
+/// Deadlines that are looked after in one poll.
+const DUE_PER_POLL: usize = 4;
+/// How much later than a deadline its timer may be set to: it is not set anew with each packet.
+const TIMER_TOLERANCE: Duration = Duration::from_millis(20);
+
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -71,8 +76,10 @@ pub(super) struct Connection {
     /// The hub that the connection names.
     hub: Option<Arc<Hub>>,
     credentials: Credentials,
+    /// The sessions of the protocol, which the peer begins.
+    sessions: Vec<SessionId>,
     links: HashMap<LinkId, Link>,
-    /// The links on which events are read.
+    /// The links on which events, feedback and notifications are read.
     readers: Vec<LinkId>,
     devices: Devices,
     works: Works,
@@ -101,6 +108,7 @@ impl Connection {
             admitted_until,
             hub: None,
             credentials: Credentials::default(),
+            sessions: Vec::new(),
             links: HashMap::new(),
             readers: Vec::new(),
             devices: Devices::default(),
@@ -150,16 +158,17 @@ impl Connection {
             return Err(self.close(condition::CONNECTION_FORCED, text, CloseCause::Shutdown));
         }
         for _ in 0..TURNS_PER_POLL {
-            self.poll_timer(context)?;
             self.poll_done(context)?;
             self.poll_notices(context)?;
             let more = self.poll_readers(context);
+            self.poll_timer(context)?;
             let held_back = self.is_reader_slow();
             self.poll_write(context)?;
             let eased = held_back && !self.is_reader_slow();
             let read = self.poll_read(context)?;
-            // What was held back for a slow reader, or for its turn, has no wake-up of its own.
-            if read.is_pending() && !eased && !more {
+            // What was held back for a slow reader, or for its turn, or was just begun, has no wake-up of its own.
+            let begun = self.works.is_fresh() && !self.is_reader_slow();
+            if read.is_pending() && !eased && !more && !begun {
                 return Ok(());
             }
         }
@@ -181,21 +190,33 @@ impl Connection {
 
     fn close_with(&mut self, refusal: &Refusal, cause: CloseCause) -> CloseCause {
         tracing::debug!(peer = %self.peer, condition = refusal.condition, text = refusal.text, "amqp connection closed");
-        refusal.close(&mut self.amqp);
+        self.close_sessions(refusal);
+        refusal.tell(|error| self.amqp.close(Some(error)));
         cause
+    }
+
+    /// Ends the sessions with the error as well: the Node client learns from that at once, and from a close only when its
+    /// own detaches have timed out (`amqp.js` of azure-iot-amqp-base).
+    fn close_sessions(&mut self, refusal: &Refusal) {
+        for session in std::mem::take(&mut self.sessions) {
+            refusal.tell(|error| self.amqp.end(session, Some(error)));
+        }
     }
 
     /// One timer for the engine's heartbeats, the wait for a first credential, and the ends of credentials.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Result<(), CloseCause> {
-        loop {
-            let next = self.next_deadline();
-            if self.timer.deadline() != next {
-                self.timer.as_mut().reset(next);
+        for _ in 0..DUE_PER_POLL {
+            let (next, now) = (self.next_deadline(), Instant::now());
+            if next > now {
+                let set = self.timer.deadline();
+                if self.timer.is_elapsed() || next + TIMER_TOLERANCE < set {
+                    self.timer.as_mut().reset(next);
+                }
+                if self.timer.as_mut().poll(context).is_pending() {
+                    return Ok(());
+                }
+                continue;
             }
-            if self.timer.as_mut().poll(context).is_pending() {
-                return Ok(());
-            }
-            let now = Instant::now();
             if let Some(hub_amqp::Event::Ended(_)) = self.amqp.on_time(now.into_std()) {
                 return Err(CloseCause::KeepAlive);
             }
@@ -206,6 +227,8 @@ impl Connection {
             }
             self.expire()?;
         }
+        context.waker().wake_by_ref();
+        Ok(())
     }
 
     /// The next moment at which something is due. A timer that fires too early does nothing.
@@ -239,14 +262,18 @@ impl Connection {
         let mut at = 0;
         while at < self.readers.len() && !self.is_reader_slow() {
             let link = self.readers[at];
-            let Some(Link::Events(events)) = self.links.get_mut(&link) else {
-                self.readers.swap_remove(at);
-                continue;
+            let amqp = &mut self.amqp;
+            let turn = match self.links.get_mut(&link) {
+                Some(Link::Events(events)) => SCRATCH.with_borrow_mut(|scratch| {
+                    events.poll_turn(&self.head.engine, amqp, link, scratch, context)
+                }),
+                Some(Link::Queue(queue)) => queue.poll_turn(amqp, link, context),
+                Some(_) | None => {
+                    self.readers.swap_remove(at);
+                    continue;
+                }
             };
             at += 1;
-            let turn = SCRATCH.with_borrow_mut(|scratch| {
-                events.poll_turn(&self.head.engine, &mut self.amqp, link, scratch, context)
-            });
             match turn {
                 Turn::Waits => {}
                 Turn::More => more = true,

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use hub_amqp::{Accept, Credit, DeliveryId, LinkId, Role, SenderSettleMode};
 use hub_domain::{Hub, HubNo, IdentityId};
 use hub_engine::sessions::{Delivery, Subscription};
-use hub_engine::{Engine, Session};
+use hub_engine::{Engine, MessageNo, Session};
 
 pub(super) use twin::TwinAnswer;
 
 use super::addresses::DeviceAddress;
+use super::links::SETTLES_FIRST;
 use super::telemetry;
 use super::work::Request;
 
@@ -70,11 +71,13 @@ impl DeviceLink {
         match self {
             Self::Telemetry => Accept {
                 credit: Credit::Window(TELEMETRY_WINDOW),
+                receiver_settle_mode: SETTLES_FIRST,
                 max_message_size: telemetry::MESSAGE_BYTES_MAX,
                 ..Accept::default()
             },
             Self::MethodAnswers | Self::TwinRequests => Accept {
                 credit: Credit::Window(REQUESTS_WINDOW),
+                receiver_settle_mode: SETTLES_FIRST,
                 max_message_size: REQUEST_BYTES_MAX,
                 ..Accept::default()
             },
@@ -86,6 +89,14 @@ impl DeviceLink {
             Self::Inputs | Self::MethodCalls | Self::TwinAnswers => Accept::default(),
         }
     }
+}
+
+/// What a peer says of a message that it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settlement {
+    Complete,
+    Reject,
+    Abandon,
 }
 
 /// A message whose outcome the device told.
@@ -131,6 +142,8 @@ pub(super) struct OpenDevice {
     /// There may be messages that were not fetched yet.
     pub(super) messages_wanted: bool,
     pub(super) is_fetching: bool,
+    /// Messages that were sent on the link and have no outcome yet.
+    pub(super) unsettled: Vec<MessageNo>,
     /// Patches that are not durable yet: a read must see them.
     pub(super) patches: u32,
     pub(super) reads: VecDeque<Request>,
@@ -149,6 +162,7 @@ impl OpenDevice {
             twin: None,
             messages_wanted: false,
             is_fetching: false,
+            unsettled: Vec::new(),
             patches: 0,
             reads: VecDeque::new(),
             call_suffix,
@@ -179,6 +193,10 @@ impl OpenDevice {
         let is = |held: &mut Option<LinkId>| held.take_if(|held| *held == link).is_some();
         if is(&mut self.messages) {
             self.unsubscribe(Subscription::Messages);
+            // Nobody tells their outcome any more: the next link gets them again.
+            for message in std::mem::take(&mut self.unsettled) {
+                self.session.give_back_message(message);
+            }
         }
         if is(&mut self.calls) {
             self.unsubscribe(Subscription::Methods);

@@ -17,7 +17,6 @@ const MESSAGE_LOCK_LOST: &str = "com.microsoft:message-lock-lost";
 const PRECONDITION_FAILED: &str = "com.microsoft:precondition-failed";
 const DEVICE_ALREADY_EXISTS: &str = "com.microsoft:device-already-exists";
 const THROTTLED: &str = "com.microsoft:device-container-throttled";
-const QUOTA_EXCEEDED: &str = "com.microsoft:quota-exceeded";
 const TIMEOUT: &str = "com.microsoft:timeout";
 /// Where the C# client looks for the tracking id.
 const TRACKING_ID: &str = "com.microsoft:tracking-id";
@@ -128,20 +127,11 @@ impl Refusal {
     pub(super) fn reject(&self, amqp: &mut Connection, link: LinkId, delivery: DeliveryId) {
         self.tell(|error| amqp.settle(link, delivery, &Outcome::Rejected(Some(*error))));
     }
-
-    /// Closes the connection.
-    pub(super) fn close(&self, amqp: &mut Connection) {
-        self.tell(|error| amqp.close(Some(error)));
-    }
 }
 
 fn condition_of(error: &Error) -> &'static str {
-    match error.code() {
-        ErrorCode::DeviceMessageLockLost => return MESSAGE_LOCK_LOST,
-        ErrorCode::DeviceMaximumQueueDepthExceeded | ErrorCode::IotHubMaxCbsTokenExceeded => {
-            return condition::RESOURCE_LIMIT_EXCEEDED;
-        }
-        _ => {}
+    if error.code() == ErrorCode::DeviceMessageLockLost {
+        return MESSAGE_LOCK_LOST;
     }
     match error.kind() {
         ErrorKind::NotFound => condition::NOT_FOUND,
@@ -151,7 +141,7 @@ fn condition_of(error: &Error) -> &'static str {
         ErrorKind::TooLarge => condition::MESSAGE_SIZE_EXCEEDED,
         ErrorKind::NotAuthenticated | ErrorKind::NotAllowed => condition::UNAUTHORIZED_ACCESS,
         ErrorKind::Throttled => THROTTLED,
-        ErrorKind::QuotaExceeded => QUOTA_EXCEEDED,
+        ErrorKind::QuotaExceeded => condition::RESOURCE_LIMIT_EXCEEDED,
         ErrorKind::DeviceOffline | ErrorKind::TimedOut | ErrorKind::Unavailable => TIMEOUT,
         ErrorKind::Internal => condition::INTERNAL_ERROR,
     }

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use hub_amqp::{Attach, LinkId, Role, SessionId};
+use hub_amqp::{Attach, LinkId, ReceiverSettleMode, Role, SessionId};
 use hub_domain::{Hub, Permission};
 use hub_engine::{Caller, Error};
 
-use super::addresses::ServiceAddress;
 use super::credentials::Credentials;
 use super::device::{DeviceLink, DeviceNo};
 use super::events::link::EventLink;
 use super::events::stream::RuntimeMetric;
+use super::service::queue::QueueLink;
+
+/// The hub settles what it receives together with its outcome, whatever mode the peer asked for: uamqp asks for the other
+/// one and then takes no outcome that is not settled (`link.c` of azure-uamqp-c).
+pub(super) const SETTLES_FIRST: Option<ReceiverSettleMode> = Some(ReceiverSettleMode::First);
 
 /// What a link is for.
 pub(super) enum Link {
@@ -24,8 +28,10 @@ pub(super) enum Link {
     ManagementReplies(ReplyEnd),
     /// The peer reads events.
     Events(Box<EventLink>),
-    /// The peer sends, or receives, as a back end.
-    Service(ServiceAddress, Box<Authorized>),
+    /// The peer sends to devices.
+    Messages(Box<Authorized>),
+    /// The peer takes feedback or file notifications.
+    Queue(Box<QueueLink>),
     /// Something of a device.
     Device(DeviceNo, DeviceLink),
 }

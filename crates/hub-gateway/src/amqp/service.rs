@@ -1,5 +1,7 @@
 //! What back ends do over AMQP: send to devices, and take what happened to it ("AMQP support", service client).
 
+pub(super) mod queue;
+
 use bytes::Bytes;
 use hub_amqp::{MessageId, Sections, Value};
 use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage, FeedbackAck, SystemProperty};

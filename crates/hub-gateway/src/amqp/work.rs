@@ -100,6 +100,8 @@ struct Finished {
 #[derive(Default)]
 pub(super) struct Works {
     under_way: FuturesUnordered<BoxFuture<'static, Finished>>,
+    /// Something was added that was not polled yet, so nothing would wake the connection for it.
+    is_fresh: bool,
     messages: usize,
     bytes: usize,
 }
@@ -119,6 +121,7 @@ impl Works {
     ) {
         self.messages += messages;
         self.bytes += bytes;
+        self.is_fresh = true;
         self.under_way.push(Box::pin(async move {
             Finished {
                 done: work.await,
@@ -128,8 +131,14 @@ impl Works {
         }));
     }
 
+    /// True when [`Works::poll_done`] has to be called before the connection waits.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.is_fresh
+    }
+
     /// The next work that is done. Pending also when there is none.
     pub(super) fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<Done> {
+        self.is_fresh = false;
         match Pin::new(&mut self.under_way).poll_next(context) {
             Poll::Ready(Some(finished)) => {
                 self.messages -= finished.messages;

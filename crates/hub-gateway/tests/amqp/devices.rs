@@ -145,6 +145,47 @@ async fn a_message_that_was_not_settled_comes_again_on_the_next_connection() {
     hub.check_waiting("d1", 1).await;
 }
 
+#[tokio::test]
+async fn an_abandoned_message_comes_again_and_counts() {
+    let hub = Hub::with_device().await;
+    hub.send("d1", "one").await;
+    let mut client = hub.device("d1").await;
+    let link = client
+        .receiver("/devices/d1/messages/devicebound", 10)
+        .await
+        .unwrap();
+    let first = client.receive(link).await;
+    assert_eq!(first.annotation("iothub-deliverycount"), "Ubyte(0)");
+    client.settle(&first, &Outcome::Released).await;
+    let second = client.receive(link).await;
+    assert_eq!(
+        (&*second.body(), &*second.annotation("iothub-deliverycount")),
+        ("one", "Ubyte(1)")
+    );
+    client.settle(&second, &Outcome::Accepted).await;
+    hub.check_waiting("d1", 0).await;
+}
+
+#[tokio::test]
+async fn a_message_of_a_link_that_was_closed_comes_again_on_the_next_link() {
+    let hub = Hub::with_device().await;
+    hub.send("d1", "one").await;
+    let mut client = hub.device("d1").await;
+    client.sender("/devices/d1/messages/events").await.unwrap();
+    for _ in 0..2 {
+        let link = client
+            .receiver("/devices/d1/messages/devicebound", 10)
+            .await
+            .unwrap();
+        let got = client.receive(link).await;
+        assert_eq!(
+            (&*got.body(), &*got.annotation("iothub-deliverycount")),
+            ("one", "Ubyte(0)")
+        );
+        client.detach(link).await;
+    }
+}
+
 struct Twin {
     client: Client,
     requests: LinkId,
@@ -225,7 +266,7 @@ async fn twins_are_read_patched_and_watched() {
     assert!(failed.starts_with("c Int(400)"), "{failed}");
     assert_eq!(twin.ask("PUT", DESIRED, " ").await, "c Int(200) none ");
     hub.patch_desired("d1", json!({ "y": 2 })).await;
-    assert_eq!(twin.next().await, "- none none {\"y\":2,\"$version\":2}");
+    assert_eq!(twin.next().await, "- none none {\"$version\":2,\"y\":2}");
     assert_eq!(twin.ask("DELETE", DESIRED, " ").await, "c Int(200) none ");
     hub.patch_desired("d1", json!({ "y": 3 })).await;
     let read = twin.ask("GET", None, " ").await;

@@ -1,6 +1,6 @@
 //! Back ends: messages to devices.
 
-use hub_amqp::{MessageId, MessageWriter, Properties, Value};
+use hub_amqp::{MessageId, MessageWriter, Outcome, Properties, Value};
 
 use crate::support::Hub;
 
@@ -84,4 +84,69 @@ async fn messages_that_go_nowhere_are_rejected() {
         assert_eq!(service.send(send, &message).await, outcome);
     }
     hub.check_waiting("d1", 0).await;
+}
+
+#[tokio::test]
+async fn feedback_is_taken_once_it_is_settled() {
+    let hub = Hub::with_device().await;
+    let mut service = hub.back_end("service").await;
+    let send = service.sender("/messages/devicebound").await.unwrap();
+    let to = "/devices/d1/messages/devicebound";
+    assert_eq!(
+        service.send(send, &message(Some(to), "full", b"one")).await,
+        "accepted"
+    );
+    let mut device = hub.device("d1").await;
+    let link = device.receiver(to, 5).await.unwrap();
+    let got = device.receive(link).await;
+    device.settle(&got, &Outcome::Accepted).await;
+
+    let queue = "/messages/serviceBound/feedback";
+    let link = service.receiver(queue, 5).await.unwrap();
+    let first = service.receive(link).await;
+    assert!(
+        first
+            .body()
+            .contains("12121212-1212-1212-1212-121212121212")
+    );
+    let properties = first.sections().properties.unwrap();
+    assert_eq!(
+        properties.content_type,
+        Some("application/vnd.microsoft.iothub.feedback.json")
+    );
+    // A receiver that goes away gives it back; one that releases it gets it again.
+    service.detach(link).await;
+    let link = service.receiver(queue, 5).await.unwrap();
+    let again = service.receive(link).await;
+    service.settle(&again, &Outcome::Released).await;
+    let third = service.receive(link).await;
+    assert_eq!(third.body(), first.body());
+    service.settle(&third, &Outcome::Accepted).await;
+    // What is settled is gone: the next thing that comes is the next feedback.
+    assert_eq!(
+        service.send(send, &message(Some(to), "full", b"two")).await,
+        "accepted"
+    );
+    let got = device.receive(got.link).await;
+    device.settle(&got, &Outcome::Rejected(None)).await;
+    let next = service.receive(link).await;
+    assert_ne!(next.body(), first.body());
+}
+
+#[tokio::test]
+async fn queues_of_back_ends_are_not_for_devices_and_not_to_send_to() {
+    let hub = Hub::with_device().await;
+    let mut service = hub.back_end("service").await;
+    let mut device = hub.device("d1").await;
+    for queue in [
+        "/messages/serviceBound/feedback",
+        "/messages/serviceBound/filenotifications",
+    ] {
+        assert!(service.receiver(queue, 1).await.is_ok());
+        assert_eq!(service.sender(queue).await, Err("amqp:not-allowed".into()));
+        assert_eq!(
+            device.receiver(queue, 1).await,
+            Err("amqp:unauthorized-access".into())
+        );
+    }
 }

@@ -27,7 +27,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub(crate) use client::{Client, Message, Reader};
+pub(crate) use client::{Client, Reader};
 
 /// How long anything that must happen may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -298,14 +298,14 @@ impl Hub {
 
 /// A body as text, long ones by their length.
 pub(crate) fn shown(body: &[u8]) -> String {
-    if body.len() > 100 {
+    if body.len() > 1_000 {
         return format!("{} bytes", body.len());
     }
     String::from_utf8_lossy(body).into_owned()
 }
 
 /// The key of every identity.
-pub(crate) fn key() -> SymmetricKey {
+fn key() -> SymmetricKey {
     SymmetricKey::from_bytes(&[7; 32]).unwrap()
 }
 

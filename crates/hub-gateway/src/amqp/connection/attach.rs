@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_amqp::{Accept, Credit, LinkId, Role, condition};
-use hub_domain::{HostName, Hub, IdentityId};
+use hub_domain::{HostName, Hub, IdentityId, ServiceBoundKind};
 use hub_engine::sessions::{Credential, OpenRequest, Persistence};
 use hub_engine::{Error, ErrorKind};
 use rustls::pki_types::CertificateDer;
@@ -15,8 +15,8 @@ use super::super::cbs;
 use super::super::device::{DeviceLink, DeviceNo, DeviceState, Waiting};
 use super::super::errors::Refusal;
 use super::super::events::{self, Attaching};
-use super::super::links::{Asked, Authorized, Link, ReplyEnd};
-use super::super::service;
+use super::super::links::{Asked, Authorized, Link, ReplyEnd, SETTLES_FIRST};
+use super::super::service::{self, queue::QueueLink};
 use super::super::work::Done;
 use super::Connection;
 use crate::counters::CloseCause;
@@ -89,6 +89,7 @@ impl Connection {
             Role::Sender => {
                 let accept = Accept {
                     credit: Credit::Window(cbs::REQUESTS_MAX),
+                    receiver_settle_mode: SETTLES_FIRST,
                     max_message_size: cbs::REQUEST_BYTES_MAX,
                     ..Accept::default()
                 };
@@ -125,6 +126,7 @@ impl Connection {
             Role::Sender => {
                 let accept = Accept {
                     credit: Credit::Window(QUESTIONS_MAX),
+                    receiver_settle_mode: SETTLES_FIRST,
                     max_message_size: QUESTION_BYTES_MAX,
                     ..Accept::default()
                 };
@@ -186,16 +188,20 @@ impl Connection {
             (ServiceAddress::Messages, Role::Sender) => {
                 let accept = Accept {
                     credit: Credit::Window(service::SEND_WINDOW),
+                    receiver_settle_mode: SETTLES_FIRST,
                     max_message_size: service::MESSAGE_BYTES_MAX,
                     ..Accept::default()
                 };
-                let link = Link::Service(address, Box::new(authorized));
-                self.add(asked, link, &accept);
+                self.add(asked, Link::Messages(Box::new(authorized)), &accept);
                 Ok(())
             }
-            (ServiceAddress::Feedback | ServiceAddress::FileNotifications, Role::Receiver) => {
-                let text = "this queue is read over https";
-                Err(self.refusal(condition::NOT_IMPLEMENTED, text))
+            (ServiceAddress::Feedback, Role::Receiver) => {
+                self.attach_queue(asked, authorized, ServiceBoundKind::Feedback);
+                Ok(())
+            }
+            (ServiceAddress::FileNotifications, Role::Receiver) => {
+                self.attach_queue(asked, authorized, ServiceBoundKind::FileNotification);
+                Ok(())
             }
             (ServiceAddress::Messages, Role::Receiver)
             | (ServiceAddress::Feedback | ServiceAddress::FileNotifications, Role::Sender) => {
@@ -203,6 +209,17 @@ impl Connection {
                 Err(self.refusal(condition::NOT_ALLOWED, text))
             }
         }
+    }
+
+    fn attach_queue(&mut self, asked: &Asked, authorized: Authorized, kind: ServiceBoundKind) {
+        let queue = QueueLink::new(&self.head.engine, authorized, kind);
+        let accept = Accept {
+            // A record is done when the peer says so, whatever mode it asked for.
+            sender_settle_mode: Some(hub_amqp::SenderSettleMode::Unsettled),
+            ..Accept::default()
+        };
+        self.readers.push(asked.link);
+        self.add(asked, Link::Queue(Box::new(queue)), &accept);
     }
 
     fn attach_device(
@@ -401,9 +418,10 @@ impl Shown {
 
 fn is_proved(link: &Link, credentials: &super::Credentials) -> bool {
     match link {
-        Link::ManagementRequests(authorized) | Link::Service(_, authorized) => {
+        Link::ManagementRequests(authorized) | Link::Messages(authorized) => {
             authorized.is_still_proved(credentials)
         }
+        Link::Queue(queue) => queue.authorized.is_still_proved(credentials),
         Link::Events(events) => events.authorized.is_still_proved(credentials),
         Link::CbsRequests
         | Link::CbsReplies(_)

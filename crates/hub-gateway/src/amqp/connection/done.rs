@@ -297,12 +297,17 @@ impl Connection {
         no: DeviceNo,
         result: Result<Vec<StoredMessage>, Error>,
     ) -> Result<(), CloseCause> {
+        let now = self.now();
+        // A session that is gone gave back what it held.
         let Some(open) = self.devices.open(no) else {
             return Ok(());
         };
         open.is_fetching = false;
         let fetched = result.map_err(|_| CloseCause::StorageFailed)?;
         let Some(link) = open.messages else {
+            for stored in fetched {
+                open.session.give_back_message(stored.no);
+            }
             return Ok(());
         };
         // A page that was not empty may have a successor.
@@ -311,11 +316,14 @@ impl Connection {
         SCRATCH.with_borrow_mut(|scratch| {
             for stored in &fetched {
                 scratch.clear();
-                messages::write(scratch, stored, 0);
-                if !send_message(amqp, link, stored, scratch) {
-                    return;
+                let tag = messages::tag(stored, now);
+                messages::write(scratch, stored, tag);
+                if send_message(amqp, link, (stored, &tag), scratch) {
+                    open.session.note_sent(stored.no);
+                    open.unsettled.push(stored.no);
+                } else {
+                    open.session.give_back_message(stored.no);
                 }
-                open.session.note_sent(stored.no);
             }
         });
         Ok(())
@@ -325,13 +333,12 @@ impl Connection {
 fn send_message(
     amqp: &mut hub_amqp::Connection,
     link: LinkId,
-    stored: &StoredMessage,
+    (stored, tag): (&StoredMessage, &[u8; 16]),
     message: &[u8],
 ) -> bool {
-    let tag = messages::tag(stored);
     let outgoing = hub_amqp::Outgoing {
         token: stored.no.0,
-        tag: Some(&tag),
+        tag: Some(tag),
         settlement: hub_amqp::Settlement::Unsettled,
         message_format: 0,
     };

@@ -2,18 +2,21 @@
 
 use std::task::{Context, Poll};
 
+use futures_util::future::BoxFuture;
 use hub_amqp::{Outcome, condition};
 use hub_domain::fault::{FaultKind, FaultLink};
 use hub_engine::sessions::{Delivery, Subscription};
-use hub_engine::{CloseReason, Error, Notice};
+use hub_engine::{CloseReason, Notice};
 
 use super::super::device::messages::FETCH_MAX;
-use super::super::device::{DeviceLink, DeviceNo, DeviceState, Settle, TwinAnswer, methods, twin};
+use super::super::device::{
+    DeviceLink, DeviceNo, DeviceState, Settle, Settlement, TwinAnswer, methods, twin,
+};
 use super::super::errors::{ARGUMENT_ERROR, Refusal};
 use super::super::links::Link;
 use super::super::work::{Done, Request};
 use super::Connection;
-use super::receive::{Arrived, DeviceOutcome};
+use super::receive::Arrived;
 use crate::counters::CloseCause;
 use hub_engine::MessageNo;
 
@@ -94,7 +97,8 @@ impl Connection {
             | FaultKind::MessageQuota
             | FaultKind::Authentication => {
                 let reason = CloseReason::FaultInjected(kind);
-                Refusal::of_close(&self.head.engine, reason).close(&mut self.amqp);
+                let refusal = Refusal::of_close(&self.head.engine, reason);
+                return self.close_with(&refusal, CloseCause::FaultInjected);
             }
         }
         CloseCause::FaultInjected
@@ -280,34 +284,34 @@ impl Connection {
         }
     }
 
-    /// What became of a message that was sent to a device.
-    pub(super) fn settled(&mut self, settle: Settle, token: u64, outcome: DeviceOutcome) {
+    /// What became of a message that was sent.
+    pub(super) fn settled(&mut self, settle: Settle, token: u64, outcome: Settlement) {
         let now = self.now();
-        let device = self.links.get(&settle.link).and_then(|link| match link {
-            Link::Device(no, DeviceLink::Messages) => Some(*no),
-            _ => None,
-        });
-        let Some(open) = device.and_then(|no| self.devices.open(no)) else {
-            if settle.awaits_confirmation {
-                self.amqp.confirm(settle.link, settle.delivery);
+        let settled = match self.links.get_mut(&settle.link) {
+            Some(Link::Queue(queue)) => queue.settle(token, outcome),
+            Some(Link::Device(no, DeviceLink::Messages)) => {
+                let message = MessageNo(token);
+                self.devices.open(*no).map(|open| {
+                    open.unsettled.retain(|sent| *sent != message);
+                    let settlement = match outcome {
+                        Settlement::Complete => open.session.complete_message(now, message),
+                        Settlement::Reject => open.session.reject_message(message),
+                        Settlement::Abandon => open.session.abandon_message(now, message),
+                    };
+                    let settled: BoxFuture<'static, _> = Box::pin(settlement);
+                    settled
+                })
             }
-            return;
+            Some(_) | None => None,
         };
-        let message = MessageNo(token);
-        let settled = match outcome {
-            DeviceOutcome::Complete => open.session.complete_message(now, message),
-            DeviceOutcome::Reject => open.session.reject_message(message),
-            DeviceOutcome::Abandon => {
-                if settle.awaits_confirmation {
-                    self.amqp.confirm(settle.link, settle.delivery);
-                }
-                return;
-            }
-        };
-        self.works.push(1, 0, async move {
-            let result = settled.await.map(drop).map_err(Error::from);
-            Done::Settled { settle, result }
-        });
+        match settled {
+            Some(settled) => self.works.push(1, 0, async move {
+                let result = settled.await;
+                Done::Settled { settle, result }
+            }),
+            None if settle.awaits_confirmation => self.amqp.confirm(settle.link, settle.delivery),
+            None => {}
+        }
     }
 }
 

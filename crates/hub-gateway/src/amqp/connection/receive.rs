@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use hub_amqp::{
-    Delivery, DeliveryId, DetachCause, Ended, Event, LinkId, Outcome, SaslOutcome, condition,
+    Delivery, DeliveryId, DetachCause, Ended, Event, LinkId, Outcome, SaslOutcome, SessionId,
+    condition,
 };
 use hub_domain::HostName;
 use hub_engine::Error;
 use tokio::time::Instant;
 
-use super::super::addresses::ServiceAddress;
 use super::super::cbs::PutToken;
 use super::super::credentials::{Claim, Plain, context};
+use super::super::device::Settlement;
 use super::super::device::{DeviceLink, DeviceNo};
 use super::super::errors::Refusal;
 use super::super::events::{self, Asking, management};
@@ -40,7 +41,9 @@ enum Action {
     Device(DeviceNo, DeviceLink, Arrived),
     Reject(LinkId, DeliveryId, Rejected),
     Drain(LinkId),
-    Settled(device::Settle, u64, DeviceOutcome),
+    Began(SessionId),
+    SessionGone(SessionId),
+    Settled(device::Settle, u64, Settlement),
     Detached(LinkId),
     Ended(CloseCause),
 }
@@ -50,14 +53,6 @@ pub(super) struct Arrived {
     pub(super) link: LinkId,
     pub(super) delivery: DeliveryId,
     pub(super) message: Vec<u8>,
-}
-
-/// What a device says of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DeviceOutcome {
-    Complete,
-    Reject,
-    Abandon,
 }
 
 struct Rejected {
@@ -183,6 +178,8 @@ impl Connection {
                 refusal.reject(&mut self.amqp, link, delivery);
             }
             Action::Drain(link) => self.drain(link),
+            Action::Began(session) => self.sessions.push(session),
+            Action::SessionGone(session) => self.sessions.retain(|held| *held != session),
             Action::Settled(settle, token, outcome) => self.settled(settle, token, outcome),
             Action::Detached(link) => self.detached(link),
             Action::Ended(cause) => return Err(cause),
@@ -272,8 +269,7 @@ impl Connection {
     }
 
     fn send_message(&mut self, link: LinkId, delivery: DeliveryId, message: &[u8]) {
-        let Some(Link::Service(ServiceAddress::Messages, authorized)) = self.links.get(&link)
-        else {
+        let Some(Link::Messages(authorized)) = self.links.get(&link) else {
             return;
         };
         let engine = Arc::clone(&self.head.engine);
@@ -300,6 +296,7 @@ impl Connection {
     fn drain(&mut self, link: LinkId) {
         match self.links.get_mut(&link) {
             Some(Link::Events(events)) => events.is_draining = true,
+            Some(Link::Queue(queue)) => queue.is_draining = true,
             // Whatever there was for the others is sent already.
             Some(_) | None => self.amqp.drained(link),
         }
@@ -327,9 +324,9 @@ fn understand(
         Event::Credit(credit) if credit.drain => Action::Drain(credit.link),
         Event::Settled(settled) => {
             let outcome = match settled.outcome {
-                Some(Outcome::Accepted) => DeviceOutcome::Complete,
-                Some(Outcome::Rejected(_)) => DeviceOutcome::Reject,
-                Some(Outcome::Released | Outcome::Modified { .. }) | None => DeviceOutcome::Abandon,
+                Some(Outcome::Accepted) => Settlement::Complete,
+                Some(Outcome::Rejected(_)) => Settlement::Reject,
+                Some(Outcome::Released | Outcome::Modified { .. }) | None => Settlement::Abandon,
             };
             let settle = device::Settle {
                 link: settled.link,
@@ -349,9 +346,9 @@ fn understand(
             Action::Detached(detached.link)
         }
         Event::Ended(ended) => Action::Ended(cause_of(&ended)),
-        Event::Credit(_) | Event::Window(_) | Event::SessionBegan(_) | Event::SessionEnded(_) => {
-            Action::Nothing
-        }
+        Event::SessionBegan(session) => Action::Began(session),
+        Event::SessionEnded(ended) => Action::SessionGone(ended.session),
+        Event::Credit(_) | Event::Window(_) => Action::Nothing,
     }
 }
 
@@ -366,9 +363,7 @@ fn arrived(
         Some(Link::ManagementRequests(_)) => {
             Action::Question(link, id, events::Asking::parse(message))
         }
-        Some(Link::Service(ServiceAddress::Messages, _)) => {
-            Action::Message(link, id, message.to_vec())
-        }
+        Some(Link::Messages(_)) => Action::Message(link, id, message.to_vec()),
         Some(Link::Device(device, DeviceLink::Telemetry)) => {
             match inbound.push(*device, delivery) {
                 Ok(()) => Action::Nothing,
@@ -384,8 +379,9 @@ fn arrived(
             Action::Device(*device, *of, arrived)
         }
         // On the others the hub sends; the engine lets nothing through.
-        Some(Link::CbsReplies(_) | Link::ManagementReplies(_) | Link::Events(_))
-        | Some(Link::Service(ServiceAddress::Feedback | ServiceAddress::FileNotifications, _))
+        Some(
+            Link::CbsReplies(_) | Link::ManagementReplies(_) | Link::Events(_) | Link::Queue(_),
+        )
         | None => Action::Nothing,
     }
 }

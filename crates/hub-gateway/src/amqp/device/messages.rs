@@ -1,23 +1,24 @@
 //! Cloud-to-device messages over AMQP ("AMQP support"; `AmqpIotMessageConverter.cs`, `amqp_message.ts`).
 
+use std::time::Duration;
+
 use hub_amqp::{MessageId, MessageWriter, Properties, Value};
 use hub_domain::Timestamp;
 use hub_domain::message::{FeedbackAck, SystemProperty};
-use hub_engine::StoredMessage;
+use hub_engine::{LockToken, StoredMessage};
 
 /// Messages of one fetch.
 pub(crate) const FETCH_MAX: u32 = 16;
 
-/// The delivery tag of a message, which C# clients take for the bytes of a GUID, the lock token.
-pub(crate) fn tag(stored: &StoredMessage) -> [u8; 16] {
-    let mut tag = [0; 16];
-    tag[8..].copy_from_slice(&stored.no.0.to_be_bytes());
-    tag
+/// The lock token of a message, which is its delivery tag as well: C# clients take that for the bytes of a GUID.
+pub(crate) fn tag(stored: &StoredMessage, now: Timestamp) -> [u8; 16] {
+    LockToken::new(stored.no, now, Duration::ZERO).to_bytes()
 }
 
 /// Appends a message as a device receives it.
-pub(crate) fn write(out: &mut Vec<u8>, stored: &StoredMessage, delivery_count: u8) {
+pub(crate) fn write(out: &mut Vec<u8>, stored: &StoredMessage, tag: [u8; 16]) {
     let message = &stored.message;
+    let delivery_count = u8::try_from(stored.delivery_count).unwrap_or(u8::MAX);
     let properties = Properties {
         message_id: message.message_id.as_deref().map(MessageId::String),
         correlation_id: message.correlation_id.as_deref().map(MessageId::String),
@@ -37,7 +38,7 @@ pub(crate) fn write(out: &mut Vec<u8>, stored: &StoredMessage, delivery_count: u
             )
             .symbol("iothub-deliverycount", Value::Ubyte(delivery_count))
             .symbol("x-opt-sequence-number", Value::Ulong(stored.no.0))
-            .symbol("x-opt-lock-token", Value::Uuid(tag(stored)));
+            .symbol("x-opt-lock-token", Value::Uuid(tag));
         })
         .properties(&properties);
     let is_acknowledged = message.ack != FeedbackAck::None;

@@ -223,17 +223,12 @@ impl Client {
     async fn attach(&mut self, request: &AttachRequest<'_>) -> Result<LinkId, String> {
         let session = self.session.unwrap();
         let link = self.amqp.attach_link(session, request).unwrap();
-        let attached = self
-            .wait(|seen| match seen {
-                Seen::Attached(attached) if *attached == link => Some(Ok(link)),
-                Seen::Detached(detached, why) if *detached == link => Some(Err(why.clone())),
-                _ => None,
-            })
-            .await;
-        if attached.is_ok() {
-            return attached;
-        }
-        attached
+        self.wait(|seen| match seen {
+            Seen::Attached(attached) if *attached == link => Some(Ok(link)),
+            Seen::Detached(detached, why) if *detached == link => Some(Err(why.clone())),
+            _ => None,
+        })
+        .await
     }
 
     fn name(&mut self) -> String {
@@ -444,7 +439,8 @@ fn seen(event: Event<'_>) -> Option<Seen> {
         ),
         Event::Ended(Ended::Closed(Some(error))) => Seen::Ended(error.condition.to_owned()),
         Event::Ended(other) => Seen::Ended(format!("{other:?}")),
-        Event::SessionEnded(ended) => Seen::Ended(format!("session {:?}", ended.error)),
-        Event::SaslInit(_) | Event::Credit(_) | Event::Window(_) => return None,
+        Event::SaslInit(_) | Event::Credit(_) | Event::Window(_) | Event::SessionEnded(_) => {
+            return None;
+        }
     })
 }
