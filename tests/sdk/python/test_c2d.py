@@ -32,6 +32,16 @@ def test_c2d_of_the_past_is_not_delivered(hub, service):
         assert recorder.messages.empty()
 
 
+def test_c2d_of_the_command_line_keeps_its_user_id(hub, service):
+    device = service.create()
+    with device.connected() as client:
+        recorder = Recorder(client).c2d()
+        hub.send_c2d(device.device, "from an operator", user_id="someone", properties="plain=value;with space=a b")
+        message = take(recorder.messages, "the message")
+    assert (data(message), message.user_id) == ("from an operator", "someone")
+    assert message.custom_properties == {"plain": "value", "with space": "a b"}
+
+
 def test_c2d_purged_is_gone(hub, service):
     device = service.create()
     for number in range(3):

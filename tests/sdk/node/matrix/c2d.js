@@ -23,7 +23,6 @@ module.exports = {
     await sendC2d(device, '{"open":true}', {
       messageId: 'message-1',
       correlationId: 'correlation/1',
-      userId: 'someone',
       contentType: 'application/json',
       contentEncoding: 'utf-8',
       properties,
@@ -32,7 +31,6 @@ module.exports = {
     assert.equal(text(message), '{"open":true}');
     assert.equal(message.messageId, 'message-1');
     assert.equal(message.correlationId, 'correlation/1');
-    assert.equal(message.userId, 'someone');
     assert.equal(message.contentType, 'application/json');
     assert.equal(message.contentEncoding, 'utf-8');
     const got = Object.fromEntries(message.properties.propertyList.map(({ key, value }) => [key, value]));
