@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import datetime
 import json
 import subprocess
 import threading
@@ -81,6 +82,6 @@ def event_of(line):
         "system": line["systemProperties"] | line["annotations"],
         "application": line["properties"],
         "output": line["systemProperties"].get("iothub-outputname"),
-        "enqueued": line["enqueuedTime"],
+        "enqueued": datetime.datetime.fromisoformat(line["enqueuedTime"]),
         "raw": line,
     }

@@ -218,7 +218,15 @@ async function sendC2d(identity, body, { properties = {}, ...system } = {}) {
   const message = new Message(body);
   Object.assign(message, system);
   for (const [key, value] of Object.entries(properties)) message.properties.add(key, value);
-  return service.send(identity.device, message);
+  try {
+    return await service.send(identity.device, message);
+  } catch (error) {
+    // The service SDK does not connect again by itself when the hub was restarted.
+    if (error.name !== 'NotConnectedError') throw error;
+    await service.close();
+    await service.open();
+    return service.send(identity.device, message);
+  }
 }
 
 function sendByCommandLine(identity, body, properties, system) {

@@ -8,6 +8,7 @@ require('./c2d');
 require('./sessions');
 require('./registry');
 require('./batches');
+require('./event-hubs');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/telemetry'),
