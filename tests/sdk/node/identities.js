@@ -93,7 +93,9 @@ async function clientOf(identity, slot = 'primary') {
   const wrong = identity.credential === 'x509-ca' ? 'leaf?another-device' : 'self-signed';
   const { certificate, key } = slot === 'wrong' ? await ask(wrong) : identity[slot];
   const client = kind.fromConnectionString(connectionString(identity), transport);
-  await client.setOptions({ cert: certificate, key });
+  const taken = client.setOptions({ cert: certificate, key });
+  // The SDK's HTTPS transport takes a certificate at once, and never says that it did.
+  if (identity.transport !== 'https') await taken;
   return prepare(client);
 }
 
@@ -141,9 +143,14 @@ async function connect(context, identity, slot) {
 /** Takes the socket away under the SDK, as a dead network would: nobody says farewell. */
 function cut(client) {
   const transport = client._transport;
-  const socket = transport._mqtt ? transport._mqtt._mqttClient.stream : transport._amqp._rheaConnection.socket;
-  // Of a WebSocket the AMQP library keeps a wrapper, whose end is a farewell; the SDK learns of it all the same.
-  (socket.destroy ?? socket.end).call(socket);
+  if (transport._mqtt) {
+    transport._mqtt._mqttClient.stream.destroy();
+    return;
+  }
+  const { socket } = transport._amqp._rheaConnection;
+  // Of a WebSocket the AMQP library keeps a wrapper, whose end is a farewell; of a socket it notes an error alone.
+  if (socket.destroy) socket.destroy(new Error('cut'));
+  else socket.end();
 }
 
 /** A shared access signature; `lives` may lie in the past. */

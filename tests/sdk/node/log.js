@@ -91,7 +91,6 @@ function eventOf(event) {
   const system = { ...raw.messageAnnotations };
   const names = { messageId: 'message-id', correlationId: 'correlation-id', contentType: 'content-type', contentEncoding: 'content-encoding' };
   for (const [from, to] of Object.entries(names)) if (raw.properties?.[from] !== undefined) system[to] = raw.properties[from];
-  if (raw.properties?.userId !== undefined) system['user-id'] = raw.properties.userId.toString();
   const { 'iothub-outputname': output, ...application } = event.properties ?? {};
   return {
     device: system['iothub-connection-device-id'],

@@ -9,6 +9,7 @@ import uuid
 from azure.iot.device import MethodResponse
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
+from uamqp.errors import AMQPError
 
 from credentials import Sas, client_kind
 from harness.wait import WITHIN, until
@@ -28,6 +29,7 @@ class Service:
 
     def __init__(self, hub, policy="iothubowner"):
         self.hub = hub
+        self.policy = policy
         self.registry = IoTHubRegistryManager.from_connection_string(hub.connection_string(policy))
 
     # Identities
@@ -102,12 +104,21 @@ class Service:
     def send_c2d(self, identity, body, properties=None, **system):
         """Sends a message to a device; `system` are the names of the service SDK, such as `messageId`."""
         if "amqp" in self.hub.shown["ports"]:
-            self.registry.send_c2d_message(identity.device, body, dict(properties or {}) | system)
+            self.send_over_amqp(identity, body, dict(properties or {}) | system)
             return
         flags = {OF_COMMAND_LINE[name]: value for name, value in system.items()}
         if properties:
             flags["properties"] = ";".join(f"{key}={value}" for key, value in properties.items())
         self.hub.send_c2d(identity.device, body, **flags)
+
+
+    def send_over_amqp(self, identity, body, properties):
+        try:
+            self.registry.send_c2d_message(identity.device, body, properties)
+        except AMQPError:
+            # The service SDK does not connect again by itself when the hub was restarted.
+            self.registry = IoTHubRegistryManager.from_connection_string(self.hub.connection_string(self.policy))
+            self.registry.send_c2d_message(identity.device, body, properties)
 
 
 class Identity:
