@@ -339,16 +339,20 @@ impl Connection {
             .filter(|(_, link)| matches!(link, Link::Device(of, _) if *of == no))
             .map(|(link, _)| *link)
             .collect();
+        for link in &gone {
+            self.links.remove(link);
+        }
+        if self.is_idle() && waiting.is_empty() {
+            // The end of the session says it of every link. A detach before it would have azure-iot-amqp-base (Node) wait
+            // for the answer to one of its own, which a closed connection never gives.
+            return Err(self.close_with(refusal, cause));
+        }
         for link in gone {
-            self.links.remove(&link);
             if waiting.contains(&link) {
                 refusal.refuse(&mut self.amqp, link);
             } else {
                 refusal.detach(&mut self.amqp, link);
             }
-        }
-        if self.is_idle() && waiting.is_empty() {
-            return Err(self.close_with(refusal, cause));
         }
         Ok(())
     }
