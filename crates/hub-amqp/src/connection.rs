@@ -34,6 +34,10 @@ use wire::Wire;
 /// Shortest time between two heartbeats, however short the idle time-out that a peer asks for.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(250);
 
+/// Largest frame that is read once for every delivery or link it speaks of. One with more than a long error text in
+/// it would cost far more than its bytes.
+const REPEATED_BYTES_MAX: usize = 8 * 1024;
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -231,6 +235,16 @@ impl Connection {
             return Ok(Step::Again);
         }
         let performative = Performative::decode(body).map_err(decode_fault)?;
+        let is_repeated = matches!(
+            performative,
+            Performative::Disposition(_) | Performative::End(_)
+        );
+        if is_repeated && body.len() > REPEATED_BYTES_MAX {
+            return Err(connection_fault(
+                condition::RESOURCE_LIMIT_EXCEEDED,
+                "outcome or error is above 8 KiB",
+            ));
+        }
         self.take_performative(channel, performative, body)
     }
 

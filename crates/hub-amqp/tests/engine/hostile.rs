@@ -376,6 +376,27 @@ fn dispositions_of_ranges_cost_what_there_is() {
 }
 
 #[test]
+fn an_outcome_or_error_of_many_bytes_closes() {
+    for length in [7_000, 9_000] {
+        let text = "t".repeat(length);
+        let error = raw::composite(
+            0x1d,
+            &[Value::Symbol("amqp:not-found"), Value::String(&text)],
+        );
+        let error = Value::decode(&error).expect("an error");
+        let mut server = open_server(Config::default());
+        server.see(&raw::begin(0));
+        let seen = server.see(&frame(0, END, &[error]));
+        let expected = if length < 8192 {
+            Seen::SessionEnded(Some("amqp:not-found".to_owned()))
+        } else {
+            Seen::Ended("amqp:resource-limit-exceeded".to_owned())
+        };
+        assert_eq!(seen, [expected]);
+    }
+}
+
+#[test]
 fn a_flow_with_impossible_numbers_is_harmless() {
     let mut server = open_server(Config::default());
     server.see(&raw::begin(0));
