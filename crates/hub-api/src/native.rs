@@ -14,6 +14,7 @@ mod moment;
 #[cfg(test)]
 mod openapi;
 mod operation;
+mod queue;
 mod run_file;
 mod settings;
 mod twin;
@@ -39,6 +40,10 @@ pub use operation::{
     Answer, BASE_PATH, Guard, Needs, OPERATIONS, Operation, OperationId, Parameter, ParameterKind,
     Verb,
 };
+pub use queue::{QueueBatch, QueueRecord};
 pub use run_file::{RUN_FILE_NAME, RunFile};
-pub use settings::{HubSettings, HubSettingsChange, SettingsError};
+pub use settings::{
+    CloudToDeviceSettings, CloudToDeviceSettingsChange, HubSettings, HubSettingsChange,
+    QueueSettings, QueueSettingsChange, SettingsError,
+};
 pub use twin::{Twin, TwinChange, TwinDesired, TwinProperties};

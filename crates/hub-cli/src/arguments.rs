@@ -4,6 +4,7 @@ mod certificate;
 mod common;
 mod device;
 mod events;
+mod feedback;
 mod hub;
 mod message;
 mod method;
@@ -16,7 +17,8 @@ pub(crate) use certificate::{CertificateCommand, CertificateUpload};
 pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusArgument};
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
 pub(crate) use events::{EventsCommand, EventsWatch};
-pub(crate) use hub::{HubCommand, HubCreate, HubUpdate};
+pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};
+pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
 pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
 pub(crate) use method::{MethodCommand, MethodInvoke};
 pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};
@@ -43,6 +45,9 @@ pub enum Command {
     /// Messages from the cloud to a device
     #[command(subcommand, name = "c2d")]
     Message(MessageCommand),
+    /// What became of messages for devices, and finished uploads
+    #[command(subcommand)]
+    Feedback(FeedbackCommand),
     /// What devices send, and what happened to them
     #[command(subcommand)]
     Events(EventsCommand),

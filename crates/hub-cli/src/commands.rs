@@ -3,6 +3,7 @@
 mod certificate;
 mod device;
 mod events;
+mod feedback;
 mod hub;
 mod identity;
 mod message;
@@ -13,8 +14,8 @@ mod twin;
 use std::io::Write;
 
 use crate::arguments::{
-    Command, DeviceCommand, EventsCommand, HubCommand, MessageCommand, MethodCommand,
-    ModuleCommand, TwinCommand,
+    Command, DeviceCommand, EventsCommand, FeedbackCommand, HubCommand, MessageCommand,
+    MethodCommand, ModuleCommand, TwinCommand,
 };
 use crate::connect::{Connected, Variables, connect, explain};
 use crate::failure::Failure;
@@ -50,6 +51,9 @@ pub(crate) async fn on_hub(
             method::invoke(invoke, connected, out).await
         }
         Command::Message(command) => message::execute(command, connected, out).await,
+        Command::Feedback(FeedbackCommand::Watch(watch)) => {
+            feedback::watch(watch, connected, out).await
+        }
         Command::Events(EventsCommand::Watch(watch)) => events::watch(watch, connected, out).await,
     }
 }
@@ -79,6 +83,7 @@ fn common(command: &Command) -> &crate::arguments::Common {
         Command::Method(MethodCommand::Invoke(invoke)) => &invoke.common,
         Command::Message(MessageCommand::Send(send)) => &send.common,
         Command::Message(MessageCommand::Purge(purge)) => &purge.common,
+        Command::Feedback(FeedbackCommand::Watch(watch)) => &watch.common,
         Command::Events(EventsCommand::Watch(watch)) => &watch.common,
     }
 }

@@ -154,7 +154,24 @@ pub(crate) fn hub_settings(settings: &HubSettings) -> String {
     pairs([
         ("quota profile", settings.quota_profile.clone()),
         ("fault injection", yes_or_no(settings.fault_injection)),
+        (
+            "c2d time to live",
+            format!("{} s", settings.cloud_to_device.default_ttl_seconds),
+        ),
+        (
+            "c2d deliveries",
+            settings.cloud_to_device.max_delivery_count.to_string(),
+        ),
+        ("feedback", queue(&settings.cloud_to_device.feedback)),
+        ("file notifications", queue(&settings.file_notifications)),
     ])
+}
+
+fn queue(settings: &QueueSettings) -> String {
+    format!(
+        "lock {} s, time to live {} s, {} deliveries",
+        settings.lock_seconds, settings.ttl_seconds, settings.max_delivery_count
+    )
 }
 
 pub(crate) fn certificates(certificates: &[Certificate]) -> String {

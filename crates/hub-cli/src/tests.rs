@@ -3,6 +3,7 @@
 mod arguments;
 mod device;
 mod events;
+mod feedback;
 mod hub;
 mod message;
 mod place;

@@ -11,6 +11,7 @@ mod messages;
 mod methods;
 mod refusal;
 mod routes;
+mod service_bound;
 mod twins;
 
 #[cfg(test)]
@@ -205,6 +206,9 @@ async fn run(operation: Operation, call: Call) -> Result<Response, Refusal> {
         Operation::PatchTwin => twins::patch(call).await,
         Operation::ReplaceTwin => twins::replace(call).await,
         Operation::InvokeMethod => methods::invoke(call).await,
+        Operation::ReceiveServiceBound(kind) => service_bound::receive(call, kind).await,
+        Operation::CompleteServiceBound(kind) => service_bound::complete(call, kind).await,
+        Operation::AbandonServiceBound(kind) => service_bound::abandon(call, kind).await,
     }
 }
 

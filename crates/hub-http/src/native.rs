@@ -13,6 +13,7 @@ mod input;
 mod messages;
 mod methods;
 mod modules;
+mod queues;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -79,6 +80,9 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         }
         OperationId::SendMessage => on(verb, messages::send),
         OperationId::PurgeMessages => on(verb, messages::purge),
+        OperationId::ReceiveBatch => on(verb, queues::receive),
+        OperationId::CompleteBatch => on(verb, queues::complete),
+        OperationId::AbandonBatch => on(verb, queues::abandon),
         OperationId::ReadEvents => on(verb, events::read),
     }
 }

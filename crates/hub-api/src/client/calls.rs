@@ -414,6 +414,45 @@ impl Client {
             .await
     }
 
+    /// Reads and locks the next records of a queue: `feedback` or `filenotifications`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn receive_batch(&self, hub: &str, queue: &str) -> Result<QueueBatch, ClientError> {
+        self.fetch(Call::new(OperationId::ReceiveBatch, &[hub, queue]))
+            .await
+    }
+
+    /// Completes what was read.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn complete_batch(
+        &self,
+        hub: &str,
+        queue: &str,
+        lock_token: &str,
+    ) -> Result<(), ClientError> {
+        let path = [hub, queue, lock_token];
+        self.perform(Call::new(OperationId::CompleteBatch, &path))
+            .await
+    }
+
+    /// Puts back what was read.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn abandon_batch(
+        &self,
+        hub: &str,
+        queue: &str,
+        lock_token: &str,
+    ) -> Result<(), ClientError> {
+        let path = [hub, queue, lock_token];
+        self.perform(Call::new(OperationId::AbandonBatch, &path))
+            .await
+    }
+
     /// Empties a device's message queue.
     ///
     /// # Errors

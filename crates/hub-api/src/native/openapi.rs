@@ -8,8 +8,8 @@ use super::{
     Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Device,
     DeviceSettings, ErrorBody, EventLine, Guard, HubDocument, HubSettings, HubSettingsChange,
     HubSummary, MethodCall, MethodResult, Module, ModuleSettings, Needs, NewCertificate, NewHub,
-    NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, SentMessage,
-    Statistics, Twin, TwinChange,
+    NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, QueueBatch,
+    SentMessage, Statistics, Twin, TwinChange,
 };
 
 const COMMITTED: &str = concat!(
@@ -126,6 +126,7 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<NewMessage>(&mut named, generator, "NewMessage");
     add::<SentMessage>(&mut named, generator, "SentMessage");
     add::<PurgedMessages>(&mut named, generator, "PurgedMessages");
+    add::<QueueBatch>(&mut named, generator, "QueueBatch");
     add::<EventLine>(&mut named, generator, "EventLine");
     add::<ErrorBody>(&mut named, generator, "ErrorBody");
     named

@@ -164,6 +164,12 @@ operation_ids! {
     SendMessage "sendMessage",
     /// An empty queue.
     PurgeMessages "purgeMessages",
+    /// The next records of a queue for back ends.
+    ReceiveBatch "receiveBatch",
+    /// A batch that is done with.
+    CompleteBatch "completeBatch",
+    /// A batch that goes back.
+    AbandonBatch "abandonBatch",
     /// What devices send and what happened to them.
     ReadEvents "readEvents",
 }

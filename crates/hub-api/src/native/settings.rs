@@ -1,8 +1,14 @@
 //! What of a hub may be set while it runs.
 
+mod queues;
+
 use hub_domain::fault::FaultInjection;
 use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
+
+pub use queues::{
+    CloudToDeviceSettings, CloudToDeviceSettingsChange, QueueSettings, QueueSettingsChange,
+};
 
 /// The settings of a hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +19,10 @@ pub struct HubSettings {
     pub quota_profile: String,
     /// Whether telemetry with `AzIoTHub_Fault…` properties makes the hub harm its sender's connection, for tests.
     pub fault_injection: bool,
+    /// How the hub treats cloud-to-device messages.
+    pub cloud_to_device: CloudToDeviceSettings,
+    /// How back ends read the notifications of finished uploads.
+    pub file_notifications: QueueSettings,
 }
 
 impl HubSettings {
@@ -21,6 +31,8 @@ impl HubSettings {
         Self {
             quota_profile: settings.quota.as_str().to_owned(),
             fault_injection: settings.fault_injection == FaultInjection::On,
+            cloud_to_device: CloudToDeviceSettings::of(&settings.cloud_to_device),
+            file_notifications: QueueSettings::of(&settings.file_notifications),
         }
     }
 }
@@ -36,6 +48,12 @@ pub struct HubSettingsChange {
     /// Whether devices may ask for faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault_injection: Option<bool>,
+    /// How the hub treats cloud-to-device messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_to_device: Option<CloudToDeviceSettingsChange>,
+    /// How back ends read the notifications of finished uploads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_notifications: Option<QueueSettingsChange>,
 }
 
 /// A change that no hub can have; the text says what is wrong.
@@ -44,6 +62,9 @@ pub enum SettingsError {
     /// There is no such profile.
     #[error("there is no quota profile {0:?}, choose unlimited, F1, S1, S2 or S3")]
     QuotaProfile(String),
+    /// A time or a count is out of its range.
+    #[error(transparent)]
+    Range(#[from] hub_domain::hub::SettingError),
 }
 
 impl HubSettingsChange {
@@ -62,6 +83,12 @@ impl HubSettingsChange {
             Some(true) => next.fault_injection = FaultInjection::On,
             Some(false) => next.fault_injection = FaultInjection::Off,
         }
+        if let Some(change) = &self.cloud_to_device {
+            change.apply(&mut next.cloud_to_device)?;
+        }
+        if let Some(change) = &self.file_notifications {
+            change.apply(&mut next.file_notifications)?;
+        }
         Ok(next)
     }
 }
@@ -75,10 +102,20 @@ mod tests {
         let limited = HubSettingsChange {
             quota_profile: Some("s1".to_owned()),
             fault_injection: Some(true),
+            cloud_to_device: Some(CloudToDeviceSettingsChange {
+                max_delivery_count: Some(3),
+                ..CloudToDeviceSettingsChange::default()
+            }),
+            file_notifications: None,
         };
         let settings = limited.apply(&Settings::default()).unwrap();
         assert_eq!(HubSettings::of(&settings).quota_profile, "S1");
         assert!(HubSettings::of(&settings).fault_injection);
+        let queues = HubSettings::of(&settings).cloud_to_device;
+        assert_eq!(
+            (queues.max_delivery_count, queues.default_ttl_seconds),
+            (3, 3_600)
+        );
         let unchanged = HubSettingsChange::default().apply(&settings).unwrap();
         assert_eq!(unchanged, settings);
     }

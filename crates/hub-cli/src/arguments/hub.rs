@@ -39,6 +39,8 @@ pub struct HubUpdate {
     #[arg(long, value_name = "TRUE_OR_FALSE")]
     pub(crate) fault_injection: Option<bool>,
     #[command(flatten)]
+    pub(crate) queues: QueueArguments,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
@@ -58,4 +60,33 @@ pub struct HubCreate {
     pub(crate) partition_count: Option<u16>,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+/// Settings of the queues for devices and for back ends; times are in seconds.
+#[derive(Debug, Args)]
+pub struct QueueArguments {
+    /// Time to live of a message for a device that names no expiry
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) c2d_ttl: Option<u64>,
+    /// Deliveries before a message for a device is given up
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) c2d_max_delivery_count: Option<u32>,
+    /// How long feedback that was read is kept from other readers
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) feedback_lock_duration: Option<u64>,
+    /// How long feedback is kept
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) feedback_ttl: Option<u64>,
+    /// Deliveries before feedback is dropped
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) feedback_max_delivery_count: Option<u32>,
+    /// How long an upload's notification that was read is kept from other readers
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) fileupload_notification_lock_duration: Option<u64>,
+    /// How long an upload's notification is kept
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) fileupload_notification_ttl: Option<u64>,
+    /// Deliveries before an upload's notification is dropped
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) fileupload_notification_max_delivery_count: Option<u32>,
 }

@@ -3,9 +3,12 @@
 use std::io::Write;
 
 use hub_api::client::{Client, ClientError, PageQuery};
-use hub_api::native::{HubDocument, HubSettingsChange, HubSummary, NewHub};
+use hub_api::native::{
+    CloudToDeviceSettingsChange, HubDocument, HubSettingsChange, HubSummary, NewHub,
+    QueueSettingsChange,
+};
 
-use crate::arguments::{Common, HubCommand, HubCreate, HubUpdate};
+use crate::arguments::{Common, HubCommand, HubCreate, HubUpdate, QueueArguments};
 use crate::connect::{Place, Variables, beside, client, connect, default_hub, explain};
 use crate::failure::Failure;
 use crate::offline::Offline;
@@ -134,12 +137,15 @@ async fn update(
     let HubUpdate {
         quota_profile,
         fault_injection,
+        queues,
         common,
     } = update;
     let connected = connect(&common, variables).await?;
     let change = HubSettingsChange {
         quota_profile,
         fault_injection,
+        cloud_to_device: cloud_to_device(&queues),
+        file_notifications: file_notifications(&queues),
     };
     let settings = if change == HubSettingsChange::default() {
         connected.client.settings(&connected.hub).await?
@@ -150,4 +156,27 @@ async fn update(
             .await?
     };
     render::answer(common.output, &settings, render::hub_settings, out)
+}
+
+fn cloud_to_device(queues: &QueueArguments) -> Option<CloudToDeviceSettingsChange> {
+    let feedback = QueueSettingsChange {
+        lock_seconds: queues.feedback_lock_duration,
+        ttl_seconds: queues.feedback_ttl,
+        max_delivery_count: queues.feedback_max_delivery_count,
+    };
+    let change = CloudToDeviceSettingsChange {
+        default_ttl_seconds: queues.c2d_ttl,
+        max_delivery_count: queues.c2d_max_delivery_count,
+        feedback: (feedback != QueueSettingsChange::default()).then_some(feedback),
+    };
+    (change != CloudToDeviceSettingsChange::default()).then_some(change)
+}
+
+fn file_notifications(queues: &QueueArguments) -> Option<QueueSettingsChange> {
+    let change = QueueSettingsChange {
+        lock_seconds: queues.fileupload_notification_lock_duration,
+        ttl_seconds: queues.fileupload_notification_ttl,
+        max_delivery_count: queues.fileupload_notification_max_delivery_count,
+    };
+    (change != QueueSettingsChange::default()).then_some(change)
 }

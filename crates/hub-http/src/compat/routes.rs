@@ -1,7 +1,7 @@
 //! The table of routes, and how a request finds its row.
 
 use http::Method;
-use hub_domain::{DeviceId, ErrorCode, IdentityId, ModuleId, Permission};
+use hub_domain::{DeviceId, ErrorCode, IdentityId, ModuleId, Permission, ServiceBoundKind};
 use percent_encoding::percent_decode_str;
 
 use super::body::BodyKind;
@@ -37,6 +37,9 @@ pub(super) enum Operation {
     PatchTwin,
     ReplaceTwin,
     InvokeMethod,
+    ReceiveServiceBound(ServiceBoundKind),
+    CompleteServiceBound(ServiceBoundKind),
+    AbandonServiceBound(ServiceBoundKind),
 }
 
 impl Operation {
@@ -57,7 +60,10 @@ impl Operation {
             | Self::DeviceStatistics
             | Self::ServiceStatistics
             | Self::PurgeMessages
-            | Self::GetTwin => BodyKind::None,
+            | Self::GetTwin
+            | Self::ReceiveServiceBound(_)
+            | Self::CompleteServiceBound(_)
+            | Self::AbandonServiceBound(_) => BodyKind::None,
         }
     }
 }
@@ -82,7 +88,7 @@ const fn route(
 }
 
 /// Every route of this face. The access tests walk it.
-pub(super) static ROUTES: [Route; 22] = [
+pub(super) static ROUTES: [Route; 28] = [
     route(Method::GET, "/devices", READ, Operation::ListDevices),
     route(Method::GET, "/devices/{device}", READ, Operation::GetDevice),
     route(
@@ -199,6 +205,42 @@ pub(super) static ROUTES: [Route; 22] = [
         "/devices/{device}/modules/{module}/commands",
         SERVICE,
         Operation::PurgeMessages,
+    ),
+    route(
+        Method::GET,
+        "/messages/serviceBound/feedback",
+        SERVICE,
+        Operation::ReceiveServiceBound(ServiceBoundKind::Feedback),
+    ),
+    route(
+        Method::DELETE,
+        "/messages/serviceBound/feedback/{token}",
+        SERVICE,
+        Operation::CompleteServiceBound(ServiceBoundKind::Feedback),
+    ),
+    route(
+        Method::POST,
+        "/messages/serviceBound/feedback/{token}/abandon",
+        SERVICE,
+        Operation::AbandonServiceBound(ServiceBoundKind::Feedback),
+    ),
+    route(
+        Method::GET,
+        "/messages/serviceBound/filenotifications",
+        SERVICE,
+        Operation::ReceiveServiceBound(ServiceBoundKind::FileNotification),
+    ),
+    route(
+        Method::DELETE,
+        "/messages/serviceBound/filenotifications/{token}",
+        SERVICE,
+        Operation::CompleteServiceBound(ServiceBoundKind::FileNotification),
+    ),
+    route(
+        Method::POST,
+        "/messages/serviceBound/filenotifications/{token}/abandon",
+        SERVICE,
+        Operation::AbandonServiceBound(ServiceBoundKind::FileNotification),
     ),
 ];
 

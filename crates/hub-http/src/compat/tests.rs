@@ -4,4 +4,5 @@ mod device;
 mod methods;
 mod registry;
 mod rendering;
+mod service_bound;
 mod twins;

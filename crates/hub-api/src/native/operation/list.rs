@@ -20,6 +20,9 @@ const DEVICE: &str = "/hubs/{hub}/devices/{device}";
 const DEVICE_TWIN: &str = "/hubs/{hub}/devices/{device}/twin";
 const DEVICE_METHODS: &str = "/hubs/{hub}/devices/{device}/methods";
 const MESSAGES: &str = "/hubs/{hub}/devices/{device}/messages";
+const BATCHES: &str = "/hubs/{hub}/queues/{queue}/batches";
+const BATCH: &str = "/hubs/{hub}/queues/{queue}/batches/{batch}";
+const BATCH_ABANDONED: &str = "/hubs/{hub}/queues/{queue}/batches/{batch}/abandon";
 const MODULES: &str = "/hubs/{hub}/devices/{device}/modules";
 const MODULE: &str = "/hubs/{hub}/devices/{device}/modules/{module}";
 const MODULE_TWIN: &str = "/hubs/{hub}/devices/{device}/modules/{module}/twin";
@@ -424,6 +427,35 @@ pub const OPERATIONS: &[Operation] = &[
             "Empty a device's message queue",
             SERVICE,
             "PurgedMessages",
+        )
+    },
+    Operation {
+        verb: Verb::Post,
+        ..read(
+            OperationId::ReceiveBatch,
+            BATCHES,
+            "Read and lock the next records of the queue feedback or filenotifications",
+            SERVICE,
+            "QueueBatch",
+        )
+    },
+    Operation {
+        needs: SERVICE,
+        guard: Guard::Unguarded,
+        ..delete(
+            OperationId::CompleteBatch,
+            BATCH,
+            "Complete what was read: nobody gets it again",
+        )
+    },
+    Operation {
+        verb: Verb::Post,
+        needs: SERVICE,
+        guard: Guard::Unguarded,
+        ..delete(
+            OperationId::AbandonBatch,
+            BATCH_ABANDONED,
+            "Put back what was read; often enough, it is dropped",
         )
     },
     Operation {

@@ -9,7 +9,10 @@ use super::super::routes::ROUTES;
 use crate::testing::{Answer, Installation, token_of};
 
 fn target(pattern: &str) -> String {
-    pattern.replace("{device}", "d1").replace("{module}", "m1")
+    pattern
+        .replace("{device}", "d1")
+        .replace("{module}", "m1")
+        .replace("{token}", "00000000-0000-0000-0000-000000000000")
 }
 
 async fn with_token(hub: &Installation, token: &str) -> Answer {

@@ -21,6 +21,8 @@ async fn call(
             "device" => "d1",
             "module" => "m1",
             "certificate" => "c1",
+            "queue" => "feedback",
+            "batch" => "00000000-0000-0000-0000-000000000000",
             other => panic!("a parameter without a value: {other}"),
         })
         .collect();

@@ -87,3 +87,48 @@ async fn a_message_that_cannot_be_meant_is_refused() {
         .await;
     assert_eq!(refused(&unknown), "404 DeviceNotFound");
 }
+
+#[tokio::test]
+async fn feedback_is_read_once() {
+    const BATCHES: &str = "/hubs/hub/queues/feedback/batches";
+    let installation = with_device().await;
+    let message = json!({ "messageId": "one", "ack": "negative" });
+    assert_eq!(
+        ask(&installation, "POST", MESSAGES, message).await.status,
+        201
+    );
+    ask(&installation, "DELETE", MESSAGES, Value::Null).await;
+    let batch = ask(&installation, "POST", BATCHES, Value::Null).await.ok();
+    assert_eq!(batch["records"][0]["kind"], "feedback");
+    assert_eq!(batch["records"][0]["messageId"], "one");
+    assert_eq!(batch["records"][0]["status"], "Purged");
+    assert_eq!(batch["records"][0]["deviceId"], "d1");
+    let token = batch["lockToken"].as_str().unwrap();
+    let abandon = format!("{BATCHES}/{token}/abandon");
+    assert_eq!(
+        ask(&installation, "POST", &abandon, Value::Null)
+            .await
+            .status,
+        204
+    );
+    let batch = ask(&installation, "POST", BATCHES, Value::Null).await.ok();
+    let complete = format!("{BATCHES}/{}", batch["lockToken"].as_str().unwrap());
+    assert_eq!(
+        ask(&installation, "DELETE", &complete, Value::Null)
+            .await
+            .status,
+        204
+    );
+    let again = ask(&installation, "DELETE", &complete, Value::Null).await;
+    assert_eq!(refused(&again), "412 DeviceMessageLockLost");
+    let nothing = ask(&installation, "POST", BATCHES, Value::Null).await.ok();
+    assert_eq!(nothing, json!({ "records": [] }));
+    let other = ask(
+        &installation,
+        "POST",
+        "/hubs/hub/queues/x/batches",
+        Value::Null,
+    )
+    .await;
+    assert_eq!(refused(&other), "400 ArgumentInvalid");
+}
