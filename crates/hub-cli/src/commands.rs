@@ -1,6 +1,6 @@
 //! What the commands do: one call or two of the client, then the answer.
 
-mod certificate;
+pub(crate) mod certificate;
 mod device;
 mod events;
 mod feedback;

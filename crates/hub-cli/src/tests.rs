@@ -1,6 +1,7 @@
 //! The commands against a scripted server: what they ask, and what they print.
 
 mod arguments;
+mod certificate;
 mod device;
 mod events;
 mod feedback;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hub_api::client::PageQuery;
 use hub_api::native::{Certificate, CertificateProof, CertificateReplacement, NewCertificate};
 
-use crate::arguments::{CertificateCommand, CertificateUpload, Common};
+use crate::arguments::{CertificateCommand, CertificateUpload};
 use crate::connect::{Connected, Variables, connect, explain};
 use crate::failure::Failure;
 use crate::render;
@@ -20,16 +20,16 @@ pub(super) async fn execute(
 ) -> Result<(), Failure> {
     let common = command.common().clone();
     let connected = connect(&common, variables).await?;
-    let result = on_hub(command, &connected, &common, out).await;
+    let result = on_hub(command, &connected, out).await;
     result.map_err(|failure| explain(failure, &common, variables))
 }
 
-async fn on_hub(
+pub(crate) async fn on_hub(
     command: CertificateCommand,
-    Connected { client, hub, .. }: &Connected,
-    common: &Common,
+    Connected { client, hub }: &Connected,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let output = command.common().output;
     let certificate = match command {
         CertificateCommand::List(_) => {
             let mut all = Vec::new();
@@ -42,7 +42,7 @@ async fn on_hub(
                     None => break,
                 }
             }
-            return render::answer(common.output, &all, |all| render::certificates(all), out);
+            return render::answer(output, &all, |all| render::certificates(all), out);
         }
         CertificateCommand::Delete(named) => {
             let etag = named.etag.as_deref();
@@ -90,7 +90,7 @@ async fn on_hub(
         }
     };
     let table = |certificate: &Certificate| render::certificate(certificate);
-    render::answer(common.output, &certificate, table, out)
+    render::answer(output, &certificate, table, out)
 }
 
 /// The file in base64, whatever form it has.

@@ -1,6 +1,7 @@
 //! What devices and modules do over HTTPS.
 
 mod access;
+mod certificates;
 mod events;
 mod methods;
 mod modules;
