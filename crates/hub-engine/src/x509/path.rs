@@ -48,55 +48,44 @@ pub(crate) fn vouch(
     let (leaf_der, between) = chain.split_first().ok_or(Unreadable)?;
     let leaf = Certificate::read(leaf_der)?;
     leaf.check_dates(now)?;
-    let mut failure = PathError::NoPath(None);
-    for (place, der) in authorities.iter().enumerate() {
-        let Ok(authority) = Certificate::read(der) else {
-            continue;
-        };
-        let path = match EndEntityCert::try_from(leaf_der) {
-            Ok(end_entity) => validate(&end_entity, between, der, now),
-            Err(webpki::Error::UnsupportedCertVersion) => {
-                check_signature(&leaf, &authority).map(|()| None)
-            }
-            Err(error) => Err(PathError::NoPath(Some(error))),
-        };
-        match path {
-            Ok(between_expires) => {
-                if authority.check_dates(now).is_err() {
-                    // Another certificate of the same authority may be registered.
-                    failure = PathError::AuthorityOutOfDate;
-                    continue;
-                }
-                let expires = leaf.not_after().min(authority.not_after());
-                return Ok(Vouched {
-                    authority: place,
-                    expires: between_expires.map_or(expires, |between| between.min(expires)),
-                });
-            }
-            // An authority that the chain leads to, but for its dates, is the one that was meant.
-            Err(error @ PathError::IntermediateOutOfDate) => failure = error,
-            Err(error) => {
-                if let PathError::NoPath(None) = failure {
-                    failure = error;
-                }
-            }
-        }
+    let (present, others): (Vec<_>, Vec<_>) = authorities
+        .iter()
+        .enumerate()
+        .filter_map(|(place, der)| Some((place, Certificate::read(der).ok()?)))
+        .partition(|(_, authority)| authority.check_dates(now).is_ok());
+    let find = |candidates: &[(usize, Certificate<'_>)]| match EndEntityCert::try_from(leaf_der) {
+        Ok(end_entity) => validate(&end_entity, between, candidates, now),
+        Err(webpki::Error::UnsupportedCertVersion) => find_issuer(&leaf, candidates),
+        Err(error) => Err(PathError::NoPath(Some(error))),
+    };
+    match find(&present) {
+        Ok(found) => Ok(Vouched {
+            expires: found.expires.min(leaf.not_after()),
+            ..found
+        }),
+        Err(_) if !others.is_empty() && find(&others).is_ok() => Err(PathError::AuthorityOutOfDate),
+        Err(error) => Err(error),
     }
-    Err(failure)
 }
 
-/// Validates a path by RFC 5280; gives the first expiry between its ends. The dates of the authority are not looked at.
+/// Validates a path by RFC 5280, but for the dates of the authorities. One search serves all of them, so that the work that
+/// a hostile chain can cause is bounded once. The expiry is the first one above the leaf.
 fn validate(
     leaf: &EndEntityCert<'_>,
     between: &[CertificateDer<'_>],
-    authority: &[u8],
+    authorities: &[(usize, Certificate<'_>)],
     now: Timestamp,
-) -> Result<Option<Timestamp>, PathError> {
-    let no_path = |error| PathError::NoPath(Some(error));
-    let authority = CertificateDer::from(authority);
-    let anchor = webpki::anchor_from_trusted_cert(&authority).map_err(no_path)?;
+) -> Result<Vouched, PathError> {
+    let ders: Vec<_> = authorities
+        .iter()
+        .map(|(_, authority)| CertificateDer::from(authority.der))
+        .collect();
+    let (known, anchors): (Vec<_>, Vec<_>) = authorities
+        .iter()
+        .zip(&ders)
+        .filter_map(|(known, der)| Some((known, webpki::anchor_from_trusted_cert(der).ok()?)))
+        .unzip();
     let seconds = u64::try_from(now.seconds()).unwrap_or_default();
-    let anchors = [anchor];
     let path = leaf.verify_for_usage(
         ALL_VERIFICATION_ALGS,
         &anchors,
@@ -110,14 +99,40 @@ fn validate(
         webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. } => {
             PathError::IntermediateOutOfDate
         }
-        other => no_path(other),
+        other => PathError::NoPath(Some(other)),
     })?;
-    let mut expires: Option<Timestamp> = None;
+    let found = anchors.iter().position(|anchor| anchor == path.anchor());
+    let (place, authority) = found
+        .and_then(|found| known.get(found))
+        .ok_or(PathError::NoPath(None))?;
+    let mut expires = authority.not_after();
     for certificate in path.intermediate_certificates() {
-        let end = Certificate::read(&certificate.der())?.not_after();
-        expires = Some(expires.map_or(end, |earlier| earlier.min(end)));
+        expires = expires.min(Certificate::read(&certificate.der())?.not_after());
     }
-    Ok(expires)
+    Ok(Vouched {
+        authority: *place,
+        expires,
+    })
+}
+
+/// The authority that itself issued `leaf`.
+fn find_issuer(
+    leaf: &Certificate<'_>,
+    authorities: &[(usize, Certificate<'_>)],
+) -> Result<Vouched, PathError> {
+    let mut failure = PathError::NoPath(None);
+    for (place, authority) in authorities {
+        match check_signature(leaf, authority) {
+            Ok(()) => {
+                return Ok(Vouched {
+                    authority: *place,
+                    expires: authority.not_after(),
+                });
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// Checks that `issuer` itself issued `leaf`.
