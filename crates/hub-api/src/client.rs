@@ -7,6 +7,7 @@ mod calls;
 mod config;
 mod error;
 mod events;
+mod files;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,7 @@ pub use calls::PageQuery;
 pub use config::{ClientConfig, ConnectionString, ConnectionStringError, Credential};
 pub use error::ClientError;
 pub use events::{AtEnd, EventQuery, EventStream, Received};
+pub use files::FileStream;
 
 /// How long a call may take when nothing says otherwise.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@
 mod certificate;
 mod error;
 mod event;
+mod file;
 mod hub;
 mod identity;
 mod message;
@@ -25,6 +26,7 @@ pub use event::{
     BodyEncoding, Event, EventLine, EventSource, Notice, NoticeKind, StartPosition,
     StartPositionError,
 };
+pub use file::File;
 pub use hub::{
     ConnectionStrings, EventsAccess, HubDocument, HubSummary, Keys, NewHub, Page, Ports,
     ProvisioningAccess, Reach, Statistics,

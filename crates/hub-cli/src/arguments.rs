@@ -5,6 +5,7 @@ mod common;
 mod device;
 mod events;
 mod feedback;
+mod file;
 mod hub;
 mod message;
 mod method;
@@ -19,6 +20,7 @@ pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
 pub(crate) use events::{EventsCommand, EventsWatch};
 pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};
 pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
+pub(crate) use file::{FileCommand, FileList};
 pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
 pub(crate) use method::{MethodCommand, MethodInvoke};
 pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};
@@ -51,4 +53,7 @@ pub enum Command {
     /// What devices send, and what happened to them
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Files that devices uploaded
+    #[command(subcommand)]
+    File(FileCommand),
 }

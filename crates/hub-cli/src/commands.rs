@@ -4,6 +4,7 @@ pub(crate) mod certificate;
 mod device;
 mod events;
 mod feedback;
+mod file;
 mod hub;
 mod identity;
 mod message;
@@ -55,6 +56,7 @@ pub(crate) async fn on_hub(
             feedback::watch(watch, connected, out).await
         }
         Command::Events(EventsCommand::Watch(watch)) => events::watch(watch, connected, out).await,
+        Command::File(command) => file::execute(command, connected, out).await,
     }
 }
 
@@ -85,5 +87,6 @@ fn common(command: &Command) -> &crate::arguments::Common {
         Command::Message(MessageCommand::Purge(purge)) => &purge.common,
         Command::Feedback(FeedbackCommand::Watch(watch)) => &watch.common,
         Command::Events(EventsCommand::Watch(watch)) => &watch.common,
+        Command::File(command) => command.common(),
     }
 }

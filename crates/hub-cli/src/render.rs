@@ -4,7 +4,7 @@ use std::io::Write;
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use hub_api::native::{
-    Certificate, Device, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment,
+    Certificate, Device, File, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment,
     PurgedMessages, SentMessage, Statistics, Twin,
 };
 use serde::Serialize;
@@ -428,4 +428,15 @@ pub(crate) fn sent_message(sent: &SentMessage) -> String {
 
 pub(crate) fn purged_messages(purged: &PurgedMessages) -> String {
     format!("purged {} messages", purged.purged)
+}
+
+pub(crate) fn files(files: &[File]) -> String {
+    let row = |file: &File| {
+        vec![
+            printable(&file.name),
+            file.size_bytes.to_string(),
+            moment(Some(file.modified_time)),
+        ]
+    };
+    columns(&["FILE", "BYTES", "MODIFIED"], files.iter().map(row))
 }

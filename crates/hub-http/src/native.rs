@@ -7,6 +7,7 @@ mod certificates;
 mod devices;
 mod events;
 mod failure;
+mod files;
 mod hubs;
 mod identity_wire;
 mod input;
@@ -84,5 +85,8 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::CompleteBatch => on(verb, queues::complete),
         OperationId::AbandonBatch => on(verb, queues::abandon),
         OperationId::ReadEvents => on(verb, events::read),
+        OperationId::ListFiles => on(verb, files::list),
+        OperationId::GetFile => on(verb, files::get),
+        OperationId::DeleteFile => on(verb, files::delete),
     }
 }

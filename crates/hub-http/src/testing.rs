@@ -10,7 +10,7 @@ use hub_domain::sas::sign_token;
 use hub_domain::{HostName, Hub, HubName, SymmetricKey, Timestamp};
 use hub_engine::{Caller, Engine, EngineParts, Environment, NewHub, OpContext};
 use hub_storage::bus::LocalBus;
-use hub_storage::memory::{MemoryLogs, MemoryStore};
+use hub_storage::memory::{MemoryBlobs, MemoryLogs, MemoryStore};
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
@@ -47,6 +47,8 @@ pub(crate) struct Installation {
     pub(crate) engine: Arc<Engine>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) service: HttpService,
+    /// Where uploads go.
+    pub(crate) blobs: MemoryBlobs,
 }
 
 impl Installation {
@@ -59,8 +61,9 @@ impl Installation {
             start: Instant::now(),
             next: Mutex::new(0),
         };
+        let blobs = MemoryBlobs::default();
         let engine = Engine::open(EngineParts {
-            files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
+            files: hub_engine::Files::new(Arc::new(blobs.clone())),
             store: Arc::new(MemoryStore::new()),
             logs: Arc::new(MemoryLogs::new()),
             bus: Arc::new(LocalBus::new(|duration| {
@@ -77,6 +80,7 @@ impl Installation {
             engine,
             hub,
             service,
+            blobs,
         }
     }
 

@@ -9,6 +9,7 @@ require('./sessions');
 require('./registry');
 require('./batches');
 require('./event-hubs');
+require('./uploads');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/telemetry'),

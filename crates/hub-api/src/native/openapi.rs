@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Device,
-    DeviceSettings, ErrorBody, EventLine, Guard, HubDocument, HubSettings, HubSettingsChange,
+    DeviceSettings, ErrorBody, EventLine, File, Guard, HubDocument, HubSettings, HubSettingsChange,
     HubSummary, MethodCall, MethodResult, Module, ModuleSettings, Needs, NewCertificate, NewHub,
     NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, QueueBatch,
     SentMessage, Statistics, Twin, TwinChange,
@@ -128,6 +128,7 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<PurgedMessages>(&mut named, generator, "PurgedMessages");
     add::<QueueBatch>(&mut named, generator, "QueueBatch");
     add::<EventLine>(&mut named, generator, "EventLine");
+    add::<Page<File>>(&mut named, generator, "FilePage");
     add::<ErrorBody>(&mut named, generator, "ErrorBody");
     named
 }
@@ -184,6 +185,13 @@ fn responses(operation: &Operation, named: &Map<String, Value>) -> Value {
         Answer::Ok(name) => ("200", json_body(name, "Done.")),
         Answer::Created(name) => ("201", json_body(name, "Created; it is durable.")),
         Answer::NoContent => ("204", json!({ "description": "Done." })),
+        Answer::Bytes => (
+            "200",
+            json!({
+                "description": "The content.",
+                "content": { "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } },
+            }),
+        ),
         Answer::Lines(name) => (
             "200",
             json!({

@@ -172,6 +172,12 @@ operation_ids! {
     AbandonBatch "abandonBatch",
     /// What devices send and what happened to them.
     ReadEvents "readEvents",
+    /// What devices uploaded.
+    ListFiles "listFiles",
+    /// The content of an uploaded file.
+    GetFile "getFile",
+    /// An uploaded file goes.
+    DeleteFile "deleteFile",
 }
 
 /// The HTTP method.
@@ -255,6 +261,8 @@ pub enum Answer {
     NoContent,
     /// 200 and lines of JSON that may never end, each of the type of that name.
     Lines(&'static str),
+    /// 200 and bytes of any kind.
+    Bytes,
 }
 
 #[cfg(test)]

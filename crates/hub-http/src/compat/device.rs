@@ -5,6 +5,7 @@
 
 mod events;
 mod files;
+mod messages;
 pub(super) mod routes;
 
 use std::sync::Arc;
@@ -156,6 +157,9 @@ async fn run(operation: DeviceOperation, call: DeviceCall) -> Result<Response, R
         DeviceOperation::DeleteModule => devices::delete(call.call).await,
         DeviceOperation::BeginUpload => files::begin(call).await,
         DeviceOperation::FinishUpload => files::finish(call).await,
+        DeviceOperation::ReceiveMessage => messages::receive(call).await,
+        DeviceOperation::CompleteOrRejectMessage => messages::complete_or_reject(call).await,
+        DeviceOperation::AbandonMessage => messages::abandon(call).await,
         // It has timeouts of its own.
         DeviceOperation::InvokeMethod => methods::invoke(call.call).await,
     }

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use hub_domain::sas::SasToken;
+use hub_domain::upload::BlobName;
 use hub_domain::{DeviceId, HostName, Hub, IdentityId, ModuleId, Timestamp};
 use hub_engine::{Caller, Engine, ErrorKind, OpContext};
 
@@ -51,6 +52,11 @@ impl Scope {
             Caller::Policy { .. } => self.hub.as_ref(),
             Caller::Admin | Caller::System | Caller::Identity { .. } => None,
         }
+    }
+
+    /// The file of the path.
+    pub(super) fn file(&self) -> Result<BlobName, Failure> {
+        BlobName::parse(self.parameter("file")).map_err(|error| Failure::invalid(error.to_string()))
     }
 
     /// The device of the path.

@@ -4,6 +4,7 @@ mod access;
 mod certificates;
 mod client;
 mod facts;
+mod files;
 mod hubs;
 mod messages;
 mod methods;

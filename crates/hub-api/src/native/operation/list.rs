@@ -15,6 +15,8 @@ const VERIFICATION_CODE: &str = "/hubs/{hub}/certificates/{certificate}/verifica
 const VERIFICATION: &str = "/hubs/{hub}/certificates/{certificate}/verify";
 const STATISTICS: &str = "/hubs/{hub}/statistics";
 const EVENTS: &str = "/hubs/{hub}/events";
+const FILES: &str = "/hubs/{hub}/files";
+const FILE: &str = "/hubs/{hub}/files/{file}";
 const DEVICES: &str = "/hubs/{hub}/devices";
 const DEVICE: &str = "/hubs/{hub}/devices/{device}";
 const DEVICE_TWIN: &str = "/hubs/{hub}/devices/{device}/twin";
@@ -38,6 +40,16 @@ const PAGE: &[Parameter] = &[
         name: "max",
         summary: "the most items of the page; 100 when absent",
         kind: ParameterKind::Number(1, 1000),
+    },
+];
+
+const FILE_PAGE: &[Parameter] = &[
+    PAGE[0],
+    PAGE[1],
+    Parameter {
+        name: "device",
+        summary: "only this device",
+        kind: ParameterKind::Text,
     },
 ];
 
@@ -468,5 +480,30 @@ pub const OPERATIONS: &[Operation] = &[
             SERVICE,
             "EventLine",
         )
+    },
+    Operation {
+        query: FILE_PAGE,
+        ..read(
+            OperationId::ListFiles,
+            FILES,
+            "List the files that devices uploaded",
+            SERVICE,
+            "FilePage",
+        )
+    },
+    Operation {
+        answer: Answer::Bytes,
+        ..read(
+            OperationId::GetFile,
+            FILE,
+            "Get the content of a file; slashes in its name are encoded",
+            SERVICE,
+            "",
+        )
+    },
+    Operation {
+        needs: SERVICE,
+        guard: Guard::Unguarded,
+        ..delete(OperationId::DeleteFile, FILE, "Delete a file")
     },
 ];

@@ -39,6 +39,9 @@ pub(in super::super) enum DeviceOperation {
     InvokeMethod,
     BeginUpload,
     FinishUpload,
+    ReceiveMessage,
+    CompleteOrRejectMessage,
+    AbandonMessage,
 }
 
 impl DeviceOperation {
@@ -48,7 +51,12 @@ impl DeviceOperation {
                 BodyKind::Json
             }
             Self::SendEvents => BodyKind::Bytes,
-            Self::ListModules | Self::GetModule | Self::DeleteModule => BodyKind::None,
+            Self::ListModules
+            | Self::GetModule
+            | Self::DeleteModule
+            | Self::ReceiveMessage
+            | Self::CompleteOrRejectMessage
+            | Self::AbandonMessage => BodyKind::None,
         }
     }
 }
@@ -68,7 +76,7 @@ const fn route(
 }
 
 /// Every route of this face. The access tests walk it.
-pub(in super::super) static DEVICE_ROUTES: [DeviceRoute; 11] = [
+pub(in super::super) static DEVICE_ROUTES: [DeviceRoute; 14] = [
     route(
         Method::POST,
         "/devices/{device}/messages/events",
@@ -80,6 +88,24 @@ pub(in super::super) static DEVICE_ROUTES: [DeviceRoute; 11] = [
         "/devices/{device}/modules/{module}/messages/events",
         Speaker::Identity,
         DeviceOperation::SendEvents,
+    ),
+    route(
+        Method::GET,
+        "/devices/{device}/messages/deviceBound",
+        Speaker::Identity,
+        DeviceOperation::ReceiveMessage,
+    ),
+    route(
+        Method::DELETE,
+        "/devices/{device}/messages/deviceBound/{token}",
+        Speaker::Identity,
+        DeviceOperation::CompleteOrRejectMessage,
+    ),
+    route(
+        Method::POST,
+        "/devices/{device}/messages/deviceBound/{token}/abandon",
+        Speaker::Identity,
+        DeviceOperation::AbandonMessage,
     ),
     route(
         Method::POST,

@@ -3,6 +3,7 @@
 mod access;
 mod certificates;
 mod events;
+mod messages;
 mod methods;
 mod modules;
 

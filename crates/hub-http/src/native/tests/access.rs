@@ -20,6 +20,7 @@ async fn call(
             "hub" => "hub",
             "device" => "d1",
             "module" => "m1",
+            "file" => "d1/a",
             "certificate" => "c1",
             "queue" => "feedback",
             "batch" => "00000000-0000-0000-0000-000000000000",
