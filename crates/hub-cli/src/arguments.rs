@@ -19,8 +19,8 @@ pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusAr
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
 pub(crate) use events::{EventsCommand, EventsWatch};
 pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};
-pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
 pub(crate) use file::{FileCommand, FileList};
+pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
 pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
 pub(crate) use method::{MethodCommand, MethodInvoke};
 pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};

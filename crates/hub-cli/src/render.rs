@@ -5,7 +5,7 @@ use std::io::Write;
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use hub_api::native::{
     Certificate, Device, File, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment,
-    PurgedMessages, SentMessage, Statistics, Twin,
+    PurgedMessages, QueueSettings, SentMessage, Statistics, Twin,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};

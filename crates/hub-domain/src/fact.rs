@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::twin::{Section, Twin};
 use crate::{GenerationId, HubNo, IdentityId, Timestamp};
 
 /// Something happened to an identity. Written in the same transaction as the change itself.
@@ -36,6 +37,8 @@ pub enum FactKind {
     IdentityDeleted {
         /// Which of the lives of this id.
         generation: GenerationId,
+        /// Its twin when the deletion was decided, where that is known.
+        twin: Option<Box<Twin>>,
     },
     /// The twin changed.
     TwinChanged(TwinChange),
@@ -58,6 +61,9 @@ pub struct TwinChange {
     pub desired: Option<SectionChange>,
     /// The reported members that were written, with the section's new version.
     pub reported: Option<SectionChange>,
+    /// The reported section that the write left as it was, when the other parts were replaced as a whole: with it the
+    /// fact tells the whole twin.
+    pub untouched_reported: Option<Box<Section>>,
 }
 
 /// What was written to one section.

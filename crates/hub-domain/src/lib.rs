@@ -6,6 +6,7 @@
 pub mod access;
 pub mod certificate;
 pub mod codes;
+pub mod event;
 pub mod fact;
 pub mod fault;
 pub mod hub;

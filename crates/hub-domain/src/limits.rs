@@ -142,7 +142,19 @@ pub const PAGE_MAX: usize = 1000;
 /// Rows of a page when the caller names no number.
 pub const PAGE_DEFAULT: usize = 100;
 
+// ---- Message routing ("Quotas and throttling", "Message enrichments") ----
+
+/// Most routes of a hub.
+pub const ROUTES_MAX: usize = 100;
+/// Most enrichments of a hub.
+pub const ENRICHMENTS_MAX: usize = 10;
+/// Longest value of an enrichment in characters. Ours.
+pub const ENRICHMENT_VALUE_CHARS_MAX: usize = 4_096;
+
 // ---- Bounds that protect this process. Ours, configurable. ----
+
+/// Connection state events that wait to be routed; further ones are lost and counted.
+pub const CONNECTION_EVENTS_WAITING_MAX: usize = 65_536;
 
 /// Bytes waiting for one committer before sockets are no longer read.
 pub const COMMITTER_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -17,7 +17,7 @@ mod tests;
 pub use error::{TwinError, TwinPart};
 pub use metadata::Metadata;
 pub use metadata_codec::MetadataError;
-pub use view::{DeviceView, SectionView, desired_notification, device_view};
+pub use view::{DeviceView, SectionView, desired_notification, device_view, written_section};
 pub use write::{
     BackEndChange, BackEndPatch, BackEndReplacement, patch_back_end, patch_reported,
     replace_back_end,

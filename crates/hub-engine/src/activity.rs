@@ -10,7 +10,18 @@ use hub_storage::bus::Epoch;
 use hub_storage::store::Ordinal;
 
 /// What is known of connections since the last flush, and of all open ones.
-pub(crate) struct Activities(Mutex<HashMap<Ordinal, Newest>>);
+pub(crate) struct Activities {
+    map: Mutex<HashMap<Ordinal, Newest>>,
+    /// The number of the newest change of any connection.
+    sequence: Mutex<u128>,
+}
+
+/// An identity's state as a session opened it.
+pub(crate) struct Opened {
+    pub(crate) live: Arc<LiveActivity>,
+    /// The number of the change, when the identity was not connected before.
+    pub(crate) change: Option<u128>,
+}
 
 /// The newest session of an identity.
 struct Newest {
@@ -55,21 +66,27 @@ impl LiveActivity {
 
 impl Activities {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self {
+            map: Mutex::new(HashMap::new()),
+            sequence: Mutex::new(0),
+        }
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<Ordinal, Newest>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number above all earlier ones, of earlier runs too as long as the clock goes on.
+    fn next_change(&self, now: Timestamp) -> u128 {
+        let mut newest = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_clock = u128::try_from(now.micros()).unwrap_or(0) << 16;
+        *newest = by_clock.max(*newest + 1);
+        *newest
     }
 
     /// Notes that a session opened. Each session writes to an entry of its own, so that the end of an older one
     /// does not make the identity look disconnected; the highest epoch counts, whichever comes here first.
-    pub(crate) fn connect(
-        &self,
-        ordinal: Ordinal,
-        epoch: Epoch,
-        now: Timestamp,
-    ) -> Arc<LiveActivity> {
+    pub(crate) fn connect(&self, ordinal: Ordinal, epoch: Epoch, now: Timestamp) -> Opened {
         let live = Arc::new(LiveActivity {
             connected: AtomicBool::new(true),
             connection_updated: AtomicI64::new(now.micros()),
@@ -77,11 +94,29 @@ impl Activities {
             changed: AtomicBool::new(true),
         });
         let mut map = self.map();
-        if map.get(&ordinal).is_none_or(|held| held.epoch < epoch) {
+        let held = map.get(&ordinal);
+        let is_connected = held.is_some_and(|held| held.live.connected.load(Ordering::Relaxed));
+        if held.is_none_or(|held| held.epoch < epoch) {
             let live = Arc::clone(&live);
             map.insert(ordinal, Newest { epoch, live });
         }
-        live
+        let change = (!is_connected).then(|| self.next_change(now));
+        Opened { live, change }
+    }
+
+    /// Notes that a session ended. The number of the change, when it was the identity's newest session.
+    pub(crate) fn disconnect(
+        &self,
+        ordinal: Ordinal,
+        live: &Arc<LiveActivity>,
+        now: Timestamp,
+    ) -> Option<u128> {
+        let map = self.map();
+        live.disconnect(now);
+        let is_newest = map
+            .get(&ordinal)
+            .is_some_and(|newest| Arc::ptr_eq(&newest.live, live));
+        is_newest.then(|| self.next_change(now))
     }
 
     /// Notes that an identity sent something outside of any session. `stored` is what the store knows of it.
@@ -161,8 +196,12 @@ mod tests {
     fn the_end_of_an_older_session_does_not_disconnect_the_newer() {
         for order in [[1, 2], [2, 1]] {
             let activities = Activities::new();
-            let mut lives =
-                order.map(|epoch| (epoch, activities.connect(Ordinal(1), Epoch(epoch), at(1))));
+            let mut lives = order.map(|epoch| {
+                (
+                    epoch,
+                    activities.connect(Ordinal(1), Epoch(epoch), at(1)).live,
+                )
+            });
             lives.sort_by_key(|(epoch, _)| *epoch);
             lives[0].1.disconnect(at(3));
             assert!(activities.of(Ordinal(1), Activity::NONE).connected);
@@ -174,7 +213,7 @@ mod tests {
     #[test]
     fn only_changes_are_flushed_and_ended_sessions_leave() {
         let activities = Activities::new();
-        let live = activities.connect(Ordinal(1), Epoch(1), at(1));
+        let live = activities.connect(Ordinal(1), Epoch(1), at(1)).live;
         let first = activities.take_changed();
         assert_eq!(first.len(), 1);
         activities.written(&first);
@@ -196,7 +235,7 @@ mod tests {
         assert!(!seen.connected);
         assert_eq!(seen.last_activity, at(5));
         assert_eq!(seen.connection_updated, Activity::NONE.connection_updated);
-        let live = activities.connect(Ordinal(1), Epoch(1), at(6));
+        let live = activities.connect(Ordinal(1), Epoch(1), at(6)).live;
         activities.touch(Ordinal(1), Activity::NONE, at(7));
         assert!(activities.of(Ordinal(1), Activity::NONE).connected);
         live.disconnect(at(8));
@@ -208,7 +247,7 @@ mod tests {
     #[test]
     fn what_could_not_be_written_is_written_the_next_time() {
         let activities = Activities::new();
-        let live = activities.connect(Ordinal(1), Epoch(1), at(1));
+        let live = activities.connect(Ordinal(1), Epoch(1), at(1)).live;
         live.disconnect(at(2));
         let changed = activities.take_changed();
         activities.put_back(&changed);

@@ -11,8 +11,10 @@ use crate::activity::Activities;
 use crate::dispatcher::Dispatcher;
 use crate::messages::Deliveries;
 use crate::quotas::Quotas;
+use crate::routing::connections::ConnectionFeed;
+use crate::routing::router::Router;
 use crate::{
-    Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry,
+    Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry, Routes,
     ServiceBound, Sessions, Telemetry, Twins, Uploads,
 };
 
@@ -76,10 +78,13 @@ pub struct Engine {
     pub uploads: Uploads,
     /// Connected devices.
     pub sessions: Sessions,
+    /// Where messages and events go.
+    pub routes: Routes,
     parts: EngineParts,
     activities: Arc<Activities>,
     deliveries: Arc<Deliveries>,
     dispatcher: Dispatcher,
+    router: Router,
 }
 
 impl Engine {
@@ -113,10 +118,16 @@ impl Engine {
             hubs.clone(),
             Arc::clone(&parts.environment),
         );
-        let telemetry = Telemetry::new(hubs.clone(), Arc::clone(&activities), Arc::clone(&quotas));
+        let telemetry = Telemetry::new(
+            hubs.clone(),
+            Arc::clone(&activities),
+            Arc::clone(&twins),
+            Arc::clone(&quotas),
+        );
         let events = Events::new(hubs.clone(), Arc::clone(&parts.store));
         let uploads = Uploads::new(parts.clone(), registry.clone());
         let dispatcher = Dispatcher::new(Arc::clone(&parts.store), Arc::clone(&parts.bus));
+        let connections = ConnectionFeed::new();
         let sessions = Sessions::new(
             parts.clone(),
             hubs.clone(),
@@ -125,7 +136,10 @@ impl Engine {
             Arc::clone(&activities),
             dispatcher.registry_changes(),
             (quotas, Arc::clone(&deliveries)),
+            Arc::clone(&connections),
         );
+        let router = Router::new(parts.clone(), hubs.clone(), connections);
+        let routes = Routes::new(hubs.clone());
         Ok(Arc::new(Self {
             hubs,
             access,
@@ -139,10 +153,12 @@ impl Engine {
             events,
             uploads,
             sessions,
+            routes,
             parts,
             activities,
             deliveries,
             dispatcher,
+            router,
         }))
     }
 
@@ -171,14 +187,17 @@ impl Engine {
             ));
             let authorities = std::pin::pin!(self.sessions.watch_authorities());
             let service_bound = std::pin::pin!(self.service_bound.follow());
+            let routing = std::pin::pin!(self.router.run());
             tokio::select! {
                 result = dispatch => result,
                 () = chores => Ok(()),
                 () = authorities => Ok(()),
                 () = service_bound => Ok(()),
+                () = routing => Ok(()),
                 () = shutdown => Ok(()),
             }
         };
+        self.router.finish().await;
         crate::maintenance::flush_activity(&self.parts, &self.activities).await;
         result
     }

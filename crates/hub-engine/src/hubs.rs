@@ -15,6 +15,7 @@ use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, MessageLog, StoreError};
 use tokio::sync::watch;
 
+use crate::routing::{Plan, Slot};
 use crate::{EngineParts, Environment, Error, ErrorKind, OpContext};
 
 /// The hubs of an installation, in memory. Cheap to clone.
@@ -35,12 +36,15 @@ struct Entry {
     /// The host it answers to in this run, when that is another one than the stored one.
     host_of_run: Option<HostName>,
     log: Arc<dyn MessageLog>,
+    /// Where its messages and events go.
+    slot: Arc<Slot>,
 }
 
 impl Entry {
     fn new(hub: Hub, log: Arc<dyn MessageLog>) -> Self {
         let stored = Arc::new(hub);
         Self {
+            slot: Arc::new(Slot::new(Plan::of(&stored))),
             hub: Arc::clone(&stored),
             stored,
             host_of_run: None,
@@ -60,6 +64,7 @@ impl Entry {
             }
             Some(_) | None => Arc::clone(&self.stored),
         };
+        self.slot.set(Plan::of(&self.hub));
     }
 }
 
@@ -192,6 +197,25 @@ impl Hubs {
             .map(|entry| Arc::clone(&entry.log))
     }
 
+    /// Where messages and events of a hub go.
+    pub(crate) fn slot(&self, hub: HubNo) -> Option<Arc<Slot>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .iter()
+            .find(|entry| entry.hub.no == hub)
+            .map(|entry| Arc::clone(&entry.slot))
+    }
+
+    /// The hubs whose facts have to be read to be routed.
+    pub(crate) fn that_want_facts(&self) -> Vec<HubNo> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .iter()
+            .filter(|entry| entry.slot.plan().wants_facts())
+            .map(|entry| entry.hub.no)
+            .collect()
+    }
+
     pub(crate) fn logs(&self) -> Vec<Arc<dyn MessageLog>> {
         self.entries().into_iter().map(|entry| entry.log).collect()
     }
@@ -285,11 +309,21 @@ impl Hubs {
                 ..decided
             };
             self.check_hosts(&next)?;
-            let op = Op::ReplaceHub {
-                next: Box::new(next.clone()),
-                expected: former.revision,
-            };
-            match self.parts.store.submit(Unit::new(op, Vec::new())).await {
+            let mut unit = Unit::new(
+                Op::ReplaceHub {
+                    next: Box::new(next.clone()),
+                    expected: former.revision,
+                },
+                Vec::new(),
+            );
+            if Plan::of(&next).wants_facts() && !Plan::of(&former).wants_facts() {
+                // Events begin with what happens from here on, whatever was routed long ago.
+                unit.ops.push(Op::SetCheckpoint {
+                    hub,
+                    at: *self.parts.store.fact_head().borrow(),
+                });
+            }
+            match self.parts.store.submit(unit).await {
                 Ok(_) => return self.replace_stored(next).ok_or_else(|| no_hub(hub)),
                 Err(StoreError::Conflict(Conflict::VersionMismatch)) if attempt < RETRIES_MAX => {
                     attempt += 1;

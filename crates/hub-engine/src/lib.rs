@@ -26,6 +26,7 @@ pub mod methods;
 mod quotas;
 mod registry;
 mod room;
+pub mod routing;
 pub mod service_bound;
 pub mod sessions;
 mod telemetry;
@@ -42,7 +43,7 @@ pub use events::{Events, FactPage};
 pub use hub_storage::blobs::{BlobContent, BlobError, BlobState, BlockId, Existing};
 pub use hub_storage::bus::{CloseReason, Notice};
 pub use hub_storage::log::{
-    LogRecord, PartitionState, Position, ReadLimit, RecordFlags, TelemetrySource,
+    Appended, LogRecord, PartitionState, Position, ReadLimit, RecordFlags, TelemetrySource,
 };
 pub use hub_storage::store::{FactNo, Health, MessageNo, StoredMessage};
 pub use hubs::{Hubs, NewHub};
@@ -52,6 +53,7 @@ pub use registry::{
     IdentityUpdate, IdentityView, IfMatch, NewAuthentication, NewIdentity, Registry,
     RegistryStatistics,
 };
+pub use routing::Routes;
 pub use service_bound::ServiceBound;
 pub use sessions::{Session, Sessions};
 pub use telemetry::Telemetry;

@@ -521,11 +521,14 @@ impl Registry {
                 None => self.parts.store.modules(hub, &id.device).await?,
                 Some(_) => Vec::new(),
             };
-            let facts = modules
-                .iter()
-                .chain([&stored])
-                .map(|gone| deleted_fact(ctx, hub, &gone.identity))
-                .collect();
+            let mut facts = Vec::with_capacity(modules.len() + 1);
+            for gone in modules.iter().chain([&stored]) {
+                let found = self.parts.store.twin(hub, &gone.identity.id).await?;
+                let twin = found
+                    .filter(|(found, _)| found.ordinal == gone.ordinal)
+                    .map(|(_, twin)| twin);
+                facts.push(deleted_fact(ctx, hub, &gone.identity, twin));
+            }
             let op = Op::DeleteIdentity {
                 identity: stored.ordinal,
                 expected: Some(stored.identity.etag.clone()),

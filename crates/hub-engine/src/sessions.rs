@@ -11,6 +11,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
+use hub_domain::event::ConnectionState;
 use hub_domain::partition::partition_of;
 use hub_domain::quota::Throttle;
 use hub_domain::routing::Source;
@@ -30,6 +31,8 @@ use crate::dispatcher::RegistryChanges;
 use crate::faults::Faults;
 use crate::messages::Deliveries;
 use crate::quotas::Quotas;
+use crate::routing::connections::ConnectionFeed;
+use crate::routing::ingest::{Ingest, Lane};
 use crate::x509::CertificateDer;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
 use authorities::Authorities;
@@ -49,6 +52,7 @@ pub struct Sessions {
     registry_changes: RegistryChanges,
     redeliveries: Arc<Redeliveries>,
     deliveries: Arc<Deliveries>,
+    connections: Arc<ConnectionFeed>,
     quotas: Arc<Quotas>,
     authorities: Arc<Authorities>,
     faults: Arc<Faults>,
@@ -119,6 +123,7 @@ impl Sessions {
         activities: Arc<Activities>,
         registry_changes: RegistryChanges,
         (quotas, deliveries): (Arc<Quotas>, Arc<Deliveries>),
+        connections: Arc<ConnectionFeed>,
     ) -> Self {
         let faults = Arc::new(Faults::new(hubs.clone()));
         Self {
@@ -132,6 +137,7 @@ impl Sessions {
             authorities: Arc::default(),
             faults,
             deliveries,
+            connections,
             quotas,
         }
     }
@@ -156,6 +162,7 @@ impl Sessions {
             return Err(Error::new(ErrorKind::Invalid, "the model id is too long"));
         }
         let log = self.hubs.log(request.hub.no).ok_or_else(hub_is_gone)?;
+        let slot = self.hubs.slot(request.hub.no).ok_or_else(hub_is_gone)?;
         let key = SessionKey {
             hub: request.hub.no,
             id: request.id.clone(),
@@ -165,7 +172,7 @@ impl Sessions {
         let epoch = self.parts.bus.claim(&key, Arc::clone(&mailbox)).await?;
         // From here on facts reach the mailbox. One that was dispatched between the check above and the claim
         // reached nobody, so the check is made again. The session is dropped, and with it the claim, if it fails.
-        let live = self.activities.connect(stored.ordinal, epoch, now);
+        let opened = self.activities.connect(stored.ordinal, epoch, now);
         let watch = proof.authority.map(|authority| {
             let mailbox = Arc::clone(&mailbox);
             self.authorities.watch(request.hub.no, authority, mailbox)
@@ -173,8 +180,14 @@ impl Sessions {
         let session = Session::new(
             Parts {
                 engine: self.parts.clone(),
-                twins: Arc::clone(&self.twins),
-                log,
+                ingest: Ingest {
+                    log,
+                    slot,
+                    twins: Arc::clone(&self.twins),
+                },
+                lane: Lane::default(),
+                activities: Arc::clone(&self.activities),
+                connections: Arc::clone(&self.connections),
                 redeliveries: Arc::clone(&self.redeliveries),
                 quotas: Arc::clone(&self.quotas),
                 faults: Arc::clone(&self.faults),
@@ -187,7 +200,7 @@ impl Sessions {
                 _watch: watch,
                 mailbox,
                 epoch,
-                live,
+                live: opened.live,
             },
             Announced {
                 source: source(&stored.identity, &proof, request.model_id),
@@ -198,6 +211,9 @@ impl Sessions {
                 Persistence::Transient | Persistence::Connection => Subscriptions::default(),
             }),
         );
+        if let Some(sequence) = opened.change {
+            session.tell_connection(ConnectionState::Connected, now, sequence);
+        }
         // What the hub trusts may have changed before the watch began.
         let must_prove_again =
             self.registry_changes.count() != changes_before || proof.authority.is_some();

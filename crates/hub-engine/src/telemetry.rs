@@ -8,22 +8,34 @@ use hub_domain::{HubNo, Timestamp};
 
 use crate::activity::Activities;
 use crate::quotas::Quotas;
+use crate::routing::ingest::{Ingest, Lane, Sender};
 use crate::sessions::{ProvenIdentity, TelemetryBatch};
-use crate::{Error, ErrorKind, Hubs};
+use crate::{Error, ErrorKind, Hubs, Twins};
 
 /// The entrance of telemetry: for identities without a session; those that have one use
 /// [`crate::Session::send_telemetry`].
 pub struct Telemetry {
     hubs: Hubs,
     activities: Arc<Activities>,
+    twins: Arc<Twins>,
     quotas: Arc<Quotas>,
 }
 
+fn no_hub() -> Error {
+    Error::new(ErrorKind::NotFound, "the hub does not exist")
+}
+
 impl Telemetry {
-    pub(crate) const fn new(hubs: Hubs, activities: Arc<Activities>, quotas: Arc<Quotas>) -> Self {
+    pub(crate) const fn new(
+        hubs: Hubs,
+        activities: Arc<Activities>,
+        twins: Arc<Twins>,
+        quotas: Arc<Quotas>,
+    ) -> Self {
         Self {
             hubs,
             activities,
+            twins,
             quotas,
         }
     }
@@ -51,10 +63,7 @@ impl Telemetry {
         sender: &ProvenIdentity,
         batch: &mut TelemetryBatch,
     ) -> Result<(), Error> {
-        let log = self
-            .hubs
-            .log(sender.hub)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "the hub does not exist"))?;
+        let log = self.hubs.log(sender.hub).ok_or_else(no_hub)?;
         self.activities.touch(sender.ordinal, sender.activity, now);
         if batch.is_empty() {
             return Ok(());
@@ -70,7 +79,22 @@ impl Telemetry {
         let (messages, bytes) = (u64::from(batch.count()), batch.bytes() as u64);
         self.quotas
             .count_messages(sender.hub, messages, bytes, now)?;
-        log.append(batch.0.take(sender.partition, sender.source.clone(), now))
+        let slot = self.hubs.slot(sender.hub).ok_or_else(no_hub)?;
+        let ingest = Ingest {
+            log,
+            slot,
+            twins: Arc::clone(&self.twins),
+        };
+        let from = Sender {
+            hub: sender.hub,
+            id: &sender.id,
+            ordinal: sender.ordinal,
+            partition: sender.partition,
+            source: &sender.source,
+        };
+        // Each request is a lane of its own: only what a sender sends one after the other has an order.
+        ingest
+            .send(now, &from, &Lane::default(), &mut batch.0)
             .await?;
         Ok(())
     }

@@ -199,6 +199,10 @@ impl Twins {
             tags: change.tags,
             desired: change.desired,
             reported: None,
+            untouched_reported: match write {
+                BackEndWrite::Patch => None,
+                BackEndWrite::Replace => Some(Box::new(current.reported.clone())),
+            },
         };
         let mut unit = Unit::new(
             Op::ReplaceBackEnd {
@@ -309,6 +313,7 @@ impl Twins {
             tags: None,
             desired: None,
             reported: Some(change),
+            untouched_reported: None,
         };
         let mut unit = Unit::new(op, vec![key.fact(fact, now)]);
         if base.is_back_end_pending {

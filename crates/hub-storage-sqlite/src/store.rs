@@ -280,6 +280,10 @@ impl Store for SqliteStore {
         }
     }
 
+    fn checkpoint(&self, hub: HubNo) -> Reading<'_, Option<FactNo>> {
+        self.read(move |connection| reads::checkpoint(connection, hub))
+    }
+
     fn fact_head(&self) -> watch::Receiver<FactNo> {
         self.shared.head.subscribe()
     }

@@ -174,6 +174,7 @@ macro_rules! conformance_tests {
                 every_kind_of_fact_is_kept
                 changes_are_read_in_pages
                 trimmed_facts_are_gone_and_numbers_go_on
+                a_checkpoint_is_kept_with_its_unit
                 numbers_go_on_when_all_facts_are_gone_and_the_store_is_reopened
             }
             reads {

@@ -7,7 +7,7 @@ use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
 use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{
-    DeviceId, Etag, Fact, Hub, HubNo, Identity, IdentityId, Revision, ServiceBoundKind,
+    DeviceId, Etag, Fact, FactKind, Hub, HubNo, Identity, IdentityId, Revision, ServiceBoundKind,
     ServiceBoundRecord, Timestamp,
 };
 use tokio::sync::watch;
@@ -90,6 +90,9 @@ pub trait Store: Send + Sync + 'static {
     /// the first one returned then has a higher number than `after + 1`.
     fn changes(&self, after: FactNo, max: usize) -> Reading<'_, Vec<(FactNo, Fact)>>;
 
+    /// How far the facts of a hub were routed as events ([`Op::SetCheckpoint`]); `None` when nobody ever said.
+    fn checkpoint(&self, hub: HubNo) -> Reading<'_, Option<FactNo>>;
+
     /// The number of the newest committed fact; changes after each commit that had facts.
     fn fact_head(&self) -> watch::Receiver<FactNo>;
 
@@ -133,7 +136,21 @@ impl Unit {
 
     /// The approximate size in bytes, for the backlog.
     pub fn size(&self) -> usize {
-        256 + self.ops.iter().map(Op::size).sum::<usize>() + 128 * self.facts.len()
+        256 + self.ops.iter().map(Op::size).sum::<usize>()
+            + self.facts.iter().map(fact_size).sum::<usize>()
+    }
+}
+
+fn fact_size(fact: &Fact) -> usize {
+    match &fact.kind {
+        FactKind::IdentityDeleted { twin: Some(_), .. } => 2_048,
+        FactKind::TwinChanged(change) if change.replaced => 2_048,
+        FactKind::IdentityCreated { .. }
+        | FactKind::IdentityUpdated { .. }
+        | FactKind::IdentityDeleted { twin: None, .. }
+        | FactKind::TwinChanged(_)
+        | FactKind::MessageQueued
+        | FactKind::MessagesPurged => 128,
     }
 }
 
@@ -166,6 +183,13 @@ pub enum Op {
         next: Box<Hub>,
         /// The revision the change was built on.
         expected: Revision,
+    },
+    /// Notes how far the facts of a hub were routed as events. Conflict: the hub does not exist.
+    SetCheckpoint {
+        /// Which hub.
+        hub: HubNo,
+        /// The last fact that is done.
+        at: FactNo,
     },
     /// Creates an identity and its twin. Conflict: it exists; a module's device does not exist
     /// ([`crate::Conflict::NotFound`]); the device has its modules full.
@@ -326,6 +350,7 @@ impl Op {
                 1_024
             }
             Self::ReplaceHub { .. } => 8_192,
+            Self::SetCheckpoint { .. } => 64,
             Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
             Self::BeginUpload { .. } => 512,
             Self::EnqueueMessage { message, .. } => 512 + message.body.len(),

@@ -6,8 +6,8 @@ use super::{CALL_TIMEOUT, Call, Client, ClientError};
 use crate::native::{
     Certificate, CertificateProof, CertificateReplacement, Device, DeviceSettings, HubDocument,
     HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
-    NewCertificate, NewHub, NewMessage, OperationId, Page, PurgedMessages, SentMessage, Statistics,
-    Twin, TwinChange,
+    NewCertificate, NewHub, NewMessage, OperationId, Page, PurgedMessages, QueueBatch, SentMessage,
+    Statistics, Twin, TwinChange,
 };
 
 /// Time to answer when a call of a method names none (`hub_domain::limits`).

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 
-use super::{Section, Twin};
+use super::metadata::{Metadata, Stamp};
+use super::{Section, Twin, TwinPart};
+use crate::Timestamp;
 use crate::fact::SectionChange;
 
 /// What a device reads over MQTT and AMQP: both sections with their versions, nothing else.
@@ -82,4 +84,19 @@ pub fn desired_notification(change: &SectionChange) -> String {
     let mut members = change.members.clone();
     members.insert("$version".to_owned(), Value::from(change.version));
     serde_json::to_string(&members).expect("JSON values with text keys always serialize")
+}
+
+/// What a write left, as a section of its own: the members as written, nulls kept, and their metadata.
+pub fn written_section(change: &SectionChange, part: TwinPart, at: Timestamp) -> Section {
+    let version = match part {
+        TwinPart::Desired => Some(change.version),
+        TwinPart::Tags | TwinPart::Reported => None,
+    };
+    let mut metadata = Metadata::never();
+    metadata.record(&change.members, Stamp { now: at, version });
+    Section {
+        properties: change.members.clone(),
+        metadata,
+        version: change.version,
+    }
 }

@@ -33,7 +33,7 @@ impl Registry {
                 }
                 match fact.kind {
                     FactKind::IdentityCreated { generation } => created.push((fact.id, generation)),
-                    FactKind::IdentityDeleted { generation } => {
+                    FactKind::IdentityDeleted { generation, .. } => {
                         created.retain(|(id, made)| (id, made) != (&fact.id, &generation));
                     }
                     FactKind::IdentityUpdated { .. }
@@ -52,7 +52,10 @@ impl Registry {
                 hub,
                 id,
                 at: ctx.now,
-                kind: FactKind::IdentityDeleted { generation },
+                kind: FactKind::IdentityDeleted {
+                    generation,
+                    twin: None,
+                },
             })
             .collect();
         let unit = Unit {

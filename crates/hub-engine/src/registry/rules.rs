@@ -91,9 +91,15 @@ pub(super) fn created_fact(ctx: &OpContext, hub: HubNo, identity: &Identity) -> 
     }
 }
 
-pub(super) fn deleted_fact(ctx: &OpContext, hub: HubNo, identity: &Identity) -> Fact {
+pub(super) fn deleted_fact(
+    ctx: &OpContext,
+    hub: HubNo,
+    identity: &Identity,
+    twin: Option<Twin>,
+) -> Fact {
     let kind = FactKind::IdentityDeleted {
         generation: identity.generation.clone(),
+        twin: twin.map(Box::new),
     };
     Fact {
         hub,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use hub_domain::event::ConnectionState;
 use hub_domain::fault::FaultInjection;
 use hub_domain::limits::METHOD_RESPONSE_BYTES_MAX;
 use hub_domain::twin::Twin;
@@ -16,19 +17,20 @@ use hub_storage::bus::{
 };
 use hub_storage::log::{Appended, BatchWriter, RecordFlags, TelemetrySource};
 use hub_storage::store::{MessageNo, Op, Ordinal, Unit};
-use hub_storage::{MessageLog, Pending};
 use serde_json::{Map, Value};
 
 use super::authorities::Watch;
 use super::redelivery::Redeliveries;
 use super::{Delivery, MODEL_ID_BYTES_MAX, Persistence, Proved, Subscription, SubscriptionSet};
-use crate::activity::LiveActivity;
+use crate::activity::{Activities, LiveActivity};
 use crate::faults::Faults;
 use crate::messages::Deliveries;
 use crate::methods::check_answer;
 use crate::quotas::Quotas;
+use crate::routing::connections::{ConnectionChange, ConnectionFeed};
+use crate::routing::ingest::{Ingest, Lane, Sender};
 use crate::twins::TwinKey;
-use crate::{EngineParts, Error, ErrorKind, Twins};
+use crate::{EngineParts, Error, ErrorKind};
 
 /// A connected identity. Dropping it ends the session.
 pub struct Session {
@@ -45,8 +47,10 @@ pub struct Session {
 
 pub(super) struct Parts {
     pub(super) engine: EngineParts,
-    pub(super) twins: Arc<Twins>,
-    pub(super) log: Arc<dyn MessageLog>,
+    pub(super) ingest: Ingest,
+    pub(super) lane: Lane,
+    pub(super) activities: Arc<Activities>,
+    pub(super) connections: Arc<ConnectionFeed>,
     pub(super) redeliveries: Arc<Redeliveries>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) faults: Arc<Faults>,
@@ -216,11 +220,11 @@ impl Session {
     /// True when the socket should not be read: the log has no room, or the hub's profile allows no more for now.
     pub fn is_log_full(&self) -> bool {
         let parts = self.parts();
-        parts.log.backlog().is_full() || parts.quotas.holds_telemetry(parts.key.hub)
+        parts.ingest.log.backlog().is_full() || parts.quotas.holds_telemetry(parts.key.hub)
     }
 
-    /// Submits a batch of telemetry and empties it; resolves when it is durable. It is submitted when this returns,
-    /// whether or not the result is awaited.
+    /// Submits a batch of telemetry and empties it; resolves when what routes take of it is durable, and must be polled
+    /// for that. What no route takes is acknowledged at once.
     ///
     /// # Errors
     /// `QuotaExceeded` when the hub's messages of the day are used up, and what an injected fault says; of the batch
@@ -233,11 +237,18 @@ impl Session {
         let parts = self.parts();
         parts.live.touch(now);
         let (messages, bytes) = (u64::from(batch.count()), batch.bytes() as u64);
-        let records = batch.0.take(parts.partition, self.source.clone(), now);
         if let Err(refused) = self.admit(messages, bytes, now) {
+            *batch = TelemetryBatch::new();
             return Box::pin(std::future::ready(Err(refused)));
         }
-        let appended = parts.log.append(records);
+        let sender = Sender {
+            hub: parts.key.hub,
+            id: &parts.key.id,
+            ordinal: parts.ordinal,
+            partition: parts.partition,
+            source: &self.source,
+        };
+        let appended = parts.ingest.send(now, &sender, &parts.lane, &mut batch.0);
         Box::pin(async move { appended.await.map_err(Error::from) })
     }
 
@@ -260,10 +271,22 @@ impl Session {
         }
     }
 
+    pub(super) fn tell_connection(&self, state: ConnectionState, at: Timestamp, sequence: u128) {
+        let parts = self.parts();
+        let change = ConnectionChange {
+            hub: parts.key.hub,
+            id: parts.key.id.clone(),
+            at,
+            state,
+            sequence,
+        };
+        parts.connections.tell(&parts.ingest.slot, change);
+    }
+
     /// The twin as the device reads it.
     pub fn twin(&self) -> BoxFuture<'static, Result<Arc<Twin>, Error>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.0.twins.of_session(shared.twin_key()).await })
+        Box::pin(async move { shared.0.ingest.twins.of_session(shared.twin_key()).await })
     }
 
     /// Merges reported properties; resolves to the section's new version when it is durable.
@@ -278,6 +301,7 @@ impl Session {
         Box::pin(async move {
             shared
                 .0
+                .ingest
                 .twins
                 .patch_reported(shared.twin_key(), &patch, expected, now)
                 .await
@@ -406,7 +430,11 @@ impl Drop for Session {
             .locks
             .end_session(parts.ordinal, parts.epoch);
         parts.engine.bus.release(&parts.key, parts.epoch);
-        parts.live.disconnect(parts.engine.environment.now());
+        let now = parts.engine.environment.now();
+        let change = parts.activities.disconnect(parts.ordinal, &parts.live, now);
+        if let Some(sequence) = change {
+            self.tell_connection(ConnectionState::Disconnected, now, sequence);
+        }
     }
 }
 

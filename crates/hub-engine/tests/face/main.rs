@@ -18,6 +18,7 @@ mod messages;
 mod methods;
 mod quotas;
 mod registry;
+mod routing;
 mod service_bound;
 mod sessions;
 mod support;

@@ -139,6 +139,13 @@ impl World {
         }));
     }
 
+    /// Ends what runs beside the operations, as a kill would.
+    pub(crate) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+        }
+    }
+
     /// Adds a second hub, `other.test`.
     pub(crate) async fn second_hub(&self) -> Arc<Hub> {
         create_hub(&self.engine, "other").await

@@ -18,7 +18,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hub_domain::limits::{CONNECTION_INBOUND_BYTES_MAX, CONNECTION_INBOUND_MESSAGES_MAX};
 use hub_engine::sessions::TelemetryBatch;
-use hub_engine::{CloseReason, Engine, Error, MessageNo, RecordFlags, Session, StoredMessage};
+use hub_engine::{
+    Appended, CloseReason, Engine, Error, MessageNo, RecordFlags, Session, StoredMessage,
+};
 use hub_mqtt::{KeepAlive, ServerSession, ZeroKeepAlive};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -36,6 +38,8 @@ const UNSENT_BYTES_MAX: usize = 256 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 /// Reads per poll, so that one busy connection does not hold a thread.
 const READS_PER_POLL: usize = 8;
+/// How long a will may take to find its routes.
+const WILL_WITHIN: Duration = Duration::from_secs(30);
 /// How long a closing connection has to take its last bytes.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -129,18 +133,22 @@ impl Connection {
             Ok(()) => poll_fn(|context| self.poll(context)).await,
             Err(cause) => cause,
         };
-        self.finish(cause);
+        let will = self.finish(cause);
         tracing::debug!(peer = %self.peer, id = %self.session.id(), cause = cause.as_str(), "mqtt session ended");
         let goodbye = async {
             drop(self.stream.write_all(&self.unsent[self.sent..]).await);
             drop(self.stream.shutdown().await);
         };
         drop(tokio::time::timeout(GOODBYE, goodbye).await);
+        if let Some(will) = will {
+            // Nobody is told how it ends: whoever would be is gone.
+            drop(tokio::time::timeout(WILL_WITHIN, will).await);
+        }
         cause
     }
 
     /// Publishes the will of a client that did not say goodbye, and keeps what a later session must repeat.
-    fn finish(&mut self, cause: CloseCause) {
+    fn finish(&mut self, cause: CloseCause) -> Option<BoxFuture<'static, Result<Appended, Error>>> {
         if let Some(newest) = self
             .mqtt
             .in_flight()
@@ -155,7 +163,7 @@ impl Connection {
             .take()
             .filter(|_| cause != CloseCause::ClientDisconnect)
         else {
-            return;
+            return None;
         };
         let flags = if will.retain {
             RecordFlags::WILL.with(RecordFlags::RETAIN)
@@ -164,11 +172,8 @@ impl Connection {
         };
         let mut batch = TelemetryBatch::new();
         batch.push(flags, &will.bag, &will.payload);
-        // Nobody waits for a will: whoever would is gone.
-        drop(
-            self.session
-                .send_telemetry(self.engine.environment().now(), &mut batch),
-        );
+        let now = self.engine.environment().now();
+        Some(self.session.send_telemetry(now, &mut batch))
     }
 
     /// Takes the packets that came together with CONNECT.

@@ -183,6 +183,13 @@ pub(super) fn statistics(connection: &Connection, hub: HubNo) -> Read<Statistics
     Ok(counts.unwrap_or_default())
 }
 
+pub(super) fn checkpoint(connection: &Connection, hub: HubNo) -> Read<Option<FactNo>> {
+    let sql = "SELECT at FROM checkpoint WHERE hub = ?1";
+    first(connection, sql, [hub.0], |row| {
+        Ok(FactNo(uint(integer(row, 0)?)))
+    })
+}
+
 pub(super) fn changes(
     connection: &Connection,
     after: FactNo,

@@ -5,7 +5,7 @@ mod uploads;
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
 use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
 use hub_domain::{Etag, Hub, HubNo, Identity, Revision, Timestamp};
-use hub_storage::store::{Op, OpResult, Ordinal, Subscriptions};
+use hub_storage::store::{FactNo, Op, OpResult, Ordinal, Subscriptions};
 use hub_storage::{Conflict, record};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
@@ -20,6 +20,7 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
     match op {
         Op::CreateHub(hub) => writer.create_hub(hub),
         Op::ReplaceHub { next, expected } => writer.replace_hub(next, *expected),
+        Op::SetCheckpoint { hub, at } => writer.set_checkpoint(*hub, *at),
         Op::CreateIdentity {
             hub,
             identity,
@@ -170,6 +171,18 @@ impl Writer<'_> {
         self.run(
             "INSERT INTO hub_statistics(hub, devices, enabled) VALUES(?1, 0, 0)",
             [no],
+        )?;
+        Ok(OpResult::Done)
+    }
+
+    fn set_checkpoint(&self, hub: HubNo, at: FactNo) -> Written {
+        let hub = i64::from(hub.0);
+        if !self.exists("SELECT 1 FROM hub WHERE no = ?1", [hub])? {
+            return Err(Conflict::NotFound.into());
+        }
+        self.run(
+            "INSERT INTO checkpoint(hub, at) VALUES(?1, ?2) ON CONFLICT(hub) DO UPDATE SET at = ?2",
+            params![hub, int(at.0)],
         )?;
         Ok(OpResult::Done)
     }

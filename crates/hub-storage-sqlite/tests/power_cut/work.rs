@@ -193,6 +193,7 @@ fn reported_fact(device: &str, section: &Section, members: &Map<String, Value>) 
         tags: None,
         desired: None,
         reported: Some(reported),
+        untouched_reported: None,
     };
     Fact {
         hub: HUB,

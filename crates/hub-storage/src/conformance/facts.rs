@@ -1,16 +1,17 @@
 //! Facts are kept whole, read in commit order, and trimmed from the old end.
 
 use hub_domain::fact::SectionChange;
+use hub_domain::twin::{Section, Twin};
 use hub_domain::{Fact, FactKind, GenerationId, Timestamp, TwinChange};
 use serde_json::{Map, Value, json};
 
 use super::Backend;
 use super::fixtures::{
-    HUB, OTHER_HUB, all_facts, commit_unit, fact, id, moment, pages_of_changes, reopen,
+    HUB, OTHER_HUB, all_facts, commit, commit_unit, fact, id, moment, pages_of_changes, reopen,
     store_with_hub,
 };
-use crate::Store;
-use crate::store::{FactNo, Unit};
+use crate::store::{FactNo, Op, Unit};
+use crate::{Conflict, Store, StoreError};
 
 fn members() -> Map<String, Value> {
     let value = json!({"gone": null, "float": 1.0, "text": "ü\u{0}", "nested": {"array": [1, {"x": null}]}, "": {}});
@@ -32,6 +33,7 @@ fn every_kind() -> Vec<FactKind> {
         tags: None,
         desired: None,
         reported: None,
+        untouched_reported: None,
     };
     vec![
         FactKind::IdentityCreated {
@@ -45,7 +47,10 @@ fn every_kind() -> Vec<FactKind> {
             enabled: false,
             credentials_changed: true,
         },
-        FactKind::IdentityDeleted { generation },
+        FactKind::IdentityDeleted {
+            generation,
+            twin: Some(Box::new(Twin::new())),
+        },
         FactKind::TwinChanged(nothing.clone()),
         FactKind::TwinChanged(TwinChange {
             replaced: true,
@@ -53,6 +58,7 @@ fn every_kind() -> Vec<FactKind> {
             tags: Some(members()),
             desired: Some(change(7)),
             reported: None,
+            untouched_reported: Some(Box::new(Section::new())),
         }),
         FactKind::TwinChanged(TwinChange {
             tags: Some(Map::new()),
@@ -231,4 +237,31 @@ pub async fn numbers_go_on_when_all_facts_are_gone_and_the_store_is_reopened<B: 
         .await
         .expect("changes can be read");
     assert_eq!(read, [(FactNo(3), fact("d1", 2_000_000))]);
+}
+
+/// A reader of the facts goes on where it was, and nothing of a unit that failed is kept.
+pub async fn a_checkpoint_is_kept_with_its_unit<B: Backend>(backend: B) {
+    let store = store_with_hub(&backend).await;
+    let read = async |store: &dyn Store, hub| store.checkpoint(hub).await.expect("it can be read");
+    let set = |hub, at| Op::SetCheckpoint {
+        hub,
+        at: FactNo(at),
+    };
+    assert_eq!(read(&*store, HUB).await, None);
+    commit(&*store, set(HUB, 7)).await;
+    commit(&*store, set(HUB, 5)).await;
+    assert_eq!(read(&*store, HUB).await, Some(FactNo(5)));
+    assert_eq!(read(&*store, OTHER_HUB).await, None);
+    let half = Unit {
+        op_id: None,
+        ops: vec![set(HUB, 9), set(OTHER_HUB, 9)],
+        facts: Vec::new(),
+    };
+    let result = store.submit(half).await;
+    assert!(matches!(
+        result,
+        Err(StoreError::Conflict(Conflict::NotFound))
+    ));
+    let (_backend, store) = reopen(backend, store).await;
+    assert_eq!(read(&*store, HUB).await, Some(FactNo(5)));
 }

@@ -165,6 +165,20 @@ impl BatchWriter {
         self.count == 0
     }
 
+    /// The messages so far: flags, property bag and body of each.
+    pub fn records(&self) -> impl Iterator<Item = (RecordFlags, &[u8], &[u8])> {
+        let mut rest = self.records.as_slice();
+        std::iter::from_fn(move || {
+            let flags = RecordFlags(rest.try_get_u8().ok()?);
+            let bag_bytes = rest.try_get_u32_le().ok()? as usize;
+            let body_bytes = rest.try_get_u32_le().ok()? as usize;
+            let (bag, after) = rest.split_at_checked(bag_bytes)?;
+            let (body, after) = after.split_at_checked(body_bytes)?;
+            rest = after;
+            Some((flags, bag, body))
+        })
+    }
+
     /// The batch as collected; the writer is empty again.
     pub fn take(&mut self, partition: u16, source: Bytes, at: Timestamp) -> AppendBatch {
         AppendBatch {

@@ -32,6 +32,7 @@ pub(super) struct State {
     next: Next,
     done: BTreeMap<[u8; 16], Committed>,
     facts: BTreeMap<FactNo, Fact>,
+    checkpoints: Table<HubNo, FactNo>,
     last_fact: FactNo,
 }
 
@@ -69,6 +70,7 @@ impl State {
             },
             done: BTreeMap::new(),
             facts: BTreeMap::new(),
+            checkpoints: Table::new(),
             last_fact: FactNo(0),
         }
     }
@@ -137,6 +139,7 @@ impl State {
 
     fn keep_writes(&mut self) {
         self.hubs.commit();
+        self.checkpoints.commit();
         self.ordinals.commit();
         self.identities.commit();
         self.twins.commit();
@@ -148,6 +151,7 @@ impl State {
 
     fn take_writes_back(&mut self) {
         self.hubs.roll_back();
+        self.checkpoints.roll_back();
         self.ordinals.roll_back();
         self.identities.roll_back();
         self.twins.roll_back();

@@ -194,6 +194,10 @@ impl Store for MemoryStore {
         self.read(|state| state.changes(after, max))
     }
 
+    fn checkpoint(&self, hub: HubNo) -> Reading<'_, Option<FactNo>> {
+        self.read(|state| state.checkpoint(hub))
+    }
+
     fn fact_head(&self) -> watch::Receiver<FactNo> {
         self.fact_head.subscribe()
     }

@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hub_domain::fact::SectionChange;
+use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
 use hub_domain::{
     DeviceId, Fact, FactKind, GenerationId, HubNo, IdentityId, ModuleId, Timestamp, TwinChange,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{from_json, unreadable};
+use super::{decode_section, encode_section, from_json, unreadable};
 use crate::StoreError;
 
 const WHAT: &str = "fact";
@@ -28,9 +31,18 @@ struct FactRecord<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum KindRecord<'a> {
-    Created { generation: Cow<'a, str> },
-    Updated { enabled: bool, credentials: bool },
-    Deleted { generation: Cow<'a, str> },
+    Created {
+        generation: Cow<'a, str>,
+    },
+    Updated {
+        enabled: bool,
+        credentials: bool,
+    },
+    Deleted {
+        generation: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        twin: Option<WholeTwinRecord>,
+    },
     Twin(TwinRecord<'a>),
     Queued,
     Purged,
@@ -46,6 +58,68 @@ struct TwinRecord<'a> {
     desired: Option<ChangeRecord<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reported: Option<ChangeRecord<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    untouched_reported: Option<WholeSectionRecord>,
+}
+
+/// A whole twin. Rare: only what deletes or replaces one tells all of it.
+#[derive(Serialize, Deserialize)]
+struct WholeTwinRecord {
+    etag: u64,
+    tags: Map<String, Value>,
+    desired: WholeSectionRecord,
+    reported: WholeSectionRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model_id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WholeSectionRecord {
+    version: u64,
+    document: String,
+    metadata: String,
+}
+
+impl WholeSectionRecord {
+    fn of(section: &Section) -> Self {
+        let record = encode_section(section);
+        Self {
+            version: section.version,
+            document: record.document,
+            metadata: STANDARD.encode(record.metadata),
+        }
+    }
+
+    fn section(self) -> Result<Section, StoreError> {
+        let metadata = STANDARD
+            .decode(&self.metadata)
+            .map_err(|_| unreadable(WHAT))?;
+        decode_section(self.version, &self.document, &metadata)
+    }
+}
+
+impl WholeTwinRecord {
+    fn of(twin: &Twin) -> Self {
+        Self {
+            etag: twin.back_end.etag.0,
+            tags: twin.back_end.tags.clone(),
+            desired: WholeSectionRecord::of(&twin.back_end.desired),
+            reported: WholeSectionRecord::of(&twin.reported),
+            model_id: twin.model_id.clone(),
+        }
+    }
+
+    fn twin(self) -> Result<Twin, StoreError> {
+        Ok(Twin {
+            back_end: BackEnd {
+                tags: self.tags,
+                desired: self.desired.section()?,
+                etag: TwinEtag(self.etag),
+            },
+            reported: self.reported.section()?,
+            model_id: self.model_id,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,7 +173,7 @@ impl<'a> FactRecord<'a> {
             hub: HubNo(self.hub),
             id: IdentityId { device, module },
             at: Timestamp::from_micros(self.at),
-            kind: self.kind.kind(),
+            kind: self.kind.kind()?,
         })
     }
 }
@@ -117,8 +191,9 @@ impl<'a> KindRecord<'a> {
                 enabled: *enabled,
                 credentials: *credentials_changed,
             },
-            FactKind::IdentityDeleted { generation } => Self::Deleted {
+            FactKind::IdentityDeleted { generation, twin } => Self::Deleted {
                 generation: generation.as_str().into(),
+                twin: twin.as_deref().map(WholeTwinRecord::of),
             },
             FactKind::TwinChanged(change) => Self::Twin(TwinRecord {
                 replaced: change.replaced,
@@ -126,14 +201,18 @@ impl<'a> KindRecord<'a> {
                 tags: change.tags.as_ref().map(Cow::Borrowed),
                 desired: change.desired.as_ref().map(ChangeRecord::of),
                 reported: change.reported.as_ref().map(ChangeRecord::of),
+                untouched_reported: change
+                    .untouched_reported
+                    .as_deref()
+                    .map(WholeSectionRecord::of),
             }),
             FactKind::MessageQueued => Self::Queued,
             FactKind::MessagesPurged => Self::Purged,
         }
     }
 
-    fn kind(self) -> FactKind {
-        match self {
+    fn kind(self) -> Result<FactKind, StoreError> {
+        Ok(match self {
             Self::Created { generation } => FactKind::IdentityCreated {
                 generation: GenerationId(Arc::from(generation)),
             },
@@ -144,8 +223,9 @@ impl<'a> KindRecord<'a> {
                 enabled,
                 credentials_changed: credentials,
             },
-            Self::Deleted { generation } => FactKind::IdentityDeleted {
+            Self::Deleted { generation, twin } => FactKind::IdentityDeleted {
                 generation: GenerationId(Arc::from(generation)),
+                twin: twin.map(WholeTwinRecord::twin).transpose()?.map(Box::new),
             },
             Self::Twin(record) => FactKind::TwinChanged(TwinChange {
                 replaced: record.replaced,
@@ -153,10 +233,15 @@ impl<'a> KindRecord<'a> {
                 tags: record.tags.map(Cow::into_owned),
                 desired: record.desired.map(ChangeRecord::change),
                 reported: record.reported.map(ChangeRecord::change),
+                untouched_reported: record
+                    .untouched_reported
+                    .map(WholeSectionRecord::section)
+                    .transpose()?
+                    .map(Box::new),
             }),
             Self::Queued => FactKind::MessageQueued,
             Self::Purged => FactKind::MessagesPurged,
-        }
+        })
     }
 }
 

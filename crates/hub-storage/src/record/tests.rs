@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hub_domain::fact::SectionChange;
 use hub_domain::identity::Thumbprint;
 use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage, FeedbackAck};
-use hub_domain::twin::{BackEnd, BackEndPatch, patch_back_end};
+use hub_domain::twin::{BackEnd, BackEndPatch, Twin, patch_back_end, patch_reported};
 use hub_domain::{
     Authentication, DeviceId, Etag, Fact, FactKind, GenerationId, HostName, Hub, HubName, HubNo,
     Identity, IdentityId, ModuleId, Permission, Permissions, Policy, Revision, Settings, Status,
@@ -177,6 +177,20 @@ fn numbers_do_not_drift_through_text() {
     }
 }
 
+fn some_twin() -> Twin {
+    let now = Timestamp::from_micros(77);
+    let patch = BackEndPatch {
+        tags: Some(object(json!({"site": {"b": 1}}))),
+        desired: Some(object(json!({"z": [1], "a": {"x": "y"}}))),
+    };
+    let reported = object(json!({"level": 0.1, "deep": {"er": "x"}}));
+    let mut twin = Twin::new();
+    twin.back_end = patch_back_end(&twin.back_end, &patch, now).unwrap().next;
+    twin.reported = patch_reported(&twin.reported, &reported, None, now).unwrap();
+    twin.model_id = Some("dtmi:x;1".into());
+    twin
+}
+
 #[test]
 fn facts_come_back_in_their_order() {
     let kinds = [
@@ -189,6 +203,11 @@ fn facts_come_back_in_their_order() {
         },
         FactKind::IdentityDeleted {
             generation: GenerationId("2".into()),
+            twin: None,
+        },
+        FactKind::IdentityDeleted {
+            generation: GenerationId("3".into()),
+            twin: Some(Box::new(some_twin())),
         },
         FactKind::TwinChanged(TwinChange {
             replaced: true,
@@ -199,6 +218,7 @@ fn facts_come_back_in_their_order() {
                 version: 4,
             }),
             reported: None,
+            untouched_reported: Some(Box::new(some_twin().reported)),
         }),
         FactKind::MessageQueued,
         FactKind::MessagesPurged,

@@ -127,7 +127,7 @@ pub(super) fn fact(world: &mut World, fact: &Fact) -> String {
             };
             format!("fact updated {id} {status}{credentials}")
         }
-        FactKind::IdentityDeleted { generation } => {
+        FactKind::IdentityDeleted { generation, .. } => {
             format!(
                 "fact deleted {id} {}",
                 world.label("gen", generation.as_str())

@@ -126,6 +126,12 @@ impl Model {
                 check(hub.revision == *expected, Conflict::VersionMismatch)?;
                 *hub = (**next).clone();
             }
+            Op::SetCheckpoint { hub, .. } => {
+                check(
+                    self.hubs.iter().any(|other| other.no == *hub),
+                    Conflict::NotFound,
+                )?;
+            }
             Op::CreateIdentity {
                 hub,
                 identity,

@@ -85,6 +85,10 @@ impl State {
             })
     }
 
+    pub(in super::super) fn checkpoint(&self, hub: HubNo) -> Option<FactNo> {
+        self.checkpoints.rows().get(&hub).copied()
+    }
+
     pub(in super::super) fn changes(&self, after: FactNo, max: usize) -> Vec<(FactNo, Fact)> {
         let newer = (Bound::Excluded(after), Bound::Unbounded);
         self.facts

@@ -11,8 +11,8 @@ use hub_domain::{Etag, Hub, HubNo, Identity, IdentityId, Revision};
 use super::{Row, State};
 use crate::Conflict;
 use crate::store::{
-    FeedbackTerms, MessageNo, Op, OpResult, Ordinal, Outcome, StoredIdentity, StoredMessage,
-    Subscriptions,
+    FactNo, FeedbackTerms, MessageNo, Op, OpResult, Ordinal, Outcome, StoredIdentity,
+    StoredMessage, Subscriptions,
 };
 
 type Written = Result<OpResult, Conflict>;
@@ -22,6 +22,7 @@ impl State {
         match op {
             Op::CreateHub(hub) => self.create_hub(hub),
             Op::ReplaceHub { next, expected } => self.replace_hub(*next, expected),
+            Op::SetCheckpoint { hub, at } => self.set_checkpoint(hub, at),
             Op::CreateIdentity {
                 hub,
                 identity,
@@ -105,6 +106,14 @@ impl State {
             return Err(Conflict::AlreadyExists);
         }
         self.hubs.put(hub.no, hub);
+        Ok(OpResult::Done)
+    }
+
+    fn set_checkpoint(&mut self, hub: HubNo, at: FactNo) -> Written {
+        if !self.hubs.rows().contains_key(&hub) {
+            return Err(Conflict::NotFound);
+        }
+        self.checkpoints.put(hub, at);
         Ok(OpResult::Done)
     }
 
