@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::admission::Place;
+use crate::counters::CloseCause;
 use crate::listener::{Shared, handshake};
 use crate::transport::Transport;
 use connection::{Connection, ConnectionStart};
@@ -70,13 +71,14 @@ pub(crate) async fn serve(
     place: Place,
 ) {
     // The handshake is boxed: its state is much larger than an idle connection's and soon gone.
-    match Box::pin(handshake(&shared, socket)).await {
-        Ok(stream) => serve_stream(shared, head, Transport::Tls(stream), peer, place).await,
+    let cause = match Box::pin(accept(&shared, &head, socket, peer, place)).await {
+        Ok(connection) => connection.run().await,
         Err(cause) => {
             tracing::debug!(%peer, cause = cause.as_str(), "amqp connection was not opened");
-            shared.counters.count(cause);
+            cause
         }
-    }
+    };
+    shared.counters.count(cause);
 }
 
 /// Serves a stream whose handshakes below AMQP are done.
@@ -87,12 +89,52 @@ pub(crate) async fn serve_stream(
     peer: SocketAddr,
     place: Place,
 ) {
+    let cause = begin(&shared, &head, stream, peer, place).run().await;
+    shared.counters.count(cause);
+}
+
+async fn accept(
+    shared: &Shared,
+    head: &Arc<Amqp>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) -> Result<Box<Connection>, CloseCause> {
+    let stream = handshake(shared, socket).await?;
+    Ok(begin(shared, head, Transport::Tls(stream), peer, place))
+}
+
+fn begin(
+    shared: &Shared,
+    head: &Arc<Amqp>,
+    stream: Transport,
+    peer: SocketAddr,
+    place: Place,
+) -> Box<Connection> {
     let start = ConnectionStart {
         stream,
         peer,
         place,
         time_max: shared.admission.time_max(),
     };
-    let cause = Box::new(Connection::new(&head, start)).run().await;
-    shared.counters.count(cause);
+    Box::new(Connection::new(head, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of the future that an async function of five parameters returns.
+    const fn future_bytes<A, B, C, D, E, F: Future>(_: &impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_stays_small() {
+        // What rustls allocates for itself comes on top, and the engine's sessions and links.
+        let task = future_bytes(&serve);
+        let connection = size_of::<Connection>();
+        assert!(task <= 512, "the task of a connection has {task} bytes");
+        assert!(connection <= 2_816, "a connection has {connection} bytes");
+    }
 }

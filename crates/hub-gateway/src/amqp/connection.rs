@@ -4,6 +4,7 @@
 //! place among the unauthenticated until a first credential was believed.
 
 mod attach;
+mod devices;
 mod done;
 mod notices;
 mod receive;
@@ -128,8 +129,9 @@ impl Connection {
         // Sessions end before the goodbye, which may take its time.
         self.devices = Devices::default();
         self.links = HashMap::new();
-        let goodbye = self.goodbye();
-        drop(tokio::time::timeout(GOODBYE, goodbye).await);
+        // Boxed, so that an idle connection has no room for it.
+        let goodbye = Box::pin(tokio::time::timeout(GOODBYE, self.goodbye()));
+        drop(goodbye.await);
         cause
     }
 

@@ -31,12 +31,9 @@ pub(super) fn parse_message(
     let to = properties
         .to
         .ok_or_else(|| invalid("the message has no `to`"))?;
-    let id = match Address::parse(to) {
-        Ok(Address::Device(id, DeviceAddress::Messages)) => id,
-        Ok(_) | Err(_) => {
-            let text = "`to` is not /devices/{device}/messages/devicebound";
-            return Err(Error::new(ErrorKind::NotFound, text));
-        }
+    let Ok(Address::Device(id, DeviceAddress::Messages)) = Address::parse(to) else {
+        let text = "`to` is not /devices/{device}/messages/devicebound";
+        return Err(Error::new(ErrorKind::NotFound, text));
     };
     let body = body_of(&sections.body).ok_or_else(|| invalid("the body has no bytes"))?;
     let text = |id: MessageId<'_>| id_text(id).into_owned();

@@ -3,5 +3,6 @@
 mod credentials;
 mod devices;
 mod events;
+mod limits;
 mod service;
 mod support;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hub_amqp::{LinkId, Outcome, SaslOutcome, condition};
+use hub_amqp::{DeliveryId, LinkId, Outcome, SaslOutcome, condition};
 use hub_domain::{HubNo, IdentityId};
 use hub_engine::sessions::{Credential, Opened, Proved};
 use hub_engine::{Error, ErrorKind, StoredMessage};
@@ -46,31 +46,13 @@ impl Connection {
             }
             Done::Opened { device, result } => self.finish_open(device, result),
             Done::Renewed { device, result } => self.finish_renewal(device, result),
-            Done::Stored { deliveries, result } => {
-                durable(&result)?;
-                let refusal = result
-                    .err()
-                    .map(|error| Refusal::of(&self.head.engine, &error));
-                for (link, delivery) in deliveries {
-                    match &refusal {
-                        None => self.amqp.settle(link, delivery, &Outcome::Accepted),
-                        Some(refusal) => refusal.reject(&mut self.amqp, link, delivery),
-                    }
-                }
-                Ok(())
-            }
+            Done::Stored { deliveries, result } => self.finish_stored(deliveries, result),
             Done::Sent {
                 link,
                 delivery,
                 result,
             } => {
-                match result {
-                    Ok(()) => self.amqp.settle(link, delivery, &Outcome::Accepted),
-                    Err(error) => {
-                        let refusal = Refusal::of(&self.head.engine, &error);
-                        refusal.reject(&mut self.amqp, link, delivery);
-                    }
-                }
+                self.finish_sent(link, delivery, result);
                 Ok(())
             }
             Done::Twin {
@@ -104,6 +86,35 @@ impl Connection {
                 Ok(())
             }
             Done::Noted(result) => durable(&result),
+        }
+    }
+
+    /// Telemetry is accepted when it is durable.
+    fn finish_stored(
+        &mut self,
+        deliveries: Vec<(LinkId, DeliveryId)>,
+        result: Result<(), Error>,
+    ) -> Result<(), CloseCause> {
+        durable(&result)?;
+        let refusal = result
+            .err()
+            .map(|error| Refusal::of(&self.head.engine, &error));
+        for (link, delivery) in deliveries {
+            match &refusal {
+                None => self.amqp.settle(link, delivery, &Outcome::Accepted),
+                Some(refusal) => refusal.reject(&mut self.amqp, link, delivery),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_sent(&mut self, link: LinkId, delivery: DeliveryId, result: Result<(), Error>) {
+        match result {
+            Ok(()) => self.amqp.settle(link, delivery, &Outcome::Accepted),
+            Err(error) => {
+                let refusal = Refusal::of(&self.head.engine, &error);
+                refusal.reject(&mut self.amqp, link, delivery);
+            }
         }
     }
 

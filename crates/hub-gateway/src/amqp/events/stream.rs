@@ -39,6 +39,7 @@ pub(crate) struct EventStream {
     newest: Option<PartitionState>,
 }
 
+#[derive(Clone, Copy)]
 enum From {
     Start(Start),
     Position(Position),
@@ -157,10 +158,7 @@ impl EventStream {
             records: credit.clamp(1, READ_RECORDS_MAX),
             bytes: EVENT_READ_AHEAD_BYTES_MAX,
         };
-        let from = match self.from {
-            From::Position(position) => From::Position(position),
-            From::Start(start) => From::Start(start),
-        };
+        let from = self.from;
         Box::pin(async move {
             let events = &engine.events;
             let head = events
