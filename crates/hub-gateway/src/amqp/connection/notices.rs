@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use hub_amqp::{Outcome, condition};
 use hub_domain::fault::{FaultKind, FaultLink};
 use hub_engine::sessions::{Delivery, Subscription};
-use hub_engine::{CloseReason, Notice};
+use hub_engine::{CloseReason, Error, ErrorKind, MessageNo, Notice};
 
 use super::super::device::messages::FETCH_MAX;
 use super::super::device::{
@@ -18,7 +18,9 @@ use super::super::work::{Done, Request};
 use super::Connection;
 use super::receive::Arrived;
 use crate::counters::CloseCause;
-use hub_engine::MessageNo;
+
+/// Twin reads of one device that wait for its patches.
+const READS_WAITING_MAX: usize = 64;
 
 impl Connection {
     /// Takes what the hub has for each device, unless the peer reads too slowly; closing is always taken.
@@ -214,14 +216,18 @@ impl Connection {
             reply_to: None,
         };
         let answer = match asked {
-            Ok(twin::TwinRequest::Get) => {
-                if open.patches == 0 {
-                    self.read_twin(no, request);
-                } else {
-                    // A read must see the patches before it.
-                    open.reads.push_back(request);
-                }
+            Ok(twin::TwinRequest::Get) if open.patches == 0 => {
+                self.read_twin(no, request);
                 return;
+            }
+            // A read must see the patches before it.
+            Ok(twin::TwinRequest::Get) if open.reads.len() < READS_WAITING_MAX => {
+                open.reads.push_back(request);
+                return;
+            }
+            Ok(twin::TwinRequest::Get) => {
+                let text = "too many twin reads wait for the patches before them";
+                TwinAnswer::Failed(Error::new(ErrorKind::Throttled, text))
             }
             Ok(twin::TwinRequest::Patch { patch, version }) => {
                 open.patches += 1;
