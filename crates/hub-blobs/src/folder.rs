@@ -17,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
@@ -34,6 +35,8 @@ use writer::{FileWriter, Target};
 
 /// Bytes of one part of a read.
 const READ_BYTES: usize = 64 * 1024;
+/// Staged blocks that are older are removed at the start.
+const BLOCKS_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Blobs as files of a folder.
 #[derive(Debug)]
@@ -108,6 +111,7 @@ impl FolderBlobs {
         };
         remove_tree(&place.writing()).map_err(failed)?;
         platform::create_private_folder(&place.writing()).map_err(failed)?;
+        place.remove_old_blocks().map_err(failed)?;
         Ok(Self { place, _lock: lock })
     }
 }
@@ -138,6 +142,24 @@ impl Place {
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let hub = self.root.join(path.hub.0.to_string());
         hub.join("blocks").join(digest)
+    }
+
+    /// Blocks of devices that were deleted have no upload that would end them ("Put Block": a week).
+    fn remove_old_blocks(&self) -> io::Result<()> {
+        for hub in fs::read_dir(&self.root)? {
+            let blocks = hub?.path().join("blocks");
+            if !blocks.is_dir() {
+                continue;
+            }
+            for staged in fs::read_dir(blocks)? {
+                let staged = staged?;
+                let age = staged.metadata()?.modified()?.elapsed().unwrap_or_default();
+                if age > BLOCKS_AGE_MAX {
+                    remove_tree(&staged.path())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A full disk refuses writes before it is full: the hub's own store needs room to go on.

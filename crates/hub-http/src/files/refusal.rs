@@ -79,13 +79,13 @@ impl StorageRefusal {
 
     /// A failed join of blocks, where invalid means the list.
     pub(super) fn of_commit(error: Error) -> Self {
-        match error.kind() {
-            ErrorKind::Invalid => Self {
+        if error.kind() == ErrorKind::Invalid {
+            return Self {
                 code: StorageCode::InvalidBlockList,
                 error: Some(error),
-            },
-            _ => Self::from(error),
+            };
         }
+        Self::from(error)
     }
 
     #[cfg(test)]
