@@ -9,8 +9,8 @@ const { BlockBlobClient } = require('@azure/storage-blob');
 const { behaviour, service, thingstead, until } = require('./harness');
 const { connect, create } = require('./identities');
 
-/** What back ends are told of uploads, by the file's name. */
-async function notifications(context) {
+/** What back ends are told of uploads, by the file's name. The receiver ends with the service client. */
+async function notifications() {
   const told = new Map();
   const receiver = await new Promise((resolve, reject) => {
     service.getFileNotificationReceiver((error, opened) => (error ? reject(error) : resolve(opened)));
@@ -20,12 +20,11 @@ async function notifications(context) {
     told.set(notification.blobName, notification);
     receiver.complete(message, () => {});
   });
-  context.after(() => receiver.detach?.(() => {}));
   return told;
 }
 
 behaviour('file_upload_is_told', async (context) => {
-  const told = await notifications(context);
+  const told = await notifications();
   const device = await create({ cell: { transport: 'mqtt' } });
   const client = await connect(context, device);
   const content = crypto.randomBytes(5_000_000);
