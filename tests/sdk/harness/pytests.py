@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 PYTEST = "import os, sys, pytest; status = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(status)"
 # Processes that share the cells of the matrix among them: most of their time they wait.
 SHARES = 4
+SHARE_WITHIN = 200
 NOTHING_CHOSEN = 5
 
 
@@ -25,7 +26,7 @@ def run_python(pick):
     once = [*command("python", pick), f"--ignore={HERE / 'python' / 'matrix'}"]
     ended = [subprocess.run(once, cwd=HERE, stdin=subprocess.DEVNULL).returncode, *run_matrix(pick)]
     chosen = [status for status in ended if status != NOTHING_CHOSEN]
-    return max(chosen, default=NOTHING_CHOSEN)
+    return next((status for status in chosen if status != 0), 0)
 
 
 def run_matrix(pick):
@@ -36,11 +37,20 @@ def run_matrix(pick):
         if "amqp" in hub.shown["ports"]:
             collect(hub, file_of(hub))
         shares = [start_share(hub, number, pick) for number in range(SHARES)]
-        return [share.wait() for share in shares]
+        return [ended(share) for share in shares]
     finally:
         if os.environ.get("BEHAVIOURS_SHOW_LOG"):
             print(hub.log_tail(200), flush=True)
         hub.close()
+
+
+def ended(share):
+    try:
+        return share.wait(SHARE_WITHIN)
+    except subprocess.TimeoutExpired:
+        print(f"a share of the matrix did not end within {SHARE_WITHIN} s", flush=True)
+        share.kill()
+        return share.wait()
 
 
 def start_share(hub, number, pick):
@@ -49,6 +59,7 @@ def start_share(hub, number, pick):
 
 
 def command(folder, pick):
-    arguments = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--rootdir", str(HERE)]
+    # Who hangs in a library's native code, where no signal reaches, at least says where.
+    arguments = ["-o", "faulthandler_timeout=60", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--rootdir", str(HERE)]
     arguments += ["-k", pick] if pick else []
     return [sys.executable, "-B", "-c", PYTEST, *arguments, str(HERE / folder)]

@@ -7,6 +7,7 @@ require('./twins');
 require('./c2d');
 require('./sessions');
 require('./registry');
+require('./modules');
 require('./batches');
 require('./event-hubs');
 require('./uploads');

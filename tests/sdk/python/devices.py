@@ -242,9 +242,20 @@ def take_message(recorder, body):
 
 def cut(client):
     """Takes the socket away under the SDK, as a dead network would: nobody says farewell."""
-    socket = transport_of(client)._mqtt_client.socket()
-    # Over a WebSocket it is wrapped once more.
-    getattr(socket, "_socket", socket).shutdown(2)
+
+    def is_cut():
+        socket = transport_of(client)._mqtt_client.socket()
+        if socket is None:
+            return False
+        try:
+            # Over a WebSocket it is wrapped once more.
+            getattr(socket, "_socket", socket).shutdown(2)
+        except (OSError, ValueError):
+            # The SDK was just exchanging it for another one.
+            return False
+        return True
+
+    until(is_cut, "there is a connection to cut")
 
 
 def count_connections(client):

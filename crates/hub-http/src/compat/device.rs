@@ -65,7 +65,12 @@ pub(super) async fn answer(
         .identify(now, &hub, speaker, &credential)
         .await?;
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    query.check_api_version()?;
+    // azure-iot-device (Node) names no version here (`method_client.ts`).
+    if route.operation == DeviceOperation::InvokeMethod {
+        query.check_api_version_if_given()?;
+    } else {
+        query.check_api_version()?;
+    }
     let body = body::read(route.operation.body(), &parts.headers, body, app.config()).await?;
     let ctx = OpContext {
         caller: caller.caller(),

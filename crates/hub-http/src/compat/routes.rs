@@ -390,6 +390,12 @@ impl Query {
             Some(_) => refused("api-version must be a date such as 2021-04-12"),
         }
     }
+
+    /// The same where a client may leave it out.
+    pub(super) fn check_api_version_if_given(&self) -> Result<(), Refusal> {
+        self.value("api-version")
+            .map_or(Ok(()), |_| self.check_api_version())
+    }
 }
 
 fn is_version(text: &str) -> bool {
