@@ -188,12 +188,14 @@ impl Engine {
             let authorities = std::pin::pin!(self.sessions.watch_authorities());
             let service_bound = std::pin::pin!(self.service_bound.follow());
             let routing = std::pin::pin!(self.router.run());
+            let faults = std::pin::pin!(self.sessions.run_faults());
             tokio::select! {
                 result = dispatch => result,
                 () = chores => Ok(()),
                 () = authorities => Ok(()),
                 () = service_bound => Ok(()),
                 () = routing => Ok(()),
+                () = faults => Ok(()),
                 () = shutdown => Ok(()),
             }
         };

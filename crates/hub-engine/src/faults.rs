@@ -3,12 +3,15 @@
 //! Off unless the installation is set up for it. A fault begins after its delay and stays for its duration:
 //! connects are refused meanwhile, or sends. One fault at a time per identity, in memory only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hub_domain::fault::{FaultInjection, FaultKind, FaultRequest};
 use hub_domain::{ErrorCode, Timestamp};
 use hub_storage::bus::{CloseReason, Mailbox, Notice, SessionKey};
+use tokio::sync::Notify;
 
 use crate::{Error, ErrorKind, Hubs};
 
@@ -19,6 +22,16 @@ const FAULTS_MAX: usize = 10_000;
 pub(crate) struct Faults {
     hubs: Hubs,
     active: Mutex<HashMap<SessionKey, Active>>,
+    /// What sessions are to be told, by the moment; at most one entry per active fault.
+    due: Mutex<BTreeMap<(Timestamp, u64), Told>>,
+    due_count: AtomicU64,
+    added: Notify,
+}
+
+/// What a session is told when its fault begins.
+struct Told {
+    mailbox: Arc<Mailbox>,
+    notice: Notice,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +52,44 @@ impl Faults {
         Self {
             hubs,
             active: Mutex::default(),
+            due: Mutex::default(),
+            due_count: AtomicU64::new(0),
+            added: Notify::new(),
         }
     }
 
     fn active(&self) -> MutexGuard<'_, HashMap<SessionKey, Active>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn due(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, u64), Told>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells sessions of their faults as these begin, until dropped.
+    pub(crate) async fn run(&self) {
+        loop {
+            let now = self.hubs.now();
+            let wait = self.tell(now);
+            tokio::select! {
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                () = self.added.notified() => {}
+            }
+        }
+    }
+
+    /// Tells what is due; says how long until there is more.
+    fn tell(&self, now: Timestamp) -> Option<Duration> {
+        let mut due = self.due();
+        while let Some(first) = due.first_entry() {
+            let (at, _) = *first.key();
+            if at > now {
+                return Some(at.since(now));
+            }
+            let told = first.remove();
+            told.mailbox.put(told.notice);
+        }
+        None
     }
 
     /// Looks whether a message of `key` asks for a fault, and arranges for it.
@@ -76,12 +122,13 @@ impl Faults {
         let Some(notice) = notice(request.kind) else {
             return;
         };
-        let mailbox = Arc::clone(mailbox);
-        // Bounded: one per identity, and its delay has a maximum.
-        tokio::spawn(async move {
-            tokio::time::sleep(request.delay).await;
-            mailbox.put(notice);
-        });
+        let number = self.due_count.fetch_add(1, Ordering::Relaxed);
+        let told = Told {
+            mailbox: Arc::clone(mailbox),
+            notice,
+        };
+        self.due().insert((now.plus(request.delay), number), told);
+        self.added.notify_one();
     }
 
     /// Refuses a connect while a fault of the identity holds.

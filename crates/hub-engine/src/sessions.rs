@@ -343,6 +343,11 @@ impl Sessions {
         self.authorities.run(&self.hubs).await;
     }
 
+    /// Tells sessions of the faults that their devices asked for, until dropped.
+    pub(crate) async fn run_faults(&self) {
+        self.faults.run().await;
+    }
+
     /// Tells every session to close, for an orderly stop.
     pub fn close_all(&self) {
         self.parts.bus.close_all(CloseReason::Shutdown);

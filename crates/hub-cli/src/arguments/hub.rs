@@ -64,7 +64,7 @@ pub struct HubCreate {
 
 /// Settings of the queues for devices and for back ends; times are in seconds.
 #[derive(Debug, Args)]
-pub struct QueueArguments {
+pub(crate) struct QueueArguments {
     /// Time to live of a message for a device that names no expiry
     #[arg(long, value_name = "SECONDS")]
     pub(crate) c2d_ttl: Option<u64>,

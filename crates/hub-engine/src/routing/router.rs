@@ -16,7 +16,7 @@ use hub_domain::{Fact, FactKind, HubNo, IdentityId, Timestamp};
 use hub_storage::log::{Appended, BatchWriter, RecordFlags, TelemetrySource};
 use hub_storage::store::{FactNo, Op, Unit};
 use hub_storage::{Pending, StoreError};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::connections::{ConnectionChange, ConnectionFeed};
 use super::ingest::{Verdict, decide, stamped};
@@ -40,7 +40,7 @@ pub(crate) struct Router {
 #[derive(Default)]
 struct State {
     cursors: BTreeMap<HubNo, Cursor>,
-    saved_at: Option<Instant>,
+    saved_at: Option<Timestamp>,
 }
 
 /// How far the facts of one hub are done.
@@ -124,10 +124,10 @@ impl Router {
             match routed {
                 Ok(Progress::More) => {}
                 Ok(Progress::Nobody) => drop(changes.changed().await),
-                Ok(Progress::End(save_at)) => tokio::select! {
+                Ok(Progress::End(save_in)) => tokio::select! {
                     _ = changes.changed() => {}
                     _ = head.changed() => {}
-                    () = sleep_until(save_at.unwrap_or_else(Instant::now)), if save_at.is_some() => {}
+                    () = sleep(save_in.unwrap_or_default()), if save_in.is_some() => {}
                 },
                 Err(error) => {
                     tracing::warn!(%error, "events cannot be routed, trying again");
@@ -158,9 +158,9 @@ impl Router {
         for cursor in state.cursors.values_mut() {
             cursor.at = cursor.at.max(done);
         }
-        let save_at = self.save_in_time(&mut state).await?;
+        let save_in = self.save_in_time(&mut state).await?;
         if page.is_empty() {
-            Ok(Progress::End(save_at))
+            Ok(Progress::End(save_in))
         } else {
             Ok(Progress::More)
         }
@@ -180,8 +180,8 @@ impl Router {
         Ok(())
     }
 
-    /// Writes the checkpoints unless the last ones are too young; says when they will not be.
-    async fn save_in_time(&self, state: &mut State) -> Result<Option<Instant>, StoreError> {
+    /// Writes the checkpoints unless the last ones are too young; says how long they will be.
+    async fn save_in_time(&self, state: &mut State) -> Result<Option<Duration>, StoreError> {
         if state
             .cursors
             .values()
@@ -189,9 +189,10 @@ impl Router {
         {
             return Ok(None);
         }
-        let due = state.saved_at.map(|saved| saved + CHECKPOINT_INTERVAL);
+        let now = self.hubs.now();
+        let due = state.saved_at.map(|saved| saved.plus(CHECKPOINT_INTERVAL));
         match due {
-            Some(due) if due > Instant::now() => Ok(Some(due)),
+            Some(due) if due > now => Ok(Some(due.since(now))),
             Some(_) | None => self.save(state).await.map(|()| None),
         }
     }
@@ -216,7 +217,7 @@ impl Router {
             facts: Vec::new(),
         };
         self.parts.store.submit(unit).await?;
-        state.saved_at = Some(Instant::now());
+        state.saved_at = Some(self.hubs.now());
         for cursor in state.cursors.values_mut() {
             cursor.saved = cursor.at;
         }
@@ -316,8 +317,8 @@ impl Router {
 enum Progress {
     /// There may be more.
     More,
-    /// All is routed; the checkpoint is to be written at that moment.
-    End(Option<Instant>),
+    /// All is routed; the checkpoint is to be written after that time.
+    End(Option<Duration>),
     /// No hub wants events.
     Nobody,
 }

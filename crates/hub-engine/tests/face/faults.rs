@@ -59,7 +59,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_killed_connection_is_told_after_the_delay_and_refused_for_the_duration() {
-    let mut world = World::new().await;
+    let mut world = World::running().await;
     world.given(device("d1")).await;
     world.allow_faults().await;
     let d1 = world.open("d1").await;
@@ -84,7 +84,7 @@ async fn a_killed_connection_is_told_after_the_delay_and_refused_for_the_duratio
 
 #[tokio::test(start_paused = true)]
 async fn sends_are_refused_as_the_fault_says_and_then_again_not() {
-    let mut world = World::new().await;
+    let mut world = World::running().await;
     world.given(device("d1")).await;
     world.allow_faults().await;
     for kind in [
@@ -115,7 +115,7 @@ async fn sends_are_refused_as_the_fault_says_and_then_again_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_part_of_an_amqp_connection_is_taken_without_closing_the_session() {
-    let mut world = World::new().await;
+    let mut world = World::running().await;
     world.given(device("d1")).await;
     world.allow_faults().await;
     let d1 = world.open("d1").await;
@@ -131,7 +131,7 @@ async fn a_part_of_an_amqp_connection_is_taken_without_closing_the_session() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_happens_where_faults_are_not_allowed() {
-    let mut world = World::new().await;
+    let mut world = World::running().await;
     world.given(device("d1")).await;
     let d1 = world.open("d1").await;
     d1.session.note_fault(&fault("KillTcp"));

@@ -206,15 +206,16 @@ async fn each_operation_needs_its_permission() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn devices_and_policies_of_other_hubs_may_do_nothing() {
+async fn other_devices_and_policies_of_other_hubs_may_do_nothing() {
     for (name, _, operation) in OPERATIONS {
         let world = World::new().await;
         world.given(device("d1")).await;
+        world.given(device("d2")).await;
         let other = world.second_hub().await;
         let strangers = [
             Caller::Identity {
                 hub: world.hub.no,
-                id: id("d1"),
+                id: id("d2"),
             },
             world.policy_of(other.no, &Permission::ALL).caller,
             world.policy_of(world.hub.no, &[]).caller,
@@ -225,6 +226,23 @@ async fn devices_and_policies_of_other_hubs_may_do_nothing() {
             assert_eq!(said, "NotAllowed 401002", "{shown}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_may_see_its_own_modules_and_nothing_of_itself() {
+    let mut allowed = Vec::new();
+    for (name, _, operation) in OPERATIONS {
+        let world = World::new().await;
+        world.given(device("d1")).await;
+        let itself = Caller::Identity {
+            hub: world.hub.no,
+            id: id("d1"),
+        };
+        if tried(&world, operation, world.called_by(itself)).await == "allowed" {
+            allowed.push(name);
+        }
+    }
+    assert_eq!(allowed, ["registry modules"]);
 }
 
 #[tokio::test(start_paused = true)]

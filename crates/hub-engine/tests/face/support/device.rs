@@ -142,16 +142,6 @@ impl World {
         self.say(format!("{what}: {line}"));
     }
 
-    /// Says whether a session's write became durable.
-    pub(crate) fn say_written<T>(
-        &mut self,
-        what: &str,
-        result: Result<T, hub_storage::StoreError>,
-    ) {
-        let line = text::durable(result);
-        self.say(format!("{what}: {line}"));
-    }
-
     /// Says the twin as the device reads it.
     pub(crate) async fn say_device_view(&mut self, name: &str, device: &Device) {
         let line = match device.session.twin().await {

@@ -4,7 +4,6 @@ use hub_domain::fact::SectionChange;
 use hub_domain::{Fact, FactKind};
 use hub_engine::methods::MethodAnswer;
 use hub_engine::{Error, IdentityView, Notice, TwinView};
-use hub_storage::StoreError;
 
 use super::World;
 
@@ -26,13 +25,6 @@ pub(crate) fn answer(result: Result<MethodAnswer, Error>) -> String {
             String::from_utf8_lossy(&answer.payload)
         ),
         Err(error) => failure(&error),
-    }
-}
-
-pub(super) fn durable<T>(result: Result<T, StoreError>) -> String {
-    match result {
-        Ok(_) => "durable".to_owned(),
-        Err(error) => error.to_string(),
     }
 }
 

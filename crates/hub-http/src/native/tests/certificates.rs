@@ -26,7 +26,7 @@ async fn an_authority_is_registered_shown_replaced_and_forgotten() {
         refused(&ask(&hub, "POST", PATH, new).await),
         "409 GenericConflict"
     );
-    let one = format!("{PATH}/root");
+    let one = format!("{PATH}/factory");
     assert_eq!(ask(&hub, "GET", &one, json!(null)).await.ok(), created);
     let listed = ask(&hub, "GET", PATH, json!(null)).await.ok();
     assert_eq!(listed, json!({ "items": [created] }));
@@ -47,12 +47,12 @@ async fn an_authority_is_registered_shown_replaced_and_forgotten() {
 #[tokio::test]
 async fn possession_is_proved_with_a_code() {
     let hub = Installation::new().await;
-    let new = json!({ "name": "root", "certificate": AUTHORITY });
+    let new = json!({ "name": "factory", "certificate": AUTHORITY });
     ask(&hub, "POST", PATH, new).await;
-    let code_path = format!("{PATH}/root/verificationCode");
+    let code_path = format!("{PATH}/factory/verificationCode");
     let with_code = ask(&hub, "POST", &code_path, json!(null)).await.ok();
     assert_eq!(with_code["verificationCode"].as_str().unwrap().len(), 48);
-    let verify = format!("{PATH}/root/verify");
+    let verify = format!("{PATH}/factory/verify");
     let proof = json!({ "certificate": DEVICE });
     let answer = ask(&hub, "POST", &verify, proof).await;
     assert_eq!(refused(&answer), "400 ArgumentInvalid");
