@@ -13,7 +13,7 @@ const PATH: &str = "/hubs/hub/certificates";
 #[tokio::test]
 async fn an_authority_is_registered_shown_replaced_and_forgotten() {
     let hub = Installation::new().await;
-    let new = json!({ "name": "Root", "certificate": AUTHORITY });
+    let new = json!({ "name": "Factory", "certificate": AUTHORITY });
     let created = ask(&hub, "POST", PATH, new.clone()).await;
     assert_eq!(created.status, 201, "{}", created.text());
     let created = created.json();
