@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod events;
 mod files;
+mod routing;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

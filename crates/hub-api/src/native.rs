@@ -16,6 +16,7 @@ mod moment;
 mod openapi;
 mod operation;
 mod queue;
+mod routing;
 mod run_file;
 mod settings;
 mod twin;
@@ -43,6 +44,10 @@ pub use operation::{
     Verb,
 };
 pub use queue::{QueueBatch, QueueRecord};
+pub use routing::{
+    Enrichment, FallbackRoute, Route, Routing, RoutingCounts, RoutingError, RoutingTest,
+    RoutingTestResult, TestMessage, TestTwin, TestTwinProperties, parse_source,
+};
 pub use run_file::{RUN_FILE_NAME, RunFile};
 pub use settings::{
     CloudToDeviceSettings, CloudToDeviceSettingsChange, HubSettings, HubSettingsChange,

@@ -10,6 +10,7 @@ mod hub;
 mod message;
 mod method;
 mod module;
+mod routing;
 mod twin;
 
 use clap::Subcommand;
@@ -24,6 +25,10 @@ pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
 pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
 pub(crate) use method::{MethodCommand, MethodInvoke};
 pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};
+pub(crate) use routing::{
+    EnrichmentCommand, EnrichmentWrite, RouteCommand, RouteCreate, RouteFallback, RouteTest,
+    RouteUpdate,
+};
 pub(crate) use twin::{TwinCommand, TwinWrite};
 
 /// The commands of the hub, to be flattened into a program's own.
@@ -56,4 +61,10 @@ pub enum Command {
     /// Files that devices uploaded
     #[command(subcommand)]
     File(FileCommand),
+    /// Where messages and events go
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Properties that are stamped on messages
+    #[command(subcommand)]
+    Enrichment(EnrichmentCommand),
 }

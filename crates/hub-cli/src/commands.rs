@@ -10,6 +10,7 @@ mod identity;
 mod message;
 mod method;
 mod module;
+mod routing;
 mod twin;
 
 use std::io::Write;
@@ -57,6 +58,8 @@ pub(crate) async fn on_hub(
         }
         Command::Events(EventsCommand::Watch(watch)) => events::watch(watch, connected, out).await,
         Command::File(command) => file::execute(command, connected, out).await,
+        Command::Route(command) => routing::route(command, connected, out).await,
+        Command::Enrichment(command) => routing::enrichment(command, connected, out).await,
     }
 }
 
@@ -88,5 +91,7 @@ fn common(command: &Command) -> &crate::arguments::Common {
         Command::Feedback(FeedbackCommand::Watch(watch)) => &watch.common,
         Command::Events(EventsCommand::Watch(watch)) => &watch.common,
         Command::File(command) => command.common(),
+        Command::Route(command) => command.common(),
+        Command::Enrichment(command) => command.common(),
     }
 }

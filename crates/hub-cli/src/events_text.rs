@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hub_api::native::{BodyEncoding, Event, Notice, NoticeKind};
+use hub_api::native::{BodyEncoding, Event, EventSource, Notice, NoticeKind};
 use serde_json::Value;
 
 use crate::text::{printable, shortened};
@@ -37,7 +37,7 @@ pub(crate) fn event(event: &Event) -> String {
     if let Some(operation) = event
         .properties
         .get("opType")
-        .filter(|_| event.partition.is_none())
+        .filter(|_| event.source != EventSource::Telemetry)
     {
         line.push_str("  ");
         line.push_str(&printable(operation));

@@ -4,8 +4,9 @@ use std::io::Write;
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use hub_api::native::{
-    Certificate, Device, File, HubDocument, HubSettings, HubSummary, MethodResult, Module, Moment,
-    PurgedMessages, QueueSettings, SentMessage, Statistics, Twin,
+    Certificate, Device, Enrichment, FallbackRoute, File, HubDocument, HubSettings, HubSummary,
+    MethodResult, Module, Moment, PurgedMessages, QueueSettings, Route, Routing, RoutingTestResult,
+    SentMessage, Statistics, Twin,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -214,6 +215,65 @@ const fn verified(certificate: &Certificate) -> &'static str {
     } else {
         "unverified"
     }
+}
+
+pub(crate) fn route(route: &Route) -> String {
+    pairs([
+        ("name", route.name.clone()),
+        ("source", route.source.clone()),
+        ("condition", route.condition.clone()),
+        ("endpoints", route.endpoint_names.join(", ")),
+        ("enabled", yes_or_no(route.is_enabled)),
+    ])
+}
+
+pub(crate) fn fallback_route(route: &FallbackRoute) -> String {
+    pairs([
+        ("condition", route.condition.clone()),
+        ("enabled", yes_or_no(route.is_enabled)),
+    ])
+}
+
+/// The routes, and below them the fallback route as one more.
+pub(crate) fn routing(routing: &Routing) -> String {
+    let row = |route: &Route| {
+        vec![
+            route.name.clone(),
+            route.source.clone(),
+            route.condition.clone(),
+            route.endpoint_names.join(", "),
+            yes_or_no(route.is_enabled),
+        ]
+    };
+    let fallback = vec![
+        "(fallback)".to_owned(),
+        "DeviceMessages".to_owned(),
+        routing.fallback_route.condition.clone(),
+        "events".to_owned(),
+        yes_or_no(routing.fallback_route.is_enabled),
+    ];
+    columns(
+        &["ROUTE", "SOURCE", "CONDITION", "ENDPOINTS", "ENABLED"],
+        routing.routes.iter().map(row).chain([fallback]),
+    )
+}
+
+pub(crate) fn routing_test(result: &RoutingTestResult) -> String {
+    if result.routes.is_empty() {
+        return format!("result: {}", result.result);
+    }
+    format!("taken by: {}", printable(&result.routes.join(", ")))
+}
+
+pub(crate) fn enrichments(enrichments: &[Enrichment]) -> String {
+    let row = |enrichment: &Enrichment| {
+        vec![
+            enrichment.key.clone(),
+            enrichment.value.clone(),
+            enrichment.endpoint_names.join(", "),
+        ]
+    };
+    columns(&["KEY", "VALUE", "ENDPOINTS"], enrichments.iter().map(row))
 }
 
 pub(crate) fn devices(devices: &[Device]) -> String {

@@ -15,6 +15,7 @@ mod messages;
 mod methods;
 mod modules;
 mod queues;
+mod routing;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -88,5 +89,15 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::ListFiles => on(verb, files::list),
         OperationId::GetFile => on(verb, files::get),
         OperationId::DeleteFile => on(verb, files::delete),
+        OperationId::GetRouting => on(verb, routing::get),
+        OperationId::ReplaceFallbackRoute => on(verb, routing::replace_fallback),
+        OperationId::PutEnrichment => on(verb, routing::put_enrichment),
+        OperationId::DeleteEnrichment => on(verb, routing::delete_enrichment),
+        OperationId::TestRouting => on(verb, routing::test),
+        OperationId::ListRoutes => on(verb, routing::list_routes),
+        OperationId::CreateRoute => on(verb, routing::create_route),
+        OperationId::GetRoute => on(verb, routing::get_route),
+        OperationId::ReplaceRoute => on(verb, routing::replace_route),
+        OperationId::DeleteRoute => on(verb, routing::delete_route),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use hub_domain::Timestamp;
+use hub_domain::routing::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,7 +102,9 @@ pub enum NoticeKind {
     Failed,
 }
 
-/// What kind of event, as routing names its sources.
+/// What kind of event, as the message source names it. The stream of `Telemetry` is that of the built-in endpoint: it has
+/// the messages of devices, and the events that routes bring there, each with its own source. The streams of twin changes
+/// and of lives have what happened whether or not it is routed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum EventSource {
@@ -114,15 +117,39 @@ pub enum EventSource {
     /// Identities that were created and deleted.
     #[serde(rename = "deviceLifecycleEvents")]
     DeviceLifecycleEvents,
+    /// Connections that began and ended, where they are routed.
+    #[serde(rename = "deviceConnectionStateEvents")]
+    DeviceConnectionStateEvents,
+    /// States of jobs, where they are routed.
+    #[serde(rename = "deviceJobLifecycleEvents")]
+    DeviceJobLifecycleEvents,
+    /// Changes of digital twins, where they are routed.
+    #[serde(rename = "digitalTwinChangeEvents")]
+    DigitalTwinChangeEvents,
 }
 
 impl EventSource {
     /// All of them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 6] = [
         Self::Telemetry,
         Self::TwinChangeEvents,
         Self::DeviceLifecycleEvents,
+        Self::DeviceConnectionStateEvents,
+        Self::DeviceJobLifecycleEvents,
+        Self::DigitalTwinChangeEvents,
     ];
+
+    /// The kind of what a route looks at.
+    pub const fn of(source: Source) -> Self {
+        match source {
+            Source::DeviceMessages => Self::Telemetry,
+            Source::TwinChangeEvents => Self::TwinChangeEvents,
+            Source::DeviceLifecycleEvents => Self::DeviceLifecycleEvents,
+            Source::DeviceConnectionStateEvents => Self::DeviceConnectionStateEvents,
+            Source::DeviceJobLifecycleEvents => Self::DeviceJobLifecycleEvents,
+            Source::DigitalTwinChangeEvents => Self::DigitalTwinChangeEvents,
+        }
+    }
 
     /// The spelling on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -130,6 +157,9 @@ impl EventSource {
             Self::Telemetry => "Telemetry",
             Self::TwinChangeEvents => "twinChangeEvents",
             Self::DeviceLifecycleEvents => "deviceLifecycleEvents",
+            Self::DeviceConnectionStateEvents => "deviceConnectionStateEvents",
+            Self::DeviceJobLifecycleEvents => "deviceJobLifecycleEvents",
+            Self::DigitalTwinChangeEvents => "digitalTwinChangeEvents",
         }
     }
 

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Device,
-    DeviceSettings, ErrorBody, EventLine, File, Guard, HubDocument, HubSettings, HubSettingsChange,
-    HubSummary, MethodCall, MethodResult, Module, ModuleSettings, Needs, NewCertificate, NewHub,
-    NewMessage, OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, QueueBatch,
+    DeviceSettings, Enrichment, ErrorBody, EventLine, FallbackRoute, File, Guard, HubDocument,
+    HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
+    Needs, NewCertificate, NewHub, NewMessage, OPERATIONS, Operation, Page, Parameter,
+    ParameterKind, PurgedMessages, QueueBatch, Route, Routing, RoutingTest, RoutingTestResult,
     SentMessage, Statistics, Twin, TwinChange,
 };
 
@@ -113,6 +114,13 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<NewCertificate>(&mut named, generator, "NewCertificate");
     add::<CertificateReplacement>(&mut named, generator, "CertificateReplacement");
     add::<CertificateProof>(&mut named, generator, "CertificateProof");
+    add::<Routing>(&mut named, generator, "Routing");
+    add::<FallbackRoute>(&mut named, generator, "FallbackRoute");
+    add::<Enrichment>(&mut named, generator, "Enrichment");
+    add::<Route>(&mut named, generator, "Route");
+    add::<Page<Route>>(&mut named, generator, "RoutePage");
+    add::<RoutingTest>(&mut named, generator, "RoutingTest");
+    add::<RoutingTestResult>(&mut named, generator, "RoutingTestResult");
     add::<Page<Device>>(&mut named, generator, "DevicePage");
     add::<Device>(&mut named, generator, "Device");
     add::<DeviceSettings>(&mut named, generator, "DeviceSettings");

@@ -178,6 +178,26 @@ operation_ids! {
     GetFile "getFile",
     /// An uploaded file goes.
     DeleteFile "deleteFile",
+    /// Where messages and events go.
+    GetRouting "getRouting",
+    /// What becomes of telemetry that no route takes.
+    ReplaceFallbackRoute "replaceFallbackRoute",
+    /// A property that is stamped on messages.
+    PutEnrichment "putEnrichment",
+    /// An enrichment goes.
+    DeleteEnrichment "deleteEnrichment",
+    /// A message that is tried and not sent.
+    TestRouting "testRouting",
+    /// The routes of a hub.
+    ListRoutes "listRoutes",
+    /// A new route.
+    CreateRoute "createRoute",
+    /// One route.
+    GetRoute "getRoute",
+    /// Other settings for a route.
+    ReplaceRoute "replaceRoute",
+    /// A route goes.
+    DeleteRoute "deleteRoute",
 }
 
 /// The HTTP method.

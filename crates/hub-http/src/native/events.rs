@@ -26,7 +26,10 @@ pub(super) async fn read(scope: Scope, query: Query) -> Result<Response, Failure
     let request = EventRequest::parse(query)?;
     let hub = scope.hub()?.clone();
     let source = match request.source {
-        EventSource::Telemetry => Source::Telemetry(
+        EventSource::Telemetry
+        | EventSource::DeviceConnectionStateEvents
+        | EventSource::DeviceJobLifecycleEvents
+        | EventSource::DigitalTwinChangeEvents => Source::Telemetry(
             telemetry::Reader::open(scope.engine(), &scope.ctx, &hub, &request).await?,
         ),
         EventSource::TwinChangeEvents | EventSource::DeviceLifecycleEvents => {

@@ -13,6 +13,12 @@ const CERTIFICATES: &str = "/hubs/{hub}/certificates";
 const CERTIFICATE: &str = "/hubs/{hub}/certificates/{certificate}";
 const VERIFICATION_CODE: &str = "/hubs/{hub}/certificates/{certificate}/verificationCode";
 const VERIFICATION: &str = "/hubs/{hub}/certificates/{certificate}/verify";
+const ROUTING: &str = "/hubs/{hub}/routing";
+const FALLBACK: &str = "/hubs/{hub}/routing/fallback";
+const ENRICHMENT: &str = "/hubs/{hub}/routing/enrichments/{enrichment}";
+const ROUTING_TEST: &str = "/hubs/{hub}/routing/test";
+const ROUTES: &str = "/hubs/{hub}/routes";
+const ROUTE: &str = "/hubs/{hub}/routes/{route}";
 const STATISTICS: &str = "/hubs/{hub}/statistics";
 const EVENTS: &str = "/hubs/{hub}/events";
 const FILES: &str = "/hubs/{hub}/files";
@@ -505,5 +511,92 @@ pub const OPERATIONS: &[Operation] = &[
         needs: SERVICE,
         guard: Guard::Unguarded,
         ..delete(OperationId::DeleteFile, FILE, "Delete a file")
+    },
+    read(
+        OperationId::GetRouting,
+        ROUTING,
+        "Get where messages and events go",
+        SERVICE,
+        "Routing",
+    ),
+    Operation {
+        guard: Guard::Unguarded,
+        ..write(
+            OperationId::ReplaceFallbackRoute,
+            Verb::Put,
+            FALLBACK,
+            "Set what becomes of telemetry that no route takes",
+            Needs::Admin,
+            "FallbackRoute",
+            "FallbackRoute",
+        )
+    },
+    Operation {
+        guard: Guard::Unguarded,
+        ..write(
+            OperationId::PutEnrichment,
+            Verb::Put,
+            ENRICHMENT,
+            "Create or replace an enrichment",
+            Needs::Admin,
+            "Enrichment",
+            "Enrichment",
+        )
+    },
+    Operation {
+        needs: Needs::Admin,
+        guard: Guard::Unguarded,
+        ..delete(
+            OperationId::DeleteEnrichment,
+            ENRICHMENT,
+            "Delete an enrichment",
+        )
+    },
+    call(
+        OperationId::TestRouting,
+        ROUTING_TEST,
+        "Try a message with a route, a condition, or all routes of a source",
+        SERVICE,
+        "RoutingTest",
+        "RoutingTestResult",
+    ),
+    read(
+        OperationId::ListRoutes,
+        ROUTES,
+        "List the routes in the order of their creation",
+        SERVICE,
+        "RoutePage",
+    ),
+    create(
+        OperationId::CreateRoute,
+        ROUTES,
+        "Create a route",
+        Needs::Admin,
+        "Route",
+        "Route",
+    ),
+    read(
+        OperationId::GetRoute,
+        ROUTE,
+        "Get a route",
+        SERVICE,
+        "Route",
+    ),
+    Operation {
+        guard: Guard::Unguarded,
+        ..write(
+            OperationId::ReplaceRoute,
+            Verb::Put,
+            ROUTE,
+            "Replace a route's settings",
+            Needs::Admin,
+            "Route",
+            "Route",
+        )
+    },
+    Operation {
+        needs: Needs::Admin,
+        guard: Guard::Unguarded,
+        ..delete(OperationId::DeleteRoute, ROUTE, "Delete a route")
     },
 ];

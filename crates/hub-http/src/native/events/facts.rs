@@ -153,7 +153,10 @@ fn event_of(source: EventSource, hub: &Hub, no: FactNo, fact: &Fact) -> Option<E
         (
             EventSource::Telemetry
             | EventSource::TwinChangeEvents
-            | EventSource::DeviceLifecycleEvents,
+            | EventSource::DeviceLifecycleEvents
+            | EventSource::DeviceConnectionStateEvents
+            | EventSource::DeviceJobLifecycleEvents
+            | EventSource::DigitalTwinChangeEvents,
             FactKind::IdentityCreated { .. }
             | FactKind::IdentityUpdated { .. }
             | FactKind::IdentityDeleted { .. }

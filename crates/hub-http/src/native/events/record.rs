@@ -38,7 +38,7 @@ pub(super) fn event_of(partition: u16, record: &LogRecord) -> Event<Box<RawValue
         &record.body,
     );
     Event {
-        source: EventSource::Telemetry,
+        source: EventSource::of(source.message_source),
         device_id: source.device.clone(),
         module_id: Some(source.module.clone()).filter(|module| !module.is_empty()),
         partition: Some(partition),
@@ -104,7 +104,11 @@ fn application_properties(
 fn annotations(record: &LogRecord, bag: &TelemetryProperties) -> BTreeMap<String, Value> {
     let source = &record.source;
     let time = record.enqueued.to_rfc3339();
-    let mut annotations = common_annotations(EventSource::Telemetry, record.sequence, &time);
+    let mut annotations = common_annotations(
+        EventSource::of(source.message_source),
+        record.sequence,
+        &time,
+    );
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() {
             annotations.insert(name.to_owned(), Value::from(value));

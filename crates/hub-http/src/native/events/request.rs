@@ -52,6 +52,9 @@ impl EventRequest {
         let has_partition = self.partition.is_some();
         match self.source {
             EventSource::Telemetry
+            | EventSource::DeviceConnectionStateEvents
+            | EventSource::DeviceJobLifecycleEvents
+            | EventSource::DigitalTwinChangeEvents
                 if matches!(self.from, StartPosition::Offset(_)) && !has_partition =>
             {
                 Err(Failure::invalid(
@@ -66,7 +69,10 @@ impl EventRequest {
             _ if self.max == Some(0) => Err(Failure::invalid("max must be at least 1")),
             EventSource::Telemetry
             | EventSource::TwinChangeEvents
-            | EventSource::DeviceLifecycleEvents => Ok(self),
+            | EventSource::DeviceLifecycleEvents
+            | EventSource::DeviceConnectionStateEvents
+            | EventSource::DeviceJobLifecycleEvents
+            | EventSource::DigitalTwinChangeEvents => Ok(self),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_api::native::{Notice, NoticeKind, StartPosition};
+use hub_api::native::{EventSource, Notice, NoticeKind, StartPosition};
 use hub_domain::partition::partition_of;
 use hub_domain::{DeviceId, ErrorCode, Hub};
 use hub_engine::{Engine, Error, ErrorKind, OpContext, Position, ReadLimit};
@@ -22,6 +22,8 @@ const PAGE: ReadLimit = ReadLimit {
 pub(super) struct Reader {
     hub: Arc<Hub>,
     device: Option<DeviceId>,
+    /// The only kind of message that is wanted, if not all.
+    only: Option<EventSource>,
     cursors: Vec<Cursor>,
     turn: usize,
     head: watch::Receiver<u64>,
@@ -69,6 +71,7 @@ impl Reader {
         Ok(Self {
             hub: Arc::clone(hub),
             device: request.device.clone(),
+            only: Some(request.source).filter(|source| *source != EventSource::Telemetry),
             cursors,
             turn: 0,
             head,
@@ -107,7 +110,10 @@ impl Reader {
                     .device
                     .as_ref()
                     .is_none_or(|device| record.source.device == device.as_str());
-                if in_range && wanted && !lines.is_full() {
+                let is_kind = self
+                    .only
+                    .is_none_or(|only| only == EventSource::of(record.source.message_source));
+                if in_range && wanted && is_kind && !lines.is_full() {
                     lines.push_event(&event_of(cursor.partition, record));
                 }
             }

@@ -24,6 +24,8 @@ async fn call(
             "certificate" => "c1",
             "queue" => "feedback",
             "batch" => "00000000-0000-0000-0000-000000000000",
+            "route" => "r1",
+            "enrichment" => "k1",
             other => panic!("a parameter without a value: {other}"),
         })
         .collect();
@@ -48,6 +50,10 @@ fn body(operation: &Operation) -> &'static str {
         Some("DeviceSettings" | "ModuleSettings") if operation.verb == Verb::Put => "{}",
         Some("DeviceSettings") => r#"{"deviceId":"d2"}"#,
         Some("ModuleSettings") => r#"{"moduleId":"m2"}"#,
+        Some("Route") => r#"{"name":"r1","source":"DeviceMessages"}"#,
+        Some("FallbackRoute") => r#"{"isEnabled":true}"#,
+        Some("Enrichment") => r#"{"key":"k1","value":"x"}"#,
+        Some("RoutingTest") => "{}",
         Some("TwinChange") => r#"{"tags":{}}"#,
         Some("MethodCall") => r#"{"methodName":"m"}"#,
         Some("NewMessage" | "HubSettingsChange") => "{}",
