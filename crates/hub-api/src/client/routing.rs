@@ -23,8 +23,11 @@ impl Client {
         hub: &str,
         fallback: &FallbackRoute,
     ) -> Result<FallbackRoute, ClientError> {
-        let call = Call::new(OperationId::ReplaceFallbackRoute, &[hub]);
-        self.exchange(call, fallback).await
+        self.exchange(
+            Call::new(OperationId::ReplaceFallbackRoute, &[hub]),
+            fallback,
+        )
+        .await
     }
 
     /// Creates or replaces an enrichment.
@@ -36,8 +39,11 @@ impl Client {
         hub: &str,
         enrichment: &Enrichment,
     ) -> Result<Enrichment, ClientError> {
-        let call = Call::new(OperationId::PutEnrichment, &[hub, &enrichment.key]);
-        self.exchange(call, enrichment).await
+        self.exchange(
+            Call::new(OperationId::PutEnrichment, &[hub, &enrichment.key]),
+            enrichment,
+        )
+        .await
     }
 
     /// Deletes an enrichment.
@@ -93,8 +99,11 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn replace_route(&self, hub: &str, route: &Route) -> Result<Route, ClientError> {
-        let call = Call::new(OperationId::ReplaceRoute, &[hub, &route.name]);
-        self.exchange(call, route).await
+        self.exchange(
+            Call::new(OperationId::ReplaceRoute, &[hub, &route.name]),
+            route,
+        )
+        .await
     }
 
     /// Deletes a route.

@@ -136,7 +136,11 @@ fn the_help_names_every_command() {
             "twin: show update replace",
             "method: invoke",
             "c2d: send purge",
+            "feedback: watch",
             "events: watch",
+            "file: list download delete",
+            "route: create list show update delete test fallback",
+            "enrichment: create list update delete",
         ]
     );
 }
