@@ -13,6 +13,7 @@ use crate::messages::Deliveries;
 use crate::quotas::Quotas;
 use crate::routing::connections::ConnectionFeed;
 use crate::routing::router::Router;
+use crate::sessions::Rooms;
 use crate::{
     Access, Certificates, Environment, Error, Events, Hubs, Messages, Methods, Registry, Routes,
     ServiceBound, Sessions, Telemetry, Twins, Uploads,
@@ -132,11 +133,14 @@ impl Engine {
             parts.clone(),
             hubs.clone(),
             access.clone(),
-            Arc::clone(&twins),
-            Arc::clone(&activities),
-            dispatcher.registry_changes(),
-            (quotas, Arc::clone(&deliveries)),
-            Arc::clone(&connections),
+            Rooms {
+                twins: Arc::clone(&twins),
+                activities: Arc::clone(&activities),
+                registry_changes: dispatcher.registry_changes(),
+                quotas,
+                deliveries: Arc::clone(&deliveries),
+                connections: Arc::clone(&connections),
+            },
         );
         let router = Router::new(parts.clone(), hubs.clone(), connections);
         let routes = Routes::new(hubs.clone());

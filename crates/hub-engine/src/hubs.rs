@@ -270,7 +270,7 @@ impl Hubs {
         };
         self.parts
             .store
-            .submit(Unit::new(Op::CreateHub(hub.clone()), Vec::new()))
+            .submit(Unit::new(Op::CreateHub(Box::new(hub.clone())), Vec::new()))
             .await?;
         let log = self.parts.logs.open(&hub)?;
         let entry = Entry::new(hub, log);

@@ -58,6 +58,16 @@ pub struct Sessions {
     faults: Arc<Faults>,
 }
 
+/// The rooms of the engine that sessions share with others.
+pub(crate) struct Rooms {
+    pub(crate) twins: Arc<Twins>,
+    pub(crate) activities: Arc<Activities>,
+    pub(crate) registry_changes: RegistryChanges,
+    pub(crate) quotas: Arc<Quotas>,
+    pub(crate) deliveries: Arc<Deliveries>,
+    pub(crate) connections: Arc<ConnectionFeed>,
+}
+
 /// What a head knows of a device that connects.
 pub struct OpenRequest<'a> {
     /// The hub it means.
@@ -115,16 +125,15 @@ pub struct Opened {
 }
 
 impl Sessions {
-    pub(crate) fn new(
-        parts: EngineParts,
-        hubs: Hubs,
-        access: Access,
-        twins: Arc<Twins>,
-        activities: Arc<Activities>,
-        registry_changes: RegistryChanges,
-        (quotas, deliveries): (Arc<Quotas>, Arc<Deliveries>),
-        connections: Arc<ConnectionFeed>,
-    ) -> Self {
+    pub(crate) fn new(parts: EngineParts, hubs: Hubs, access: Access, rooms: Rooms) -> Self {
+        let Rooms {
+            twins,
+            activities,
+            registry_changes,
+            quotas,
+            deliveries,
+            connections,
+        } = rooms;
         let faults = Arc::new(Faults::new(hubs.clone()));
         Self {
             parts,

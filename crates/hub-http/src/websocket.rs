@@ -178,12 +178,16 @@ fn check(door: Door, request: &Request) -> Result<Accepted, Refused> {
         .chain_update(key)
         .chain_update(ACCEPT_SUFFIX)
         .finalize();
-    let ascii = "invariant: base64 and tokens are ASCII";
     Ok(Accepted {
         subprotocol,
-        spelling: HeaderValue::from_str(spelling).expect(ascii),
-        accept: HeaderValue::from_str(&STANDARD.encode(digest)).expect(ascii),
+        spelling: ascii(spelling),
+        accept: ascii(&STANDARD.encode(digest)),
     })
+}
+
+/// A header of text that is known to be ASCII: base64, or a token that came in a header.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("invariant: base64 and tokens are ASCII")
 }
 
 /// The C SDK writes `MQTT`, the others `mqtt`.

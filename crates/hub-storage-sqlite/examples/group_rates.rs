@@ -221,7 +221,7 @@ async fn appends(log: &dyn MessageLog, batches: usize, messages: usize) {
 async fn create_devices(opened: &Opened) -> Vec<Ordinal> {
     opened
         .store
-        .submit(Unit::new(Op::CreateHub(hub()), Vec::new()))
+        .submit(Unit::new(Op::CreateHub(Box::new(hub())), Vec::new()))
         .await
         .expect("a hub can be created");
     let mut devices = Vec::with_capacity(DEVICES);

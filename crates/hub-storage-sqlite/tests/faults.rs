@@ -82,7 +82,7 @@ fn create() -> Vec<Op> {
         identity: Box::new(identity),
         twin: Box::default(),
     };
-    vec![Op::CreateHub(hub()), identity]
+    vec![Op::CreateHub(Box::new(hub())), identity]
 }
 
 /// A store with one device.

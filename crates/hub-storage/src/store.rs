@@ -175,7 +175,7 @@ pub struct FactNo(pub u64);
 #[derive(Clone)]
 pub enum Op {
     /// Creates a hub. Conflict: the number or name is taken.
-    CreateHub(Hub),
+    CreateHub(Box<Hub>),
     /// Replaces a hub but for its number and name. Conflict: there is none of that number and name, or another
     /// revision.
     ReplaceHub {

@@ -6,6 +6,7 @@
 //! again when the process is killed. A hub without such routes costs nothing: its facts are not read.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,10 +172,10 @@ impl Router {
         let wanting = self.hubs.that_want_facts();
         state.cursors.retain(|hub, _| wanting.contains(hub));
         for hub in wanting {
-            if !state.cursors.contains_key(&hub) {
+            if let Entry::Vacant(place) = state.cursors.entry(hub) {
                 let kept = self.parts.store.checkpoint(hub).await?;
                 let at = kept.unwrap_or_else(|| *self.parts.store.fact_head().borrow());
-                state.cursors.insert(hub, Cursor { at, saved: at });
+                place.insert(Cursor { at, saved: at });
             }
         }
         Ok(())

@@ -57,7 +57,7 @@ async fn twins(bytes_max: usize) -> (Arc<MemoryStore>, Arc<Twins>) {
         revision: Revision::default(),
     };
     store
-        .submit(Unit::new(Op::CreateHub(hub), Vec::new()))
+        .submit(Unit::new(Op::CreateHub(Box::new(hub)), Vec::new()))
         .await
         .unwrap();
     for number in 0..DEVICES {

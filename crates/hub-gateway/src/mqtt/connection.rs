@@ -158,13 +158,10 @@ impl Connection {
         {
             self.session.note_unacknowledged(newest);
         }
-        let Some(will) = self
+        let will = self
             .will
             .take()
-            .filter(|_| cause != CloseCause::ClientDisconnect)
-        else {
-            return None;
-        };
+            .filter(|_| cause != CloseCause::ClientDisconnect)?;
         let flags = if will.retain {
             RecordFlags::WILL.with(RecordFlags::RETAIN)
         } else {

@@ -155,7 +155,7 @@ async fn create(store: &dyn Store, device: &str) -> Ordinal {
 pub(crate) async fn until_the_cut(opened: &Opened, run: Arc<Run>) -> Acknowledged {
     let store: Arc<dyn Store> = opened.store.clone();
     store
-        .submit(Unit::new(Op::CreateHub(hub()), Vec::new()))
+        .submit(Unit::new(Op::CreateHub(Box::new(hub())), Vec::new()))
         .await
         .expect("a hub can be created");
     let log = hub_storage::MessageLogs::open(&*opened.logs, &hub()).expect("the log opens");

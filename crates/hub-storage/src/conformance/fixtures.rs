@@ -201,7 +201,7 @@ pub(super) fn fact(text: &str, second: i64) -> Fact {
 /// The backend's store with [`HUB`] in it.
 pub(super) async fn store_with_hub<B: Backend>(backend: &B) -> Arc<dyn Store> {
     let store = backend.store();
-    commit(&*store, Op::CreateHub(hub(HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(HUB)))).await;
     store
 }
 

@@ -46,7 +46,7 @@ pub async fn every_field_of_a_hub_is_kept<B: Backend>(backend: B) {
     bare.aliases = Vec::new();
     bare.policies = Vec::new();
     for hub in [&rich, &bare] {
-        commit(&*store, Op::CreateHub(hub.clone())).await;
+        commit(&*store, Op::CreateHub(Box::new(hub.clone()))).await;
     }
     let expected = [describe_hub(&bare), describe_hub(&rich)];
     let hubs = store.hubs().await.expect("hubs can be read");
@@ -157,7 +157,7 @@ pub async fn hubs_are_listed_by_number<B: Backend>(backend: B) {
     let store = backend.store();
     assert!(store.hubs().await.expect("hubs can be read").is_empty());
     for no in [300, 2, 10, 1] {
-        commit(&*store, Op::CreateHub(hub(HubNo(no)))).await;
+        commit(&*store, Op::CreateHub(Box::new(hub(HubNo(no))))).await;
     }
     let numbers: Vec<u32> = store
         .hubs()
@@ -172,7 +172,7 @@ pub async fn hubs_are_listed_by_number<B: Backend>(backend: B) {
 /// The same ids in two hubs are different identities.
 pub async fn hubs_do_not_see_each_other<B: Backend>(backend: B) {
     let store = store_with_hub(&backend).await;
-    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(OTHER_HUB)))).await;
     let mut ordinals = Vec::new();
     for no in [HUB, OTHER_HUB] {
         for text in ["d1", "d1/m1", "d2"] {

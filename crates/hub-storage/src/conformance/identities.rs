@@ -358,7 +358,7 @@ pub async fn a_write_to_a_deleted_identity_conflicts<B: Backend>(backend: B) {
 /// Devices are counted by status, modules not at all.
 pub async fn statistics_follow_every_change<B: Backend>(backend: B) {
     let store = store_with_hub(&backend).await;
-    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(OTHER_HUB)))).await;
     created(&*store, OTHER_HUB, identity("d1")).await;
     let check = async |devices: u64, enabled: u64| {
         let read = store.statistics(HUB).await.expect("statistics can be read");

@@ -225,7 +225,7 @@ pub async fn a_message_is_reached_only_through_its_identity<B: Backend>(backend:
 /// At the moment of its expiry a message has expired; one without never does.
 pub async fn expired_messages_are_found_in_every_hub<B: Backend>(backend: B) {
     let store = store_with_hub(&backend).await;
-    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(OTHER_HUB)))).await;
     let here = device(&*store, "d1").await;
     let there = created(&*store, OTHER_HUB, identity("d1")).await;
     queued(&*store, here, b"never").await;

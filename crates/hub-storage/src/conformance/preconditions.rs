@@ -19,7 +19,7 @@ pub async fn a_hub_is_created_unless_its_number_or_name_is_taken<B: Backend>(bac
     let named = |no: u32, name: &str| {
         let mut hub = hub(HubNo(no));
         hub.name = HubName::parse(name).expect("a valid hub name");
-        Op::CreateHub(hub)
+        Op::CreateHub(Box::new(hub))
     };
     refuse(
         &*store,
@@ -115,14 +115,14 @@ pub async fn an_identity_needs_its_hub<B: Backend>(backend: B) {
     let store = store_with_hub(&backend).await;
     let op = || create(OTHER_HUB, identity("d1"));
     refuse(&*store, op(), Conflict::NotFound, "the hub does not exist").await;
-    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(OTHER_HUB)))).await;
     assert!(matches!(commit(&*store, op()).await, OpResult::Created(_)));
 }
 
 /// No module is without its device.
 pub async fn a_module_needs_its_device<B: Backend>(backend: B) {
     let store = store_with_hub(&backend).await;
-    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(OTHER_HUB)))).await;
     created(&*store, OTHER_HUB, identity("d1")).await;
     let op = || create(HUB, identity("d1/m1"));
     refuse(

@@ -39,7 +39,7 @@ async fn walk<B: Backend>(mut backend: B, seed: u64) {
     let mut model = Model::default();
     let mut store = backend.store();
     for no in [HUB, OTHER_HUB] {
-        let unit = Unit::new(Op::CreateHub(hub(no)), Vec::new());
+        let unit = Unit::new(Op::CreateHub(Box::new(hub(no))), Vec::new());
         let result = store.submit(unit.clone()).await;
         check_unit(&mut model, &unit, result, 0);
     }

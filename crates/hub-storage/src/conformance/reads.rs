@@ -20,7 +20,7 @@ pub async fn what_does_not_exist_is_not_found<B: Backend>(backend: B) {
             .expect("an identity can be read")
             .is_none()
     );
-    commit(&*store, Op::CreateHub(hub(HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(HUB)))).await;
     device(&*store, "d1").await;
     for text in ["d", "d11", "D1", "d1/m1", "m1"] {
         assert!(
@@ -111,7 +111,7 @@ async fn page(store: &dyn Store, hub: HubNo, after: Option<&str>, max: usize) ->
 pub async fn devices_are_read_in_byte_order_and_in_pages<B: Backend>(backend: B) {
     let store = backend.store();
     for no in [HubNo(1), HubNo(2), HubNo(3)] {
-        commit(&*store, Op::CreateHub(hub(no))).await;
+        commit(&*store, Op::CreateHub(Box::new(hub(no)))).await;
         for text in IDS {
             created(&*store, no, identity(text)).await;
         }

@@ -323,7 +323,7 @@ pub async fn a_full_queue_loses_its_oldest_records<B: Backend>(backend: B) {
 /// A number of one queue means nothing in another.
 pub async fn queues_of_hubs_and_kinds_are_apart<B: Backend>(backend: B) {
     let store = store_with_hub(&backend).await;
-    commit(&*store, Op::CreateHub(hub(OTHER_HUB))).await;
+    commit(&*store, Op::CreateHub(Box::new(hub(OTHER_HUB)))).await;
     commit(&*store, append(HUB, 1)).await;
     commit(&*store, append(OTHER_HUB, 2)).await;
     let there = created(&*store, OTHER_HUB, identity("d1")).await;

@@ -57,7 +57,7 @@ fn create(id: &str) -> Unit {
 fn store() -> MemoryStore {
     let store = MemoryStore::new();
     store
-        .submit(Unit::new(Op::CreateHub(hub()), Vec::new()))
+        .submit(Unit::new(Op::CreateHub(Box::new(hub())), Vec::new()))
         .now_or_never()
         .unwrap()
         .unwrap();

@@ -116,7 +116,7 @@ impl Model {
                     !self.hubs.iter().any(|other| other.no == hub.no),
                     Conflict::AlreadyExists,
                 )?;
-                self.hubs.push(hub.clone());
+                self.hubs.push((**hub).clone());
             }
             Op::ReplaceHub { next, expected } => {
                 let mut hubs = self.hubs.iter_mut();

@@ -20,7 +20,7 @@ type Written = Result<OpResult, Conflict>;
 impl State {
     pub(super) fn write(&mut self, op: Op) -> Written {
         match op {
-            Op::CreateHub(hub) => self.create_hub(hub),
+            Op::CreateHub(hub) => self.create_hub(*hub),
             Op::ReplaceHub { next, expected } => self.replace_hub(*next, expected),
             Op::SetCheckpoint { hub, at } => self.set_checkpoint(hub, at),
             Op::CreateIdentity {
