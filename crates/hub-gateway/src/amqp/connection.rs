@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use hub_amqp::{LinkId, SessionId, condition};
+use hub_amqp::{AmqpError, LinkId, SessionId, condition};
 use hub_domain::limits::{CONNECTION_INBOUND_BYTES_MAX, CONNECTION_INBOUND_MESSAGES_MAX};
 use hub_domain::{Hub, Timestamp};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
@@ -199,9 +199,22 @@ impl Connection {
 
     /// Ends the sessions with the error as well: the Node client learns from that at once, and from a close only when its
     /// own detaches have timed out (`amqp.js` of azure-iot-amqp-base).
+    ///
+    /// `amqp:connection:forced` is no reason for it to come again, `amqp:link:detach-forced` is
+    /// (`amqp_common_errors.js`).
     fn close_sessions(&mut self, refusal: &Refusal) {
+        let condition = match refusal.condition {
+            condition::CONNECTION_FORCED => condition::DETACH_FORCED,
+            other => other,
+        };
         for session in std::mem::take(&mut self.sessions) {
-            refusal.tell(|error| self.amqp.end(session, Some(error)));
+            refusal.tell(|error| {
+                let error = AmqpError {
+                    condition,
+                    ..*error
+                };
+                self.amqp.end(session, Some(&error));
+            });
         }
     }
 

@@ -90,7 +90,12 @@ impl Connection {
         match kind {
             // Without a word.
             FaultKind::KillTcp => {}
-            FaultKind::ShutDownAmqp => self.amqp.close(None),
+            FaultKind::ShutDownAmqp => {
+                let reason = CloseReason::FaultInjected(kind);
+                let refusal = Refusal::of_close(&self.head.engine, reason);
+                self.close_sessions(&refusal);
+                self.amqp.close(None);
+            }
             FaultKind::ShutDownMqtt
             | FaultKind::KillAmqpConnection
             | FaultKind::KillAmqpSession
