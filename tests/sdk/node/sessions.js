@@ -55,15 +55,3 @@ behaviour('disabled_device_is_cut_while_idle', async (context) => {
   assert.ok((await soon(cut, 'the client is cut')) - begun < CUT_WITHIN_MS);
   assert.equal(await stateOf(device), 'Disconnected');
 });
-
-behaviour('restart_is_survived_over_amqp', async (context) => {
-  const device = await create({ cell: { transport: 'amqp' } });
-  const client = await connect(context, device);
-  const seen = await everything(client, device);
-  await reaches(device, seen, 'before');
-  await ask('stop');
-  await sendC2d(device, 'waiting');
-  await until(async () => (await stateOf(device)) === 'Connected', 'the client is back');
-  await seen.messages.takeBody('waiting');
-  await reaches(device, seen, 'after');
-});
