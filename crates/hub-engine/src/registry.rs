@@ -10,7 +10,7 @@ use hub_domain::limits::PAGE_MAX;
 use hub_domain::quota::Throttle;
 use hub_domain::{
     Authentication, DeviceId, ErrorCode, Etag, GenerationId, HubNo, Identity, IdentityId, ModuleId,
-    Permission, Status, SymmetricKey, Timestamp,
+    Permission, Status, SymmetricKey,
 };
 use hub_storage::store::{Op, StoredIdentity, Unit};
 use hub_storage::{Conflict, StoreError};
@@ -175,10 +175,6 @@ impl Registry {
             activity,
             message_count: stored.message_count,
         }
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.parts.environment.now()
     }
 
     /// The stored identity, for the engine's own modules.

@@ -224,10 +224,6 @@ impl Twins {
 
     /// The twin as its device reads it. Shows durable state only.
     pub(crate) async fn of_session(&self, key: TwinKey<'_>) -> Result<Arc<Twin>, Error> {
-        let now = self.registry.now();
-        self.registry
-            .quotas()
-            .take_of_device(key.hub, Throttle::TwinReads, now)?;
         if let Some(twin) = self.cache.durable(key.ordinal) {
             return Ok(twin);
         }
@@ -255,9 +251,6 @@ impl Twins {
         expected: Option<u64>,
         now: Timestamp,
     ) -> Result<u64, Error> {
-        self.registry
-            .quotas()
-            .take_of_device(key.hub, Throttle::TwinUpdates, now)?;
         let mut attempt = 0;
         loop {
             wait_for_room(&*self.store).await;

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use hub_domain::event::ConnectionState;
 use hub_domain::fault::FaultInjection;
 use hub_domain::limits::METHOD_RESPONSE_BYTES_MAX;
+use hub_domain::quota::Throttle;
 use hub_domain::twin::Twin;
 use hub_domain::{HubNo, IdentityId, Timestamp};
 use hub_storage::bus::{
@@ -283,10 +284,23 @@ impl Session {
         parts.connections.tell(&parts.ingest.slot, change);
     }
 
-    /// The twin as the device reads it.
-    pub fn twin(&self) -> BoxFuture<'static, Result<Arc<Twin>, Error>> {
+    /// The twin that the device asks for; `Throttled` where the hub's profile says so.
+    pub fn twin(&self, now: Timestamp) -> BoxFuture<'static, Result<Arc<Twin>, Error>> {
+        match self.take(Throttle::TwinReads, now) {
+            Ok(()) => self.twin_to_tell(),
+            Err(throttled) => Box::pin(std::future::ready(Err(throttled))),
+        }
+    }
+
+    /// The twin that the hub tells the device of, unasked and unmetered.
+    pub fn twin_to_tell(&self) -> BoxFuture<'static, Result<Arc<Twin>, Error>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.0.ingest.twins.of_session(shared.twin_key()).await })
+    }
+
+    fn take(&self, throttle: Throttle, now: Timestamp) -> Result<(), Error> {
+        let parts = self.parts();
+        parts.quotas.take_of_device(parts.key.hub, throttle, now)
     }
 
     /// Merges reported properties; resolves to the section's new version when it is durable.
@@ -297,6 +311,9 @@ impl Session {
         expected: Option<u64>,
     ) -> BoxFuture<'static, Result<u64, Error>> {
         self.parts().live.touch(now);
+        if let Err(throttled) = self.take(Throttle::TwinUpdates, now) {
+            return Box::pin(std::future::ready(Err(throttled)));
+        }
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             shared

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hub_domain::routing::Source;
 use hub_domain::{Hub, QuotaProfile};
 use hub_engine::{Caller, Error};
 
@@ -162,5 +163,35 @@ async fn telemetry_is_slowed_down_and_ends_with_the_day() {
         r#"6: Ok("sent"), then 10 s
          7: Ok("sent"), then 10 s
          8: Err("QuotaExceeded 403002"), then 0 s"#,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_route_reads_of_twins_is_not_the_devices_to_pay() {
+    use hub_engine::RecordFlags;
+    use hub_engine::sessions::TelemetryBatch;
+
+    let mut world = World::new().await;
+    world.given(device("d1")).await;
+    world.limit(QuotaProfile::S1).await;
+    world
+        .given_route("site", Source::DeviceMessages, "$twin.tags.site = 'north'")
+        .await;
+    let d1 = world.open("d1").await;
+    let mut reads = 0;
+    let error = loop {
+        match d1.session.twin(world.now()).await {
+            Ok(_) => reads += 1,
+            Err(error) => break error,
+        }
+    };
+    world.say(format!("{reads}, then {}", failure(&error)));
+    let mut batch = TelemetryBatch::new();
+    batch.push(RecordFlags::default(), b"", b"1");
+    let sent = d1.session.send_telemetry(world.now(), &mut batch).await;
+    world.say_result("telemetry", sent.map(|_| ()));
+    world.check(
+        "6000, then Throttled 429001
+         telemetry: ()",
     );
 }

@@ -144,7 +144,7 @@ impl World {
 
     /// Says the twin as the device reads it.
     pub(crate) async fn say_device_view(&mut self, name: &str, device: &Device) {
-        let line = match device.session.twin().await {
+        let line = match device.session.twin(self.now()).await {
             Ok(twin) => device_view(&twin),
             Err(error) => failure(&error),
         };

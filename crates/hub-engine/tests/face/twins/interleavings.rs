@@ -104,7 +104,7 @@ async fn check_device_view(world: &World, device: &crate::support::Device) {
         .await
         .unwrap()
         .twin;
-    let seen = device.session.twin().await.unwrap();
+    let seen = device.session.twin_to_tell().await.unwrap();
     assert_eq!(
         hub_domain::twin::device_view(&seen),
         hub_domain::twin::device_view(&durable)

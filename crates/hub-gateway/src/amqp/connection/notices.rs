@@ -52,7 +52,7 @@ impl Connection {
                     }
                     Notice::ReadTwin => {
                         if open.session.subscriptions().has(Subscription::Desired) {
-                            let (no, read) = (device.no, open.session.twin());
+                            let (no, read) = (device.no, open.session.twin_to_tell());
                             self.works.push(1, 0, async move {
                                 let text = read.await.ok().map(|twin| twin::desired_text(&twin));
                                 Done::Desired { device: no, text }
@@ -264,10 +264,11 @@ impl Connection {
     }
 
     fn read_twin(&mut self, no: DeviceNo, request: Request) {
+        let now = self.now();
         let Some(open) = self.devices.open(no) else {
             return;
         };
-        let read = open.session.twin();
+        let read = open.session.twin(now);
         self.works.push(1, 0, async move {
             let answer = match read.await {
                 Ok(twin) => TwinAnswer::of(&twin),

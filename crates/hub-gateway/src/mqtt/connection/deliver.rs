@@ -49,7 +49,7 @@ impl Connection {
         if !self.session.subscriptions().has(Subscription::Desired) {
             return;
         }
-        let twin = self.session.twin();
+        let twin = self.session.twin_to_tell();
         let work = async move {
             let mut out = Vec::new();
             if let Ok(twin) = twin.await {

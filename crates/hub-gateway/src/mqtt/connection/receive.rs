@@ -228,7 +228,7 @@ impl Connection {
             return;
         }
         let request_id = request_id.to_owned();
-        let twin = self.session.twin();
+        let twin = self.session.twin(self.engine.environment().now());
         let work = async move {
             let mut out = ack_bytes(ack);
             match twin.await {
