@@ -62,14 +62,25 @@ const DIRECTIONS: &[Direction] = &[
         tests: &[],
     },
     Direction {
+        name: "hub-provisioning",
+        may: &["hub-api", "hub-domain", "hub-engine", "hub-storage"],
+        tests: &[],
+    },
+    Direction {
         name: "hub-gateway",
-        may: &["hub-amqp", "hub-domain", "hub-engine", "hub-mqtt"],
+        may: &[
+            "hub-amqp",
+            "hub-domain",
+            "hub-engine",
+            "hub-mqtt",
+            "hub-provisioning",
+        ],
         // Engines for tests stand on the in-memory reference.
         tests: &["hub-storage"],
     },
     Direction {
         name: "hub-http",
-        may: &["hub-api", "hub-domain", "hub-engine"],
+        may: &["hub-api", "hub-domain", "hub-engine", "hub-provisioning"],
         tests: &["hub-storage"],
     },
     Direction {
@@ -83,6 +94,7 @@ const DIRECTIONS: &[Direction] = &[
             "hub-gateway",
             "hub-http",
             "hub-mqtt",
+            "hub-provisioning",
             "hub-storage",
             "hub-storage-cluster",
             "hub-storage-sqlite",
