@@ -15,6 +15,7 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod partition;
+pub mod provisioning;
 pub mod quota;
 pub mod routing;
 pub mod sas;

@@ -1,0 +1,26 @@
+//! Provisioning: enrollments, registrations, and the service that keeps them.
+//!
+//! Shapes and rules are those of the provisioning service's REST documents ("Device Provisioning Service REST",
+//! `IndividualEnrollment`, `EnrollmentGroup`, `DeviceRegistrationState`).
+
+mod attestation;
+mod enrollment;
+mod ids;
+mod registration;
+mod service;
+
+pub use attestation::{Attestation, AttestationKind, CertificateSlot, Slots, derived_key};
+pub use enrollment::{
+    AllocationPolicy, AllocationWebhook, Capabilities, Enrollment, EnrollmentGroup, InitialTwin,
+    ReprovisionPolicy, Terms,
+};
+pub use ids::{EnrollmentGroupId, IdScope, OperationId, RegistrationId, WebhookUrl};
+pub use registration::{
+    Assignment, DeviceProof, Origin, Progress, Refusal, Registration, RegistrationFailure,
+    RegistrationRequest, Substatus,
+};
+pub use service::{
+    AddressRange, CertificateIssuer, CredentialPolicy, CredentialPolicyName, Latencies, Link,
+    LinkedHub, OWNER_POLICY, ProvisioningService, ProvisioningSettings, Region, ServicePermission,
+    ServicePermissions, ServicePolicy,
+};
