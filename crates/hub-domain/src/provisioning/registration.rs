@@ -55,6 +55,8 @@ pub enum Progress {
     Assigning(Box<RegistrationRequest>),
     /// The device has its hub.
     Assigned,
+    /// The device has its hub; its identity in the former one is still to be removed.
+    Leaving(Assignment),
     /// It has none, or not the new one.
     Failed(RegistrationFailure),
 }
