@@ -11,7 +11,7 @@
 
 mod access;
 mod activity;
-mod certificates;
+pub mod certificates;
 mod claims;
 mod context;
 mod dispatcher;
@@ -32,7 +32,7 @@ pub mod sessions;
 mod telemetry;
 mod twins;
 pub mod uploads;
-mod x509;
+pub mod x509;
 
 pub use access::{Access, PolicyProof};
 pub use certificates::{CertificateUpload, CertificateView, Certificates, UploadStanding};
@@ -50,8 +50,8 @@ pub use hubs::{Hubs, NewHub};
 pub use messages::{LockToken, Messages};
 pub use methods::Methods;
 pub use registry::{
-    IdentityUpdate, IdentityView, IfMatch, NewAuthentication, NewIdentity, Registry,
-    RegistryStatistics,
+    IdentityUpdate, IdentityView, IfMatch, NewAuthentication, NewIdentity, ProvisionedDevice,
+    ProvisionedUnit, Registry, RegistryStatistics, initial_twin,
 };
 pub use routing::Routes;
 pub use service_bound::ServiceBound;

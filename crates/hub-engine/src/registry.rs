@@ -1,6 +1,7 @@
 //! The identity registry: devices and modules.
 
 mod late_modules;
+mod provision;
 mod rules;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::hubs::random_key;
 use crate::quotas::Quotas;
 use crate::room::check_room;
 use crate::{EngineParts, Error, ErrorKind, OpContext};
+pub use provision::{ProvisionedDevice, ProvisionedUnit, initial_twin};
 use rules::{
     SYSTEM_MODULES, check, create_error, create_op, created_fact, deleted_fact, edge_scope,
     is_system_module, parent_scopes, updated_fact,

@@ -17,28 +17,30 @@ use x509_parser::prelude::FromDer as _;
 
 pub use rustls_pki_types::CertificateDer;
 
-pub(crate) use path::{PathError, vouch};
-pub(crate) use pem::read_upload;
+pub use path::{PathError, vouch};
+pub use pem::read_upload;
 
 /// The SHA-256 of a certificate.
-pub(crate) type Fingerprint = [u8; 32];
+pub type Fingerprint = [u8; 32];
 
 /// The bytes are no X.509 certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the certificate cannot be read")]
-pub(crate) struct Unreadable;
+pub struct Unreadable;
 
 /// The certificate may not be used at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum OutOfDate {
+pub enum OutOfDate {
+    /// Its time is over.
     #[error("the certificate has expired")]
     Expired,
+    /// Its time has not come.
     #[error("the certificate is not valid yet")]
     NotYetValid,
 }
 
 /// A certificate whose fields are read.
-pub(crate) struct Certificate<'a> {
+pub struct Certificate<'a> {
     der: &'a [u8],
     fields: X509Certificate<'a>,
 }
@@ -48,7 +50,7 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// When it is no certificate, or something follows it.
-    pub(crate) fn read(der: &'a [u8]) -> Result<Self, Unreadable> {
+    pub fn read(der: &'a [u8]) -> Result<Self, Unreadable> {
         match X509Certificate::from_der(der) {
             Ok(([], fields)) => Ok(Self { der, fields }),
             Ok(_) | Err(_) => Err(Unreadable),
@@ -56,7 +58,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The subject's common name; `None` when it has none, several, or one that is no text.
-    pub(crate) fn common_name(&self) -> Option<&str> {
+    pub fn common_name(&self) -> Option<&str> {
         let mut names = self.fields.subject().iter_common_name();
         let first = names.next()?;
         match names.next() {
@@ -66,21 +68,43 @@ impl<'a> Certificate<'a> {
     }
 
     /// The subject as people write it.
-    pub(crate) fn subject(&self) -> String {
+    pub fn subject(&self) -> String {
         self.fields.subject().to_string()
     }
 
-    pub(crate) fn not_before(&self) -> Timestamp {
+    /// The issuer as people write it.
+    pub fn issuer(&self) -> String {
+        self.fields.issuer().to_string()
+    }
+
+    /// True when `other` is named as the issuer; whether it signed is another question.
+    pub fn names_as_issuer(&self, other: &Certificate<'_>) -> bool {
+        self.fields.issuer().as_raw() == other.fields.subject().as_raw()
+    }
+
+    /// The serial number in hexadecimal digits, upper case.
+    pub fn serial(&self) -> String {
+        digits(self.fields.raw_serial())
+    }
+
+    /// The version as people count it, from 1.
+    pub fn version(&self) -> u32 {
+        self.fields.version().0 + 1
+    }
+
+    /// When it begins to be valid.
+    pub fn not_before(&self) -> Timestamp {
         Timestamp::from_seconds(self.fields.validity().not_before.timestamp())
     }
 
-    pub(crate) fn not_after(&self) -> Timestamp {
+    /// When it expires.
+    pub fn not_after(&self) -> Timestamp {
         Timestamp::from_seconds(self.fields.validity().not_after.timestamp())
     }
 
     /// # Errors
     /// When `now` lies outside its validity.
-    pub(crate) fn check_dates(&self, now: Timestamp) -> Result<(), OutOfDate> {
+    pub fn check_dates(&self, now: Timestamp) -> Result<(), OutOfDate> {
         if now < self.not_before() {
             Err(OutOfDate::NotYetValid)
         } else if now > self.not_after() {
@@ -91,7 +115,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// True when it may issue certificates: it says so, and limits its key to nothing else.
-    pub(crate) fn is_authority(&self) -> bool {
+    pub fn is_authority(&self) -> bool {
         let says_so = matches!(self.fields.basic_constraints(), Ok(Some(basic)) if basic.value.ca);
         let may_sign = match self.fields.key_usage() {
             Ok(Some(usage)) => usage.value.key_cert_sign(),
@@ -101,23 +125,24 @@ impl<'a> Certificate<'a> {
         says_so && may_sign
     }
 
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
+    /// The SHA-256 of the certificate.
+    pub fn fingerprint(&self) -> Fingerprint {
         fingerprint(self.der)
     }
 
     /// The SHA-1 of the certificate as 40 digits in upper case.
-    pub(crate) fn sha1(&self) -> String {
+    pub fn sha1(&self) -> String {
         digits(&Sha1::digest(self.der))
     }
 
     /// The SHA-256 of the certificate as 64 digits in upper case.
-    pub(crate) fn sha256(&self) -> String {
+    pub fn sha256(&self) -> String {
         digits(&self.fingerprint())
     }
 }
 
 /// The fingerprint of a certificate in DER.
-pub(crate) fn fingerprint(der: &[u8]) -> Fingerprint {
+pub fn fingerprint(der: &[u8]) -> Fingerprint {
     Sha256::digest(der).into()
 }
 

@@ -127,7 +127,7 @@ pub(super) fn updated_fact(
     }
 }
 
-fn same_credentials(former: &Authentication, next: &Authentication) -> bool {
+pub(super) fn same_credentials(former: &Authentication, next: &Authentication) -> bool {
     use Authentication::{CertificateAuthority, None, Sas, SelfSigned};
     match (former, next) {
         (

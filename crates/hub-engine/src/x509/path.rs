@@ -10,26 +10,31 @@ use super::{Certificate, OutOfDate, Unreadable};
 
 /// An authority vouches for a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Vouched {
+pub struct Vouched {
     /// Which of the authorities that were asked, by its place among them.
-    pub(crate) authority: usize,
+    pub authority: usize,
     /// When the first certificate of the path expires.
-    pub(crate) expires: Timestamp,
+    pub expires: Timestamp,
 }
 
 /// No authority vouches for the leaf.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PathError {
+pub enum PathError {
+    /// A certificate cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// The leaf is out of date.
     #[error(transparent)]
     OutOfDate(#[from] OutOfDate),
+    /// The authority is out of date.
     #[error("the certificate of the authority has expired or is not valid yet")]
     AuthorityOutOfDate,
+    /// Something between leaf and authority is out of date.
     #[error(
         "a certificate between the device's and its authority's has expired or is not valid yet"
     )]
     IntermediateOutOfDate,
+    /// None of the authorities issued it, directly or through others.
     #[error("no path leads from the certificate to this authority")]
     NoPath(#[source] Option<webpki::Error>),
 }
@@ -40,7 +45,7 @@ pub(crate) enum PathError {
 ///
 /// # Errors
 /// Why none does; the reason given is the leaf's own when it has one.
-pub(crate) fn vouch(
+pub fn vouch(
     chain: &[CertificateDer<'_>],
     authorities: &[&[u8]],
     now: Timestamp,

@@ -6,11 +6,14 @@ use super::Certificate;
 
 /// What was uploaded cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UploadError {
+pub enum UploadError {
+    /// It is no certificate.
     #[error("it is neither PEM nor DER of an X.509 certificate")]
     Unreadable,
+    /// There are more than one.
     #[error("it holds several certificates, upload each by itself")]
     Several,
+    /// It holds a private key.
     #[error("it holds a private key, which belongs to nobody but its owner")]
     PrivateKey,
 }
@@ -19,7 +22,7 @@ pub(crate) enum UploadError {
 ///
 /// # Errors
 /// When there is none, more than one, or something that must not leave its owner.
-pub(crate) fn read_upload(bytes: &[u8]) -> Result<Vec<u8>, UploadError> {
+pub fn read_upload(bytes: &[u8]) -> Result<Vec<u8>, UploadError> {
     if Certificate::read(bytes).is_ok() {
         return Ok(bytes.to_vec());
     }

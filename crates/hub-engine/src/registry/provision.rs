@@ -1,0 +1,168 @@
+//! What a provisioning service needs of the registry: writes that it commits together with its own records.
+
+use hub_domain::twin::{BackEndReplacement, Twin, replace_back_end};
+use hub_domain::{DeviceId, HubNo, Identity, IdentityId, Status, Timestamp};
+use hub_storage::store::{Op, Unit};
+
+use super::rules::{check, create_op, created_fact, same_credentials, updated_fact};
+use super::{NewAuthentication, NewIdentity, Registry};
+use crate::{Error, ErrorKind, OpContext};
+
+/// A device as an enrollment wants it in a hub.
+#[derive(Clone)]
+pub struct ProvisionedDevice {
+    /// Its id.
+    pub id: DeviceId,
+    /// How it proves itself.
+    pub authentication: NewAuthentication,
+    /// True for a device that runs modules.
+    pub iot_edge: bool,
+}
+
+/// What there is to write, and whether the device was there.
+pub struct ProvisionedUnit {
+    /// The writes; none when everything is as it should be.
+    pub unit: Unit,
+    /// Whether the device was there.
+    pub existing: bool,
+}
+
+impl Registry {
+    /// The writes that bring a device in line with its enrollment: created with `twin`, or where it exists its
+    /// credentials and its edge capability replaced if they differ. Status, scopes and twin stay what they are.
+    ///
+    /// The caller adds its own writes and submits; a conflict means that it has to ask again.
+    ///
+    /// # Errors
+    /// Only the administrator and the engine itself may. The hub has as many devices as its profile allows.
+    pub async fn provision(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        device: ProvisionedDevice,
+        twin: &Twin,
+    ) -> Result<ProvisionedUnit, Error> {
+        ctx.caller.require_admin()?;
+        let id = IdentityId::device(device.id.clone());
+        let stored = self.parts.store.identity(hub, &id).await?;
+        let Some(stored) = stored else {
+            let unit = self.unit_of_creation(ctx, hub, device, twin).await?;
+            return Ok(ProvisionedUnit {
+                unit,
+                existing: false,
+            });
+        };
+        let former = &stored.identity;
+        let wanted = Identity {
+            etag: self.random_etag(),
+            authentication: self
+                .authentication(device.authentication, Some(&former.authentication)),
+            ..former.clone()
+        };
+        let is_same = same_credentials(&former.authentication, &wanted.authentication)
+            && former.iot_edge == device.iot_edge;
+        if is_same {
+            return Ok(ProvisionedUnit {
+                unit: Unit::default(),
+                existing: true,
+            });
+        }
+        let update = NewIdentity {
+            id,
+            status: former.status,
+            status_reason: former.status_reason.clone(),
+            authentication: kept(&wanted),
+            iot_edge: device.iot_edge,
+            device_scope: former.device_scope.clone(),
+            parent_scopes: former.parent_scopes.clone(),
+            managed_by: None,
+        };
+        let next = self.next_identity(ctx, former, update);
+        let mut unit = Unit::new(
+            Op::ReplaceIdentity {
+                identity: stored.ordinal,
+                next: Box::new(next.clone()),
+                expected: former.etag.clone(),
+            },
+            vec![updated_fact(ctx, hub, former, &next)],
+        );
+        if next.iot_edge && !former.iot_edge {
+            for module in self.missing_system_modules(ctx, hub, &next).await? {
+                unit.ops.push(create_op(hub, &module));
+                unit.facts.push(created_fact(ctx, hub, &module));
+            }
+        }
+        Ok(ProvisionedUnit {
+            unit,
+            existing: true,
+        })
+    }
+
+    async fn unit_of_creation(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        device: ProvisionedDevice,
+        twin: &Twin,
+    ) -> Result<Unit, Error> {
+        self.check_room_for(hub).await?;
+        let new = NewIdentity {
+            id: IdentityId::device(device.id),
+            status: Status::Enabled,
+            status_reason: None,
+            authentication: device.authentication,
+            iot_edge: device.iot_edge,
+            device_scope: None,
+            parent_scopes: Vec::new(),
+            managed_by: None,
+        };
+        check(&new)?;
+        let identity = self.new_identity(ctx, new);
+        let mut unit = Unit::new(
+            Op::CreateIdentity {
+                hub,
+                identity: Box::new(identity.clone()),
+                twin: Box::new(twin.clone()),
+            },
+            vec![created_fact(ctx, hub, &identity)],
+        );
+        if identity.iot_edge {
+            for module in super::SYSTEM_MODULES {
+                let module = self.system_module(ctx, &identity.id.device, module);
+                unit.ops.push(create_op(hub, &module));
+                unit.facts.push(created_fact(ctx, hub, &module));
+            }
+        }
+        Ok(unit)
+    }
+}
+
+/// The credentials of an identity as something to be written.
+fn kept(identity: &Identity) -> NewAuthentication {
+    use hub_domain::Authentication as Has;
+    match &identity.authentication {
+        Has::Sas { primary, secondary } => NewAuthentication::Sas {
+            primary: Some(primary.clone()),
+            secondary: Some(secondary.clone()),
+        },
+        Has::SelfSigned { primary, secondary } => NewAuthentication::SelfSigned {
+            primary: primary.clone(),
+            secondary: secondary.clone(),
+        },
+        Has::CertificateAuthority => NewAuthentication::CertificateAuthority,
+        Has::None => NewAuthentication::None,
+    }
+}
+
+/// A new twin with these tags and desired properties.
+///
+/// # Errors
+/// They break a rule of twins.
+pub fn initial_twin(content: &BackEndReplacement, now: Timestamp) -> Result<Twin, Error> {
+    let mut twin = Twin::new();
+    let change = replace_back_end(&twin.back_end, content, now).map_err(|error| {
+        Error::new(ErrorKind::Invalid, error.to_string()).with_code(error.code())
+    })?;
+    twin.back_end = change.next;
+    Ok(twin)
+}
