@@ -10,7 +10,8 @@ use crate::config::Config;
 
 /// How long to wait for a lock of another connection. Only a checkpoint that starts the WAL afresh ever holds one that is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-const STATEMENTS_MAX: usize = 64;
+/// Prepared statements that a connection keeps: more than there are.
+const STATEMENTS_MAX: usize = 128;
 const PAGE_BYTES: u64 = 4_096;
 
 /// Bytes of a WAL frame: a page and its head.

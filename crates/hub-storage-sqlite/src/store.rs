@@ -15,13 +15,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use hub_domain::provisioning::{
+    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
+    RegistrationId,
+};
 use hub_domain::twin::Twin;
 use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 use hub_storage::pending::pending;
 use hub_storage::store::{
-    Committed, FactNo, Health, MessageNo, Ordinal, ServiceBoundNo, Statistics, StoredIdentity,
-    StoredMessage, StoredServiceBound, Unit,
+    Committed, FactNo, Health, MessageNo, Ordinal, RegistrationFilter, RegistrationStatistics,
+    ServiceBoundNo, Statistics, StoredIdentity, StoredMessage, StoredServiceBound, Unit,
 };
 use hub_storage::{Backlog, Pending, Reading, Store, StoreError};
 use rusqlite::Connection;
@@ -36,6 +40,7 @@ use crate::keeper::{Checkpointer, Chore, Keeper, WalState, report_checkpoint};
 use crate::readers::Readers;
 use crate::{OpenError, platform};
 use committer::{Committer, Shared, Waiting, Work, now};
+use reads::provisioning;
 use tail::FactTail;
 use units::Counters;
 
@@ -267,6 +272,59 @@ impl Store for SqliteStore {
         max: usize,
     ) -> Reading<'_, Vec<(Ordinal, Upload)>> {
         self.read(move |connection| reads::expired_uploads(connection, before, max))
+    }
+
+    fn provisioning_service(&self) -> Reading<'_, Option<ProvisioningService>> {
+        self.read(provisioning::service)
+    }
+
+    fn enrollment(&self, id: &RegistrationId) -> Reading<'_, Option<Enrollment>> {
+        let id = id.clone();
+        self.read(move |connection| provisioning::enrollment(connection, &id))
+    }
+
+    fn enrollments(&self, after: Option<&str>, max: usize) -> Reading<'_, Vec<Enrollment>> {
+        let after = after.map(str::to_owned);
+        self.read(move |connection| provisioning::enrollments(connection, after.as_deref(), max))
+    }
+
+    fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>> {
+        let id = id.clone();
+        self.read(move |connection| provisioning::group(connection, &id))
+    }
+
+    fn enrollment_groups(
+        &self,
+        after: Option<&str>,
+        max: usize,
+    ) -> Reading<'_, Vec<EnrollmentGroup>> {
+        let after = after.map(str::to_owned);
+        self.read(move |connection| provisioning::groups(connection, after.as_deref(), max))
+    }
+
+    fn registration(&self, id: &RegistrationId) -> Reading<'_, Option<Registration>> {
+        let id = id.clone();
+        self.read(move |connection| provisioning::registration(connection, &id))
+    }
+
+    fn registrations(
+        &self,
+        filter: RegistrationFilter,
+        after: Option<&str>,
+        max: usize,
+    ) -> Reading<'_, Vec<Registration>> {
+        let after = after.map(str::to_owned);
+        self.read(move |connection| {
+            provisioning::registrations(connection, &filter, after.as_deref(), max)
+        })
+    }
+
+    fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics> {
+        self.read(provisioning::statistics)
+    }
+
+    fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>> {
+        self.read(move |connection| provisioning::refusals(connection, max))
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

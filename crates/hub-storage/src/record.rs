@@ -1,8 +1,8 @@
-//! The stored form of hubs, identities, messages, twin sections, facts and unit results.
+//! The stored form of hubs, identities, messages, twin sections, provisioning, facts and unit results.
 //!
 //! Backends keep these bytes and know nothing of them; what they search by, they keep in columns
 //! beside. This is a disk format: the types here are its own, so that the words of the domain can
-//! change without it. Hubs and identities hold keys: records are never logged, and no error here
+//! change without it. Hubs, identities, enrollments and registrations hold keys: records are never logged, and no error here
 //! repeats what it could not read.
 
 mod certificate;
@@ -10,6 +10,7 @@ mod facts;
 mod hub;
 mod identity;
 mod message;
+mod provisioning;
 mod results;
 mod section;
 mod service_bound;
@@ -25,6 +26,11 @@ pub use facts::{decode_facts, encode_facts};
 pub use hub::{decode_hub, encode_hub};
 pub use identity::{decode_identity, encode_identity};
 pub use message::{decode_message, encode_message};
+pub use provisioning::{
+    decode_enrollment, decode_enrollment_group, decode_provisioning_service, decode_refusal,
+    decode_registration, encode_enrollment, encode_enrollment_group, encode_provisioning_service,
+    encode_refusal, encode_registration,
+};
 pub use results::{decode_committed, encode_committed};
 pub use section::{
     SectionRecord, decode_document, decode_section, encode_document, encode_section,

@@ -1,17 +1,24 @@
-//! The port for everything but messages: hubs, identities, twins, cloud-to-device queues, facts.
+//! The port for everything but messages: hubs, identities, twins, cloud-to-device queues, facts, provisioning.
 
+mod op;
+mod provisioning;
 mod service_bound;
 
 use hub_domain::identity::Activity;
 use hub_domain::message::CloudToDeviceMessage;
-use hub_domain::twin::{BackEnd, Section, Twin, TwinEtag};
+use hub_domain::provisioning::{
+    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
+    RegistrationId,
+};
+use hub_domain::twin::Twin;
 use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{
-    DeviceId, Etag, Fact, FactKind, Hub, HubNo, Identity, IdentityId, Revision, ServiceBoundKind,
-    ServiceBoundRecord, Timestamp,
+    DeviceId, Fact, FactKind, Hub, HubNo, Identity, IdentityId, ServiceBoundKind, Timestamp,
 };
 use tokio::sync::watch;
 
+pub use op::{Op, Outcome, Subscriptions};
+pub use provisioning::{RegistrationFilter, RegistrationStatistics};
 pub use service_bound::{FeedbackTerms, ServiceBoundNo, StoredServiceBound};
 
 use crate::{Backlog, Pending, Reading, StoreError};
@@ -75,6 +82,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Changes after each commit that put a record into a service-bound queue. What it counts from is not said.
     fn service_bound_head(&self) -> watch::Receiver<u64>;
+
     /// An upload of an identity that is not finished, expired or not.
     fn upload(&self, identity: Ordinal, correlation: &CorrelationId)
     -> Reading<'_, Option<Upload>>;
@@ -82,6 +90,45 @@ pub trait Store: Send + Sync + 'static {
     /// Uploads that expired at or before `before`, of any hub, at most `max`.
     fn expired_uploads(&self, before: Timestamp, max: usize)
     -> Reading<'_, Vec<(Ordinal, Upload)>>;
+
+    /// The provisioning service; `None` before it was first written.
+    fn provisioning_service(&self) -> Reading<'_, Option<ProvisioningService>>;
+
+    /// The enrollment of one device.
+    fn enrollment(&self, id: &RegistrationId) -> Reading<'_, Option<Enrollment>>;
+
+    /// Enrollments of single devices in the byte order of their keys ([`RegistrationId::key`]), after the key `after`,
+    /// at most `max`.
+    fn enrollments(&self, after: Option<&str>, max: usize) -> Reading<'_, Vec<Enrollment>>;
+
+    /// One enrollment group.
+    fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>>;
+
+    /// Enrollment groups in the byte order of their keys ([`EnrollmentGroupId::key`]), after the key `after`, at most
+    /// `max`.
+    fn enrollment_groups(
+        &self,
+        after: Option<&str>,
+        max: usize,
+    ) -> Reading<'_, Vec<EnrollmentGroup>>;
+
+    /// What became of one device that registered.
+    fn registration(&self, id: &RegistrationId) -> Reading<'_, Option<Registration>>;
+
+    /// Registrations of a filter in the byte order of their keys ([`RegistrationId::key`]), after the key `after`, at
+    /// most `max`. A page costs its own length, however many others there are.
+    fn registrations(
+        &self,
+        filter: RegistrationFilter,
+        after: Option<&str>,
+        max: usize,
+    ) -> Reading<'_, Vec<Registration>>;
+
+    /// How many registrations there are, from counters kept in the commits.
+    fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics>;
+
+    /// Devices that were turned away, the newest first ([`Refusal::last`], then by key), at most `max`.
+    fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>>;
 
     /// Device counts of a hub, from counters kept in the commits.
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics>;
@@ -170,222 +217,6 @@ pub struct MessageNo(pub u64);
 /// The number of a fact, from 1, without gaps, in commit order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactNo(pub u64);
-
-/// One write with its precondition.
-#[derive(Clone)]
-pub enum Op {
-    /// Creates a hub. Conflict: the number or name is taken.
-    CreateHub(Box<Hub>),
-    /// Replaces a hub but for its number and name. Conflict: there is none of that number and name, or another
-    /// revision.
-    ReplaceHub {
-        /// The hub as it shall be, with its next revision.
-        next: Box<Hub>,
-        /// The revision the change was built on.
-        expected: Revision,
-    },
-    /// Notes how far the facts of a hub were routed as events. Conflict: the hub does not exist.
-    SetCheckpoint {
-        /// Which hub.
-        hub: HubNo,
-        /// The last fact that is done.
-        at: FactNo,
-    },
-    /// Creates an identity and its twin. Conflict: it exists; a module's device does not exist
-    /// ([`crate::Conflict::NotFound`]); the device has its modules full.
-    CreateIdentity {
-        /// In which hub.
-        hub: HubNo,
-        /// The registry part.
-        identity: Box<Identity>,
-        /// The twin.
-        twin: Box<Twin>,
-    },
-    /// Replaces the registry part. Conflict: gone, or another etag.
-    ReplaceIdentity {
-        /// Which.
-        identity: Ordinal,
-        /// The new registry part; its id is the stored one.
-        next: Box<Identity>,
-        /// The etag the change was built on.
-        expected: Etag,
-    },
-    /// Deletes an identity, its twin, queue, session state and the feedback on its messages; a device's modules too.
-    /// Conflict: gone, or another etag.
-    DeleteIdentity {
-        /// Which.
-        identity: Ordinal,
-        /// The etag the change was built on; `None` for whatever is there.
-        expected: Option<Etag>,
-    },
-    /// Replaces the tags and desired properties. Conflict: gone, or another counter.
-    ReplaceBackEnd {
-        /// Which.
-        identity: Ordinal,
-        /// The new part.
-        next: Box<BackEnd>,
-        /// The counter the change was built on.
-        expected: TwinEtag,
-    },
-    /// Replaces the reported properties. Conflict: gone, or another version.
-    ReplaceReported {
-        /// Which.
-        identity: Ordinal,
-        /// The new section.
-        next: Box<Section>,
-        /// The version the change was built on.
-        expected: u64,
-    },
-    /// Notes the model id a device announced. Conflict: gone.
-    SetModelId {
-        /// Which.
-        identity: Ordinal,
-        /// The DTMI.
-        model_id: String,
-    },
-    /// Appends a cloud-to-device message. Conflict: gone; the queue has `depth_max` messages or `bytes_max` bytes.
-    EnqueueMessage {
-        /// For whom.
-        identity: Ordinal,
-        /// What.
-        message: Box<CloudToDeviceMessage>,
-        /// The most messages the queue may hold.
-        depth_max: u64,
-        /// The most body bytes the queue may hold.
-        bytes_max: u64,
-    },
-    /// Removes a message from the queue: completed, rejected, expired or dead. Its sender gets the feedback it asked
-    /// for. Conflict: it is gone.
-    SettleMessage {
-        /// Whose.
-        identity: Ordinal,
-        /// Which.
-        message: MessageNo,
-        /// Why it goes; feedback is made from it.
-        outcome: Outcome,
-        /// How feedback is given.
-        feedback: FeedbackTerms,
-    },
-    /// Puts a message back for another try and raises its delivery count. At `delivery_count_max` it is settled as dead
-    /// instead ([`OpResult::DeadLettered`]). Conflict: it is gone.
-    AbandonMessage {
-        /// Whose.
-        identity: Ordinal,
-        /// Which.
-        message: MessageNo,
-        /// The deliveries after which it is dead.
-        delivery_count_max: u32,
-        /// How feedback is given.
-        feedback: FeedbackTerms,
-    },
-    /// Removes all messages of the queue, with the feedback that their senders asked for. Conflict: the identity is gone.
-    PurgeMessages {
-        /// Whose.
-        identity: Ordinal,
-        /// How feedback is given.
-        feedback: FeedbackTerms,
-    },
-    /// Puts a record into its service-bound queue. Conflict: the hub does not exist.
-    AppendServiceBound {
-        /// In which hub.
-        hub: HubNo,
-        /// What.
-        record: Box<ServiceBoundRecord>,
-        /// The most records that the queue may hold; the oldest go.
-        records_max: u64,
-    },
-    /// Removes records from a service-bound queue. Conflict: none of them is there.
-    RemoveServiceBound {
-        /// In which hub.
-        hub: HubNo,
-        /// In which queue.
-        kind: ServiceBoundKind,
-        /// Which.
-        records: Vec<ServiceBoundNo>,
-    },
-    /// Puts records of a service-bound queue back for another try and raises their delivery counts; those that reach
-    /// `delivery_count_max` are dropped. Conflict: none of them is there.
-    AbandonServiceBound {
-        /// In which hub.
-        hub: HubNo,
-        /// In which queue.
-        kind: ServiceBoundKind,
-        /// Which.
-        records: Vec<ServiceBoundNo>,
-        /// The deliveries after which a record is dropped.
-        delivery_count_max: u32,
-    },
-    /// Keeps the subscriptions of an identity's persistent MQTT session. Conflict: the identity is gone.
-    ReplaceSubscriptions {
-        /// Whose.
-        identity: Ordinal,
-        /// The new set.
-        next: Subscriptions,
-    },
-    /// Keeps an upload that a device began. Conflict: the identity is gone; it has `open_max` uploads that are not
-    /// expired when this one begins.
-    BeginUpload {
-        /// Whose.
-        identity: Ordinal,
-        /// What.
-        upload: Box<Upload>,
-        /// The most uploads that may be open.
-        open_max: u32,
-    },
-    /// Forgets an upload: finished, or long expired. Conflict: it is gone.
-    FinishUpload {
-        /// Whose.
-        identity: Ordinal,
-        /// Which.
-        correlation: CorrelationId,
-    },
-    /// Flushes what is known of connections. Identities that are gone are skipped.
-    FlushActivity(Vec<(Ordinal, Activity)>),
-}
-
-impl Op {
-    fn size(&self) -> usize {
-        match self {
-            Self::CreateHub(_) | Self::CreateIdentity { .. } | Self::ReplaceIdentity { .. } => {
-                1_024
-            }
-            Self::ReplaceHub { .. } => 8_192,
-            Self::SetCheckpoint { .. } => 64,
-            Self::ReplaceBackEnd { .. } | Self::ReplaceReported { .. } => 2_048,
-            Self::BeginUpload { .. } => 512,
-            Self::EnqueueMessage { message, .. } => 512 + message.body.len(),
-            Self::FlushActivity(entries) => 32 * entries.len(),
-            Self::RemoveServiceBound { records, .. }
-            | Self::AbandonServiceBound { records, .. } => 64 + 8 * records.len(),
-            Self::AppendServiceBound { .. } => 512,
-            Self::DeleteIdentity { .. }
-            | Self::SetModelId { .. }
-            | Self::SettleMessage { .. }
-            | Self::AbandonMessage { .. }
-            | Self::PurgeMessages { .. }
-            | Self::ReplaceSubscriptions { .. }
-            | Self::FinishUpload { .. } => 64,
-        }
-    }
-}
-
-/// Why a message left the queue (feedback `statusCode`, C2D documentation).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The device took it.
-    Completed,
-    /// The device refused it.
-    Rejected,
-    /// Its time ran out.
-    Expired,
-    /// It was delivered too often.
-    DeliveryCountExceeded,
-}
-
-/// A persistent MQTT session's subscriptions: one bit pair per known filter, meaning given by the engine.
-/// Zero means none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Subscriptions(pub u32);
 
 /// An identity as stored.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! What readers ask of `store.db`. Each is one statement, so one snapshot.
 
+pub(super) mod provisioning;
+
 use hub_domain::identity::Activity;
 use hub_domain::twin::{BackEnd, Twin, TwinEtag};
 use hub_domain::upload::{CorrelationId, Upload};

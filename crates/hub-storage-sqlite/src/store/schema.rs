@@ -8,6 +8,11 @@
 //! `service_bound_head` has the last number given, which is never given again. `identity` is whose
 //! deletion takes the record along, 0 for nobody's. `message.ack` is the feedback asked for, as bits: 1 for
 //! good outcomes, 2 for bad ones.
+//!
+//! What provisioning keeps is by `key`, an id in lower case; the record has its spelling. `registration.progress` is
+//! 0 for assigned, 1 for assigning, 2 for failed; most are assigned, so that only the other two have an index, and
+//! `registration_statistics` counts all three. `group_key` is null when an enrollment of its own let the device
+//! register. `refusal.first` and `refusal.count` go on from the first attempt, the record is of the last one.
 
 use crate::format::Format;
 
@@ -15,7 +20,7 @@ pub(super) const FORMAT: Format = Format {
     what: "store",
     // "THst"
     application_id: 0x5448_7374,
-    version: 4,
+    version: 5,
     schema: "
 CREATE TABLE counter(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -111,6 +116,51 @@ CREATE TABLE upload(
   PRIMARY KEY(identity, correlation)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX upload_expires ON upload(expires);
+
+CREATE TABLE provisioning_service(
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  revision INTEGER NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE enrollment(
+  key TEXT NOT NULL PRIMARY KEY,
+  etag TEXT NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE enrollment_group(
+  key TEXT NOT NULL PRIMARY KEY,
+  etag TEXT NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE registration(
+  key TEXT NOT NULL PRIMARY KEY,
+  group_key TEXT,
+  progress INTEGER NOT NULL,
+  etag TEXT NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+CREATE INDEX registration_group ON registration(group_key, key) WHERE group_key IS NOT NULL;
+CREATE INDEX registration_individual ON registration(key) WHERE group_key IS NULL;
+CREATE INDEX registration_unfinished ON registration(key) WHERE progress = 1;
+CREATE INDEX registration_failed ON registration(key) WHERE progress = 2;
+
+CREATE TABLE registration_statistics(
+  progress INTEGER PRIMARY KEY,
+  registrations INTEGER NOT NULL
+) STRICT;
+INSERT INTO registration_statistics VALUES(0, 0), (1, 0), (2, 0);
+
+CREATE TABLE refusal(
+  key TEXT NOT NULL PRIMARY KEY,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  record BLOB NOT NULL
+) STRICT;
+CREATE INDEX refusal_last ON refusal(last DESC, key);
 
 CREATE TABLE fact_group(
   last INTEGER PRIMARY KEY,

@@ -1,5 +1,6 @@
 //! What each write checks and does. Every one checks before it writes.
 
+mod provisioning;
 mod uploads;
 
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
@@ -113,6 +114,33 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
             identity,
             correlation,
         } => uploads::finish(connection, *identity, correlation),
+        Op::ReplaceProvisioningService { next, expected } => {
+            provisioning::replace_service(connection, next, *expected)
+        }
+        Op::PutEnrollment { next, expected } => {
+            provisioning::put_enrollment(connection, next, expected.as_ref())
+        }
+        Op::DeleteEnrollment { id, expected } => {
+            provisioning::delete_enrollment(connection, id, expected.as_ref())
+        }
+        Op::PutEnrollmentGroup { next, expected } => {
+            provisioning::put_group(connection, next, expected.as_ref())
+        }
+        Op::DeleteEnrollmentGroup { id, expected } => {
+            provisioning::delete_group(connection, id, expected.as_ref())
+        }
+        Op::CheckEnrollment { id, etag } => provisioning::check_enrollment(connection, id, etag),
+        Op::CheckEnrollmentGroup { id, etag } => provisioning::check_group(connection, id, etag),
+        Op::PutRegistration { next, expected } => {
+            provisioning::put_registration(connection, next, expected.as_ref())
+        }
+        Op::DeleteRegistration { id, expected } => {
+            provisioning::delete_registration(connection, id, expected.as_ref())
+        }
+        Op::NoteRefusals { refusals, kept_max } => {
+            provisioning::note_refusals(connection, refusals, *kept_max)
+        }
+        Op::ForgetRefusal { id } => provisioning::forget_refusal(connection, id),
         Op::FlushActivity(entries) => writer.flush_activity(entries),
     }
 }

@@ -1,5 +1,6 @@
 //! The committed state of a store.
 
+mod provisioning;
 mod reads;
 mod service_bound;
 mod uploads;
@@ -17,6 +18,7 @@ use crate::store::{
     Committed, FactNo, MessageNo, OpResult, Ordinal, ServiceBoundNo, StoredIdentity, StoredMessage,
     Unit,
 };
+use provisioning::Provisioning;
 use service_bound::Kept;
 
 /// Everything that was committed.
@@ -29,6 +31,7 @@ pub(super) struct State {
     service_bound: Table<(HubNo, ServiceBoundKind, ServiceBoundNo), Kept>,
     service_bound_heads: Table<(HubNo, ServiceBoundKind), ServiceBoundNo>,
     uploads: Table<(Ordinal, CorrelationId), Upload>,
+    provisioning: Provisioning,
     next: Next,
     done: BTreeMap<[u8; 16], Committed>,
     facts: BTreeMap<FactNo, Fact>,
@@ -63,6 +66,7 @@ impl State {
             service_bound: Table::new(),
             service_bound_heads: Table::new(),
             uploads: Table::new(),
+            provisioning: Provisioning::new(),
             next: Next {
                 ordinal: 1,
                 message: 1,
@@ -147,6 +151,7 @@ impl State {
         self.service_bound.commit();
         self.service_bound_heads.commit();
         self.uploads.commit();
+        self.provisioning.commit();
     }
 
     fn take_writes_back(&mut self) {
@@ -159,5 +164,6 @@ impl State {
         self.service_bound.roll_back();
         self.service_bound_heads.roll_back();
         self.uploads.roll_back();
+        self.provisioning.roll_back();
     }
 }

@@ -4,6 +4,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use futures_util::future::ready;
 use hub_domain::limits::COMMITTER_WAITING_BYTES_MAX;
+use hub_domain::provisioning::{
+    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
+    RegistrationId,
+};
 use hub_domain::twin::Twin;
 use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
@@ -13,8 +17,8 @@ use super::gate::{Faults, Gate, Verdict};
 use super::state::State;
 use crate::pending::{Completer, pending};
 use crate::store::{
-    Committed, FactNo, Health, MessageNo, Ordinal, ServiceBoundNo, Statistics, StoredIdentity,
-    StoredMessage, StoredServiceBound, Unit,
+    Committed, FactNo, Health, MessageNo, Ordinal, RegistrationFilter, RegistrationStatistics,
+    ServiceBoundNo, Statistics, StoredIdentity, StoredMessage, StoredServiceBound, Unit,
 };
 use crate::{Backlog, Pending, Reading, Store, StoreError};
 
@@ -184,6 +188,51 @@ impl Store for MemoryStore {
         max: usize,
     ) -> Reading<'_, Vec<(Ordinal, Upload)>> {
         self.read(|state| state.expired_uploads(before, max))
+    }
+
+    fn provisioning_service(&self) -> Reading<'_, Option<ProvisioningService>> {
+        self.read(State::provisioning_service)
+    }
+
+    fn enrollment(&self, id: &RegistrationId) -> Reading<'_, Option<Enrollment>> {
+        self.read(|state| state.enrollment(id.key()))
+    }
+
+    fn enrollments(&self, after: Option<&str>, max: usize) -> Reading<'_, Vec<Enrollment>> {
+        self.read(|state| state.enrollments(after, max))
+    }
+
+    fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>> {
+        self.read(|state| state.enrollment_group(id.key()))
+    }
+
+    fn enrollment_groups(
+        &self,
+        after: Option<&str>,
+        max: usize,
+    ) -> Reading<'_, Vec<EnrollmentGroup>> {
+        self.read(|state| state.enrollment_groups(after, max))
+    }
+
+    fn registration(&self, id: &RegistrationId) -> Reading<'_, Option<Registration>> {
+        self.read(|state| state.registration(id.key()))
+    }
+
+    fn registrations(
+        &self,
+        filter: RegistrationFilter,
+        after: Option<&str>,
+        max: usize,
+    ) -> Reading<'_, Vec<Registration>> {
+        self.read(|state| state.registrations(&filter, after, max))
+    }
+
+    fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics> {
+        self.read(State::registration_statistics)
+    }
+
+    fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>> {
+        self.read(|state| state.refusals(max))
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::unreadable;
 use crate::StoreError;
 
-const WHAT: &str = "hub";
+const WHAT: &str = "certificate";
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct CertificateRecord<'a> {

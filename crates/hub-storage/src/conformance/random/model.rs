@@ -1,20 +1,22 @@
 //! What a store should hold: lists that are searched from the front, copied whole before each unit.
 
+mod provisioning;
+mod told;
+
 use hub_domain::identity::{Activity, MODULES_PER_DEVICE_MAX};
-use hub_domain::service_bound::{FeedbackRecord, FeedbackStatus};
+use hub_domain::service_bound::FeedbackStatus;
 use hub_domain::twin::Twin;
 use hub_domain::upload::Upload;
-use hub_domain::{
-    DeviceId, Fact, Hub, HubNo, Identity, IdentityId, ServiceBoundKind, ServiceBoundRecord,
-    Timestamp,
-};
+use hub_domain::{DeviceId, Fact, Hub, HubNo, Identity, IdentityId, ServiceBoundKind, Timestamp};
 
 use super::super::generator::Generator;
 use crate::Conflict;
 use crate::store::{
-    Committed, FactNo, FeedbackTerms, MessageNo, Op, OpId, OpResult, Ordinal, ServiceBoundNo,
-    Statistics, StoredIdentity, StoredMessage, StoredServiceBound, Subscriptions, Unit,
+    Committed, FactNo, MessageNo, Op, OpId, OpResult, Ordinal, Statistics, StoredIdentity,
+    StoredMessage, Subscriptions, Unit,
 };
+use provisioning::Provisioned;
+use told::Told;
 
 #[derive(Clone, Default)]
 pub(super) struct Model {
@@ -31,15 +33,7 @@ pub(super) struct Model {
     last_message: u64,
     pub(super) told: Vec<Told>,
     told_last: Vec<(HubNo, ServiceBoundKind)>,
-}
-
-/// A record for back ends, and with whom it goes.
-#[derive(Clone)]
-pub(super) struct Told {
-    pub(super) hub: HubNo,
-    pub(super) kind: ServiceBoundKind,
-    identity: Option<Ordinal>,
-    pub(super) stored: StoredServiceBound,
+    pub(super) provisioned: Provisioned,
 }
 
 /// An identity with everything that belongs to it.
@@ -64,12 +58,6 @@ impl Kept {
             message_count: self.queue.len() as u64,
             subscriptions: self.subscriptions,
         }
-    }
-}
-
-impl Told {
-    fn is_one_of(&self, hub: HubNo, kind: ServiceBoundKind, records: &[ServiceBoundNo]) -> bool {
-        self.hub == hub && self.kind == kind && records.contains(&self.stored.no)
     }
 }
 
@@ -299,6 +287,33 @@ impl Model {
                     .position(|upload| upload.correlation == *correlation);
                 uploads.remove(place.ok_or(Conflict::NotFound)?);
             }
+            Op::ReplaceProvisioningService { next, expected } => {
+                self.provisioned.replace_service(next, *expected)?
+            }
+            Op::PutEnrollment { next, expected } => {
+                self.provisioned.put_enrollment(next, expected.as_ref())?
+            }
+            Op::DeleteEnrollment { id, expected } => {
+                self.provisioned.delete_enrollment(id, expected.as_ref())?
+            }
+            Op::PutEnrollmentGroup { next, expected } => {
+                self.provisioned.put_group(next, expected.as_ref())?
+            }
+            Op::DeleteEnrollmentGroup { id, expected } => {
+                self.provisioned.delete_group(id, expected.as_ref())?
+            }
+            Op::CheckEnrollment { id, etag } => self.provisioned.check_enrollment(id, etag)?,
+            Op::CheckEnrollmentGroup { id, etag } => self.provisioned.check_group(id, etag)?,
+            Op::PutRegistration { next, expected } => {
+                self.provisioned.put_registration(next, expected.as_ref())?
+            }
+            Op::DeleteRegistration { id, expected } => self
+                .provisioned
+                .delete_registration(id, expected.as_ref())?,
+            Op::NoteRefusals { refusals, kept_max } => {
+                self.provisioned.note_refusals(refusals, *kept_max)
+            }
+            Op::ForgetRefusal { id } => self.provisioned.refusals.retain(|other| other.id != *id),
             Op::FlushActivity(entries) => {
                 for (ordinal, activity) in entries {
                     if let Ok(kept) = self.at(*ordinal) {
@@ -407,74 +422,6 @@ impl Model {
         queue
             .find(|stored| stored.no == message)
             .ok_or(Conflict::NotFound)
-    }
-
-    /// Takes messages out of their queue, and tells who asked for it.
-    fn leave(
-        &mut self,
-        identity: Ordinal,
-        messages: &[StoredMessage],
-        status: FeedbackStatus,
-        feedback: FeedbackTerms,
-    ) -> Result<(), Conflict> {
-        let kept = self.at(identity)?;
-        kept.queue
-            .retain(|stored| messages.iter().all(|gone| gone.no != stored.no));
-        let (hub, id) = (kept.hub, kept.identity.id.clone());
-        let generation = kept.identity.generation.clone();
-        for stored in messages {
-            if status.is_wanted_by(stored.message.ack) {
-                let record = ServiceBoundRecord::Feedback(FeedbackRecord {
-                    message_id: stored.message.message_id.clone(),
-                    status,
-                    at: feedback.at,
-                    id: id.clone(),
-                    generation: generation.clone(),
-                });
-                self.tell(hub, Some(identity), record, feedback.records_max);
-            }
-        }
-        Ok(())
-    }
-
-    fn tell(
-        &mut self,
-        hub: HubNo,
-        identity: Option<Ordinal>,
-        record: ServiceBoundRecord,
-        records_max: u64,
-    ) {
-        let kind = record.kind();
-        self.told_last.push((hub, kind));
-        let earlier = self.told_last.iter().filter(|of| **of == (hub, kind));
-        let no = ServiceBoundNo(earlier.count() as u64);
-        self.told.push(Told {
-            hub,
-            kind,
-            identity,
-            stored: StoredServiceBound {
-                no,
-                delivery_count: 0,
-                record,
-            },
-        });
-        self.told.retain(|told| {
-            told.hub != hub || told.kind != kind || told.stored.no.0 + records_max > no.0
-        });
-    }
-
-    fn is_one_told(&self, hub: HubNo, kind: ServiceBoundKind, records: &[ServiceBoundNo]) -> bool {
-        self.told
-            .iter()
-            .any(|told| told.is_one_of(hub, kind, records))
-    }
-
-    /// A queue for back ends.
-    pub(super) fn told(&self, hub: HubNo, kind: ServiceBoundKind) -> Vec<StoredServiceBound> {
-        let told = self.told.iter();
-        told.filter(|told| told.hub == hub && told.kind == kind)
-            .map(|told| told.stored.clone())
-            .collect()
     }
 
     fn at(&mut self, ordinal: Ordinal) -> Result<&mut Kept, Conflict> {

@@ -92,6 +92,29 @@ impl State {
                 identity,
                 correlation,
             } => self.finish_upload(identity, correlation),
+            Op::ReplaceProvisioningService { next, expected } => {
+                self.replace_provisioning_service(*next, expected)
+            }
+            Op::PutEnrollment { next, expected } => self.put_enrollment(*next, expected.as_ref()),
+            Op::DeleteEnrollment { id, expected } => {
+                self.delete_enrollment(id.key(), expected.as_ref())
+            }
+            Op::PutEnrollmentGroup { next, expected } => {
+                self.put_enrollment_group(*next, expected.as_ref())
+            }
+            Op::DeleteEnrollmentGroup { id, expected } => {
+                self.delete_enrollment_group(id.key(), expected.as_ref())
+            }
+            Op::CheckEnrollment { id, etag } => self.check_enrollment(id.key(), &etag),
+            Op::CheckEnrollmentGroup { id, etag } => self.check_enrollment_group(id.key(), &etag),
+            Op::PutRegistration { next, expected } => {
+                self.put_registration(*next, expected.as_ref())
+            }
+            Op::DeleteRegistration { id, expected } => {
+                self.delete_registration(id.key(), expected.as_ref())
+            }
+            Op::NoteRefusals { refusals, kept_max } => Ok(self.note_refusals(refusals, kept_max)),
+            Op::ForgetRefusal { id } => Ok(self.forget_refusal(id.key())),
             Op::FlushActivity(entries) => Ok(self.flush_activity(entries)),
         }
     }

@@ -1,0 +1,95 @@
+//! Provisioning: what readers ask of registrations, and how much the writes weigh.
+
+use hub_domain::provisioning::{
+    Enrollment, EnrollmentGroup, EnrollmentGroupId, Origin, Progress, Registration, Terms,
+};
+use serde_json::{Map, Value};
+
+/// Which registrations are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationFilter {
+    /// All of them.
+    All,
+    /// Those that a group let happen, whether it is there still or not.
+    OfGroup(EnrollmentGroupId),
+    /// Those that an enrollment of their own let happen.
+    Individual,
+    /// Those that are not finished: somebody has to go on with them.
+    Unfinished,
+    /// Those whose newest attempt failed.
+    Failed,
+}
+
+impl RegistrationFilter {
+    /// True for a registration that is read.
+    pub fn admits(&self, registration: &Registration) -> bool {
+        match self {
+            Self::All => true,
+            Self::OfGroup(group) => match &registration.origin {
+                Origin::Group(of) => of == group,
+                Origin::Individual => false,
+            },
+            Self::Individual => registration.origin == Origin::Individual,
+            Self::Unfinished => matches!(registration.progress, Progress::Assigning(_)),
+            Self::Failed => matches!(registration.progress, Progress::Failed(_)),
+        }
+    }
+}
+
+/// How many registrations there are, by their progress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegistrationStatistics {
+    /// Devices that have their hub.
+    pub assigned: u64,
+    /// Devices that wait for theirs.
+    pub assigning: u64,
+    /// Devices whose newest attempt failed.
+    pub failed: u64,
+}
+
+pub(super) fn enrollment_size(enrollment: &Enrollment) -> usize {
+    let information = enrollment.information.as_ref().map_or(0, object_size);
+    terms_size(&enrollment.terms) + information
+}
+
+pub(super) fn enrollment_group_size(group: &EnrollmentGroup) -> usize {
+    terms_size(&group.terms)
+}
+
+fn terms_size(terms: &Terms) -> usize {
+    let twin = &terms.initial_twin;
+    4_096 + object_size(&twin.tags) + object_size(&twin.desired)
+}
+
+pub(super) fn registration_size(registration: &Registration) -> usize {
+    let asked = match &registration.progress {
+        Progress::Assigning(request) => {
+            let signing_request = request.signing_request.as_ref();
+            request.payload.as_ref().map_or(0, value_size)
+                + signing_request.map_or(0, |bytes| bytes.len())
+        }
+        Progress::Assigned | Progress::Failed(_) => 0,
+    };
+    let certificates = registration.issued_certificates.iter();
+    1_024
+        + asked
+        + registration.payload.as_ref().map_or(0, value_size)
+        + certificates.map(|bytes| bytes.len()).sum::<usize>()
+}
+
+/// About what a value takes in memory.
+fn value_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
+        Value::String(text) => 32 + text.len(),
+        Value::Array(items) => 32 + items.iter().map(value_size).sum::<usize>(),
+        Value::Object(members) => object_size(members),
+    }
+}
+
+fn object_size(members: &Map<String, Value>) -> usize {
+    let members = members.iter();
+    members
+        .map(|(name, value)| 64 + name.len() + value_size(value))
+        .sum()
+}
