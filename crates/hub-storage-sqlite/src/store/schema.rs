@@ -10,8 +10,8 @@
 //! good outcomes, 2 for bad ones.
 //!
 //! What provisioning keeps is by `key`, an id in lower case; the record has its spelling. `registration.progress` is
-//! 0 for assigned, 1 for assigning, 2 for failed; most are assigned, so that only the other two have an index, and
-//! `registration_statistics` counts all three. `group_key` is null when an enrollment of its own let the device
+//! 0 for assigned, 1 for assigning, 2 for failed, 3 for assigned but still to be removed from another hub; most are
+//! assigned, so that only the others have an index, and `registration_statistics` counts all four. `group_key` is null when an enrollment of its own let the device
 //! register. `refusal.first` and `refusal.count` go on from the first attempt, the record is of the last one.
 
 use crate::format::Format;
@@ -144,14 +144,14 @@ CREATE TABLE registration(
 ) STRICT;
 CREATE INDEX registration_group ON registration(group_key, key) WHERE group_key IS NOT NULL;
 CREATE INDEX registration_individual ON registration(key) WHERE group_key IS NULL;
-CREATE INDEX registration_unfinished ON registration(key) WHERE progress = 1;
+CREATE INDEX registration_unfinished ON registration(key) WHERE progress IN (1, 3);
 CREATE INDEX registration_failed ON registration(key) WHERE progress = 2;
 
 CREATE TABLE registration_statistics(
   progress INTEGER PRIMARY KEY,
   registrations INTEGER NOT NULL
 ) STRICT;
-INSERT INTO registration_statistics VALUES(0, 0), (1, 0), (2, 0);
+INSERT INTO registration_statistics VALUES(0, 0), (1, 0), (2, 0), (3, 0);
 
 CREATE TABLE refusal(
   key TEXT NOT NULL PRIMARY KEY,

@@ -14,7 +14,8 @@ pub enum RegistrationFilter {
     OfGroup(EnrollmentGroupId),
     /// Those that an enrollment of their own let happen.
     Individual,
-    /// Those that are not finished: somebody has to go on with them.
+    /// Those that wait for their hub, or have it and are still to be removed from the former one: somebody has to go on
+    /// with them.
     Unfinished,
     /// Those whose newest attempt failed.
     Failed,
@@ -30,7 +31,10 @@ impl RegistrationFilter {
                 Origin::Individual => false,
             },
             Self::Individual => registration.origin == Origin::Individual,
-            Self::Unfinished => matches!(registration.progress, Progress::Assigning(_)),
+            Self::Unfinished => matches!(
+                registration.progress,
+                Progress::Assigning(_) | Progress::Leaving(_)
+            ),
             Self::Failed => matches!(registration.progress, Progress::Failed(_)),
         }
     }
@@ -39,7 +43,7 @@ impl RegistrationFilter {
 /// How many registrations there are, by their progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegistrationStatistics {
-    /// Devices that have their hub.
+    /// Devices that have their hub, removed from the former one or not.
     pub assigned: u64,
     /// Devices that wait for theirs.
     pub assigning: u64,
@@ -68,7 +72,7 @@ pub(super) fn registration_size(registration: &Registration) -> usize {
             request.payload.as_ref().map_or(0, value_size)
                 + signing_request.map_or(0, |bytes| bytes.len())
         }
-        Progress::Assigned | Progress::Failed(_) => 0,
+        Progress::Assigned | Progress::Leaving(_) | Progress::Failed(_) => 0,
     };
     let certificates = registration.issued_certificates.iter();
     1_024

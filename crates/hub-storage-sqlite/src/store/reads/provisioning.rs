@@ -109,7 +109,7 @@ pub(in super::super) fn registrations(
         ),
         RegistrationFilter::Unfinished => of(
             "SELECT record FROM registration INDEXED BY registration_unfinished
-             WHERE progress = 1 AND key > ?1 ORDER BY key LIMIT ?2",
+             WHERE progress IN (1, 3) AND key > ?1 ORDER BY key LIMIT ?2",
         ),
         RegistrationFilter::Failed => of(
             "SELECT record FROM registration INDEXED BY registration_failed
@@ -120,7 +120,7 @@ pub(in super::super) fn registrations(
 
 pub(in super::super) fn statistics(connection: &Connection) -> Read<RegistrationStatistics> {
     let sql = "SELECT
-                 (SELECT registrations FROM registration_statistics WHERE progress = 0),
+                 (SELECT sum(registrations) FROM registration_statistics WHERE progress IN (0, 3)),
                  (SELECT registrations FROM registration_statistics WHERE progress = 1),
                  (SELECT registrations FROM registration_statistics WHERE progress = 2)";
     let counts = first(connection, sql, [], |row| {

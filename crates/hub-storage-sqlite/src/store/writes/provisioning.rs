@@ -18,6 +18,7 @@ const fn number(progress: &Progress) -> i64 {
         Progress::Assigned => 0,
         Progress::Assigning(_) => 1,
         Progress::Failed(_) => 2,
+        Progress::Leaving(_) => 3,
     }
 }
 

@@ -269,7 +269,7 @@ impl State {
         let mut counts = RegistrationStatistics::default();
         for registration in self.provisioning.registrations.rows().values() {
             match registration.progress {
-                Progress::Assigned => counts.assigned += 1,
+                Progress::Assigned | Progress::Leaving(_) => counts.assigned += 1,
                 Progress::Assigning(_) => counts.assigning += 1,
                 Progress::Failed(_) => counts.failed += 1,
             }

@@ -53,6 +53,7 @@ enum OriginRecord<'a> {
 enum ProgressRecord<'a> {
     Assigning(Box<RequestRecord<'a>>),
     Assigned,
+    Leaving(AssignmentRecord<'a>),
     Failed { code: u32, message: Cow<'a, str> },
 }
 
@@ -171,6 +172,7 @@ impl<'a> ProgressRecord<'a> {
         match progress {
             Progress::Assigning(request) => Self::Assigning(Box::new(RequestRecord::of(request))),
             Progress::Assigned => Self::Assigned,
+            Progress::Leaving(former) => Self::Leaving(AssignmentRecord::of(former)),
             Progress::Failed(failure) => Self::Failed {
                 code: failure.code,
                 message: failure.message.as_str().into(),
@@ -182,6 +184,7 @@ impl<'a> ProgressRecord<'a> {
         Ok(match self {
             Self::Assigning(request) => Progress::Assigning(Box::new(request.request()?)),
             Self::Assigned => Progress::Assigned,
+            Self::Leaving(former) => Progress::Leaving(former.assignment()?),
             Self::Failed { code, message } => Progress::Failed(RegistrationFailure {
                 code,
                 message: message.into_owned(),

@@ -183,16 +183,14 @@ impl Provisioned {
     }
 
     pub(in super::super) fn statistics(&self) -> RegistrationStatistics {
-        let count = |filter: &RegistrationFilter| self.registrations(filter).len() as u64;
-        let (all, assigning, failed) = (
-            count(&RegistrationFilter::All),
-            count(&RegistrationFilter::Unfinished),
-            count(&RegistrationFilter::Failed),
-        );
+        let count = |is_counted: fn(&Progress) -> bool| {
+            let all = self.registrations.iter();
+            all.filter(|one| is_counted(&one.progress)).count() as u64
+        };
         RegistrationStatistics {
-            assigned: all - assigning - failed,
-            assigning,
-            failed,
+            assigned: count(|one| matches!(one, Progress::Assigned | Progress::Leaving(_))),
+            assigning: count(|one| matches!(one, Progress::Assigning(_))),
+            failed: count(|one| matches!(one, Progress::Failed(_))),
         }
     }
 }
@@ -201,7 +199,7 @@ fn is_of(registration: &Registration, filter: &RegistrationFilter) -> bool {
     match (filter, &registration.origin, &registration.progress) {
         (RegistrationFilter::All, _, _)
         | (RegistrationFilter::Individual, Origin::Individual, _)
-        | (RegistrationFilter::Unfinished, _, Progress::Assigning(_))
+        | (RegistrationFilter::Unfinished, _, Progress::Assigning(_) | Progress::Leaving(_))
         | (RegistrationFilter::Failed, _, Progress::Failed(_)) => true,
         (RegistrationFilter::OfGroup(group), Origin::Group(of), _) => group == of,
         (
