@@ -13,14 +13,14 @@ KILLS = int(os.environ.get("BEHAVIOURS_KILLS", "30"))
 SEED = 20
 
 
-def kill_under_load(hub, loads, count):
+def kill_under_load(hub, loads, count, lives=KILLS, most=400):
     """Kills the hub after a random number of acknowledgements in each of its lives."""
     moments = random.Random(SEED)
-    for epoch in range(KILLS):
+    for epoch in range(lives):
         before = count()
         for load in loads:
             load.begin(epoch)
-        wanted = moments.randint(1, 400)
+        wanted = moments.randint(1, most)
         begun = [(load, len(load.acknowledged)) for load in loads if hasattr(load, "acknowledged")]
 
         def enough():

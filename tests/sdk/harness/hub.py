@@ -21,8 +21,11 @@ MORE_ARGUMENTS = os.environ.get("BEHAVIOURS_SERVE", "").split()
 class Hub:
     """A hub on the real ports, in a data folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, wrapper=()):
+    def __init__(self, folder: pathlib.Path, wrapper=(), host=namespace.HOST, address=None):
         self.folder = folder
+        # Of the default hub; with an address the installation listens there alone, beside another one.
+        self.host_name = host
+        self.address = address
         self.binary = os.environ["BEHAVIOURS_BINARY"]
         self.wrapper = list(wrapper)
         self.log = folder.parent / f"{folder.name}.log"
@@ -40,7 +43,9 @@ class Hub:
 
     def start(self):
         """Starts the server and returns when it is ready."""
-        arguments = ["serve", "--data-dir", str(self.folder), "--hostname", namespace.HOST, *MORE_ARGUMENTS]
+        arguments = ["serve", "--data-dir", str(self.folder), "--hostname", self.host_name]
+        arguments += ["--listen", self.address] if self.address else []
+        arguments += MORE_ARGUMENTS
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, self.binary, *arguments],
@@ -89,6 +94,11 @@ class Hub:
     def log_tail(self, lines=40):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def create_hub(self, name, host):
+        """One more hub of this installation."""
+        self.call("hub", "create", name, "--hostname", host)
+        return FurtherHub(self, name)
+
     # What a client needs
 
     @property
@@ -126,6 +136,18 @@ class Hub:
         """Sends a cloud-to-device message; options are flags, `message_id="1"` for `--message-id 1`."""
         flags = [text for key, value in options.items() for text in (f"--{key.replace('_', '-')}", value)]
         self.call("c2d", "send", "--device-id", device, "--data", body, *flags)
+
+
+class FurtherHub(Hub):
+    """A hub beside the default one; the process is the installation's."""
+
+    def __init__(self, installation, name):
+        super().__init__(installation.folder)
+        self.name = name
+        self.shown = self.ask("hub", "show")
+
+    def command(self, *arguments):
+        return [*super().command(*arguments), "--hub", self.name]
 
 
 def die_with_parent():

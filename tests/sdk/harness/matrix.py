@@ -1,4 +1,7 @@
-"""The matrix: which cells there are, which behaviours run in each, and what is left out for a listed reason."""
+"""The two matrices: which cells there are, which behaviours run in each, and what is left out for a listed reason.
+
+One is of clients of a hub, the other of devices that register; both are tables of cells and behaviours.
+"""
 
 import dataclasses
 import fnmatch
@@ -14,12 +17,26 @@ LANGUAGES = ("python", "node")
 TRANSPORTS = ("mqtt", "mqtt-ws", "amqp", "amqp-ws", "https")
 CREDENTIALS = ("sas", "x509-self-signed", "x509-ca")
 KINDS = ("device", "module")
-MATRIX = "matrix"
+# How a device that registers proves itself, by which slot or authority of its enrollment.
+ATTESTATIONS = (
+    "symmetric-individual",
+    "symmetric-group",
+    "x509-individual-primary",
+    "x509-individual-secondary",
+    "x509-group-root",
+    "x509-group-intermediate",
+)
+REGISTRATION = "registration"
+# The word of a behaviour's line, and the credentials and kinds of its cells.
+MATRICES = {"matrix": (CREDENTIALS, KINDS), "provisioning": (ATTESTATIONS, (REGISTRATION,))}
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One way to be a device: language of the SDK, transport, credential, device or module."""
+    """One way to be a device: language of the SDK, transport, credential, device or module.
+
+    Of a device that registers the credential is its attestation, and it is no device yet but a registration.
+    """
 
     language: str
     transport: str
@@ -29,6 +46,10 @@ class Cell:
     @property
     def name(self):
         return f"{self.language} {self.transport} {self.credential} {self.kind}"
+
+    @property
+    def matrix(self):
+        return next(name for name, (_, kinds) in MATRICES.items() if self.kind in kinds)
 
     def matches(self, pattern):
         """A pattern is four words, each a name with `*`, or several with commas between them."""
@@ -43,15 +64,12 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-    """A line of the list: the parts that show it, or the matrix with what a cell needs for it."""
+    """A line of the list: the parts that show it, or its matrix with what a cell needs for it."""
 
     name: str
     parts: tuple
     needs: tuple
-
-    @property
-    def in_matrix(self):
-        return MATRIX in self.parts
+    matrix: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +81,11 @@ class Difference:
     reason: str
 
     def covers(self, cell, behaviour):
-        return cell.matches(self.cells) and any(self.is_named(behaviour, word) for word in self.behaviours.split())
+        return (
+            cell.matrix == behaviour.matrix
+            and cell.matches(self.cells)
+            and any(self.is_named(behaviour, word) for word in self.behaviours.split())
+        )
 
     @staticmethod
     def is_named(behaviour, word):
@@ -81,8 +103,8 @@ def behaviours():
         if line.startswith("#") or len(fields) != 3:
             continue
         words = fields[1].split()
-        if MATRIX in words:
-            found.append(Behaviour(fields[0], (MATRIX,), tuple(words[1:])))
+        if words[0] in MATRICES:
+            found.append(Behaviour(fields[0], (), tuple(words[1:]), words[0]))
         else:
             found.append(Behaviour(fields[0], tuple(words), ()))
     return found
@@ -99,9 +121,14 @@ def differences():
     return found
 
 
-def cells(language):
+def listed(matrix):
+    """The behaviours of one matrix."""
+    return [behaviour for behaviour in behaviours() if behaviour.matrix == matrix]
+
+
+def cells(language, matrix):
     """The whole grid of one language, whether its SDK has the cell or not."""
-    grid = itertools.product(TRANSPORTS, CREDENTIALS, KINDS)
+    grid = itertools.product(TRANSPORTS, *MATRICES[matrix])
     return [Cell(language, transport, credential, kind) for transport, credential, kind in grid]
 
 
@@ -115,24 +142,29 @@ def left_out(cell, behaviour):
     return next((line.reason for line in differences() if line.covers(cell, behaviour)), None)
 
 
-def plan(language):
+def plan(language, matrix):
     """Cells in which anything runs, each with the names of what runs in it."""
-    listed = [behaviour for behaviour in behaviours() if behaviour.in_matrix]
     lines = differences()
     planned = {}
-    for cell in cells(language):
-        names = [each.name for each in listed if not any(line.covers(cell, each) for line in lines)]
+    for cell in cells(language, matrix):
+        names = [each.name for each in listed(matrix) if not any(line.covers(cell, each) for line in lines)]
         if names:
             planned[cell] = names
     return planned
 
 
+def whole_plan(language):
+    """The plans of all matrices."""
+    return {cell: names for matrix in MATRICES for cell, names in plan(language, matrix).items()}
+
+
 def stale_differences():
     """Lines that cover nothing: the list only shrinks, so such a line has to go."""
-    listed = [behaviour for behaviour in behaviours() if behaviour.in_matrix]
-    grid = [cell for language in LANGUAGES for cell in cells(language)]
-    return [
-        line
-        for line in differences()
-        if not any(line.covers(cell, behaviour) for cell in grid for behaviour in listed)
+    pairs = [
+        (cell, behaviour)
+        for matrix in MATRICES
+        for language in LANGUAGES
+        for cell in cells(language, matrix)
+        for behaviour in listed(matrix)
     ]
+    return [line for line in differences() if not any(line.covers(*pair) for pair in pairs)]

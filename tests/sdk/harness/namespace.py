@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 HOST = "hub.test"
+# Installations that run beside the first one have an address and names of their own.
+BESIDE = {"127.0.0.2": ("north.test", "south.test"), "127.0.0.3": ("far.test",)}
 MARK = "BEHAVIOURS_NAMESPACE"
 # Proxies, trust stores and credentials of the machine have no meaning inside.
 LEFT_OUT = {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS"}
@@ -46,7 +48,8 @@ def furnish(scratch: pathlib.Path):
     """Brings `lo` up and lays a hosts file of our own over the machine's."""
     subprocess.run([command("ip"), "link", "set", "lo", "up"], check=True)
     hosts = scratch / "hosts"
-    hosts.write_text(f"127.0.0.1 localhost {HOST}\n::1 localhost\n")
+    beside = "".join(f"{address} {' '.join(names)}\n" for address, names in BESIDE.items())
+    hosts.write_text(f"127.0.0.1 localhost {HOST}\n::1 localhost\n{beside}")
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
 
 

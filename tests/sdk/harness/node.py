@@ -10,7 +10,7 @@ import threading
 import urllib.parse
 
 from . import certificates, matrix
-from .authority import registered
+from .authority import forget, provisioned, registered
 from .hub import Hub
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "node"
@@ -52,35 +52,44 @@ def plan():
     """The cells of Node and what runs in each, for the other side."""
     return [
         {"cell": dataclasses.asdict(cell) | {"name": cell.name}, "names": names}
-        for cell, names in matrix.plan("node").items()
+        for cell, names in matrix.whole_plan("node").items()
     ]
 
 
 def serve_control(hub):
     """What Node cannot do itself: `POST /stop` or `/kill` restarts the hub, the answer comes when it is ready again;
-    `/self-signed` and `/leaf?NAME` make a certificate."""
+    `/self-signed?NAME` and `/leaf?NAME` make a certificate; `/provisioned` makes an authority that the provisioning
+    service knows, `/provisioned-leaf?AUTHORITY/NAME` a certificate of it, `/forget?AUTHORITY` takes it away again."""
+    authorities = {}
 
     class Control(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             path, _, name = self.path.strip("/").partition("?")
+            name = urllib.parse.unquote(name)
             if path == "self-signed":
-                self.answer(certificates.self_signed("device"))
+                self.answer(shown(certificates.self_signed(name or "device")))
             elif path == "leaf":
-                self.answer(registered(hub).leaf(urllib.parse.unquote(name)))
+                self.answer(shown(registered(hub).leaf(name)))
+            elif path == "provisioned":
+                name, authority = provisioned(hub)
+                authorities[name] = authority
+                self.answer({"name": name, "intermediate": authority.intermediate.chain_pem()})
+            elif path == "provisioned-leaf":
+                name, _, registration = name.partition("/")
+                self.answer(shown(authorities[name].leaf(registration)))
+            elif path == "forget":
+                forget(hub, name)
+                self.done()
             else:
                 hub.restart(path)
-                self.send_response(204)
-                self.end_headers()
+                self.done()
 
-        def answer(self, certificate):
-            text = json.dumps(
-                {
-                    "certificate": certificate.chain_pem(),
-                    "key": certificate.key_pem(),
-                    "sha256": certificate.thumbprint(),
-                    "sha1": certificate.thumbprint(certificates.hashes.SHA1),
-                }
-            ).encode()
+        def done(self):
+            self.send_response(204)
+            self.end_headers()
+
+        def answer(self, document):
+            text = json.dumps(document).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -93,3 +102,12 @@ def serve_control(hub):
     server = http.server.HTTPServer(("127.0.0.1", 0), Control)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
+
+
+def shown(certificate):
+    return {
+        "certificate": certificate.chain_pem(),
+        "key": certificate.key_pem(),
+        "sha256": certificate.thumbprint(),
+        "sha1": certificate.thumbprint(certificates.hashes.SHA1),
+    }

@@ -20,7 +20,11 @@ def summarize(part, report, ended, *, picked):
     tally = Tally()
     single(part, [row for row in rows if row["cell"] is None], tally, picked)
     if part in matrix.LANGUAGES:
-        cells(part, [row for row in rows if row["cell"] is not None], tally, picked)
+        in_cells = [row for row in rows if row["cell"] is not None]
+        for name in matrix.MATRICES:
+            cells(part, name, [row for row in in_cells if words_of(name, row["cell"])], tally, picked)
+        for line in matrix.stale_differences():
+            tally.fail(f"{matrix.DIFFERENCES.name}: `{line.cells}` with `{line.behaviours}` covers nothing")
     if ended != 0 and tally.failed == 0:
         tally.fail(f"the test runner ended with {ended}")
     print(f"behaviours: {tally.passed} passed, {tally.failed} failed", flush=True)
@@ -54,11 +58,16 @@ def single(part, rows, tally, picked):
         tally.fail(f"not run  {part}: {name}")
 
 
-def cells(language, rows, tally, picked):
-    """The matrix of one language: a table, and a line for each failure."""
+def words_of(name, cell):
+    """Whether the cell of that name belongs to this matrix."""
+    return cell.split()[-1] in matrix.MATRICES[name][1]
+
+
+def cells(language, name, rows, tally, picked):
+    """One matrix of one language: a table, and a line for each failure."""
     outcomes = {(row["cell"], row["name"]): row for row in rows}
-    grid = [cell for cell in matrix.cells(language)]
-    listed = [behaviour for behaviour in matrix.behaviours() if behaviour.in_matrix]
+    grid = matrix.cells(language, name)
+    listed = matrix.listed(name)
     passed = failed = 0
     for behaviour in listed:
         for cell in grid:
@@ -77,30 +86,28 @@ def cells(language, rows, tally, picked):
             else:
                 failed += 1
                 tally.fail(f"{row['seconds']:.2f} s  {cell.name}: {behaviour.name}")
-    for cell, name in outcomes:
+    for cell, behaviour in outcomes:
         failed += 1
-        tally.fail(f"{cell}: {name} is not a line of the matrix in {matrix.BEHAVIOURS.name}")
-    for line in matrix.stale_differences():
-        failed += 1
-        tally.fail(f"{matrix.DIFFERENCES.name}: `{line.cells}` with `{line.behaviours}` covers nothing")
-    table(language, grid, listed, {(row["cell"], row["name"]): row for row in rows})
-    running = len(matrix.plan(language))
+        tally.fail(f"{cell}: {behaviour} is not a line of the {name} in {matrix.BEHAVIOURS.name}")
+    if listed and (rows or not picked):
+        table(f"{name} of {language}", grid, listed, {(row["cell"], row["name"]): row for row in rows})
+    running = len(matrix.plan(language, name))
     seconds = sum(row["seconds"] for row in rows)
     print(
-        f"{language}: {running} cells of {len(grid)} × {len(listed)} behaviours: "
+        f"{language}, {name}: {running} cells of {len(grid)} × {len(listed)} behaviours: "
         f"{passed} passed, {failed} failed, {len(grid) * len(listed) - passed - failed} left out for a listed reason; "
         f"{seconds:.0f} s of behaviours",
         flush=True,
     )
 
 
-def table(language, grid, listed, outcomes):
+def table(title, grid, listed, outcomes):
     """A row per behaviour, a column per cell that runs anything: passed `+`, failed `F`, a listed difference `.`."""
     shown = [cell for cell in grid if any(matrix.left_out(cell, behaviour) is None for behaviour in listed)]
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    print(f"\nThe matrix of {language}: + passed, F failed, ? not run, . listed in {matrix.DIFFERENCES.name}")
+    print(f"\nThe {title}: + passed, F failed, ? not run, . listed in {matrix.DIFFERENCES.name}")
     for letter, cell in zip(letters, shown):
-        print(f"  {letter}  {cell.transport:8} {cell.credential:16} {cell.kind}")
+        print(f"  {letter}  {cell.transport:8} {cell.credential:26} {cell.kind}")
     width = max(len(behaviour.name) for behaviour in listed)
     print(f"  {'':{width}}  {' '.join(letters[: len(shown)])}  slowest")
     for behaviour in listed:

@@ -42,10 +42,12 @@ function matrix(plan, behaviours) {
 function declare(title, run, cell) {
   test(title, { timeout: BEHAVIOUR_WITHIN_MS }, async () => {
     const opened = [];
+    const atTheEnd = [];
     try {
-      await run({ opened, cell });
+      await run({ opened, atTheEnd, cell });
     } finally {
       for (const client of opened) await close(client);
+      for (const clear of atTheEnd.reverse()) await clear();
     }
   });
 }

@@ -9,6 +9,7 @@ import uuid
 from azure.iot.device import MethodResponse
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
+from msrest.exceptions import HttpOperationError
 from uamqp.errors import AMQPError
 
 from credentials import Sas, client_kind
@@ -57,6 +58,15 @@ class Service:
         etag = self.registry.get_device(identity.device).etag
         identity.of_device.update_device(self.registry, identity.device, etag, status)
         return time.monotonic()
+
+    def has(self, device):
+        """Whether the registry has a device of that name."""
+        try:
+            return self.registry.get_device(device).device_id == device
+        except HttpOperationError as error:
+            if error.response.status_code == 404:
+                return False
+            raise
 
     def delete(self, identity):
         if identity.module is None:

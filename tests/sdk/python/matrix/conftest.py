@@ -54,7 +54,7 @@ def cell(request, service):
 def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         name = metafunc.function.__name__.removeprefix("test_")
-        chosen = [cell for cell, names in matrix.plan("python").items() if name in names]
+        chosen = [cell for cell, names in matrix.whole_plan("python").items() if name in names]
         metafunc.parametrize("cell", chosen, ids=lambda cell: cell.name.replace(" ", "."), indirect=True)
 
 
