@@ -205,6 +205,8 @@ pub const UPLOAD_LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const TWIN_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of the newest messages kept in memory for live readers.
 pub const LOG_TAIL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of messages of a log kept in memory after they were read from disk, for readers of its other partitions.
+pub const LOG_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Method calls waiting for one device (403800 beyond).
 pub const METHODS_IN_FLIGHT_MAX: usize = 64;
 /// Facts waiting for one session; when full, desired patches collapse into "read the twin".

@@ -28,6 +28,8 @@ pub struct Config {
     pub reader_cache_bytes: u64,
     /// Newest messages of each log kept in memory for live readers, in bytes. Default 32 MiB.
     pub log_tail_bytes_max: usize,
+    /// Messages of each log kept in memory after they were read from disk, in bytes. Default 8 MiB.
+    pub log_read_bytes_max: usize,
     /// Newest facts kept in memory for the change feed, in bytes as stored. Default 8 MiB.
     pub fact_tail_bytes_max: usize,
     /// Time of messages in one file of a log. Default 1 h.
@@ -60,6 +62,7 @@ impl Default for Config {
             store_cache_bytes: 512 << 20,
             reader_cache_bytes: 16 << 20,
             log_tail_bytes_max: limits::LOG_TAIL_BYTES_MAX,
+            log_read_bytes_max: limits::LOG_READ_BYTES_MAX,
             fact_tail_bytes_max: 8 << 20,
             bucket_span: Duration::from_secs(3_600),
             bucket_bytes_max: 1_000_000_000,

@@ -5,6 +5,7 @@ mod committer;
 mod disk_read;
 mod heads;
 mod page;
+mod read_groups;
 mod retention;
 mod tail;
 
@@ -34,9 +35,10 @@ use crate::readers::Readers;
 use crate::{OpenError, platform};
 use bucket::{Bucket, Current, Pool, Start, remove_files};
 use committer::{Committer, Files, Shared, Work};
-use disk_read::DiskPage;
+use disk_read::{DiskPage, DiskRead};
 use heads::Heads;
 use page::From;
+use read_groups::ReadGroups;
 use tail::LogTail;
 
 const FOLDER: &str = "log";
@@ -193,6 +195,7 @@ impl SqliteLog {
             backlog: Backlog::new(config.backlog_bytes_max),
             head: watch::Sender::new(0),
             tail: LogTail::new(current.heads.clone(), config.log_tail_bytes_max),
+            read_groups: ReadGroups::new(config.log_read_bytes_max),
             pool: Pool::new(config.clone()),
             disk,
             files: Mutex::new(Files {
@@ -370,6 +373,9 @@ impl MessageLog for SqliteLog {
         if let Some(page) = self.shared.tail.page(partition, from, limit) {
             return Box::pin(std::future::ready(page));
         }
+        if let Some(page) = self.shared.read_groups.page(partition, from, limit) {
+            return Box::pin(std::future::ready(page));
+        }
         let from = match from {
             Position::Start | Position::End => From::Sequence(0),
             Position::Sequence(sequence) => From::Sequence(sequence),
@@ -379,7 +385,12 @@ impl MessageLog for SqliteLog {
         Box::pin(self.services.readers.read(move |()| {
             loop {
                 let buckets = shared.buckets();
-                match disk_read::read(&buckets, &shared.pool, partition, from, limit)? {
+                let disk = DiskRead {
+                    pool: &shared.pool,
+                    read_groups: &shared.read_groups,
+                    partition,
+                };
+                match disk.read(&buckets, from, limit)? {
                     DiskPage::Page(page) => return Ok(page),
                     DiskPage::FileGone => {}
                 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::bucket::{Bucket, Current, Pool, Start};
 use super::heads::Heads;
+use super::read_groups::ReadGroups;
 use super::retention::{self, Oldest};
 use super::tail::LogTail;
 use crate::OpenError;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) backlog: Backlog,
     pub(super) head: watch::Sender<u64>,
     pub(super) tail: LogTail,
+    pub(super) read_groups: ReadGroups,
     pub(super) pool: Pool,
     pub(super) disk: Arc<Disk>,
     pub(super) files: Mutex<Files>,
@@ -347,9 +349,9 @@ impl Committer {
             let max = self.shared.retention_bytes_max;
             tracing::warn!(hub = %self.hub.name, bytes, max, "the message log is over its size limit; the oldest hour is removed");
         }
-        self.shared
-            .tail
-            .forget(kept.start(&self.shared.pool)?.first_group);
+        let first_kept = kept.start(&self.shared.pool)?.first_group;
+        self.shared.tail.forget(first_kept);
+        self.shared.read_groups.forget(first_kept);
         let removed = oldest.remove();
         self.shared.pool.purge(kept.number);
         removed.map_err(StoreError::internal)

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::bucket::{Bucket, Pool, Start, unreadable_heads};
 use super::heads::{Heads, PartitionHead};
 use super::page::{From, Page};
+use super::read_groups::ReadGroups;
 use crate::failure::store_error;
 use crate::sql::{int, uint};
 
@@ -23,30 +24,116 @@ pub(super) enum DiskPage {
     FileGone,
 }
 
-/// The page of `partition` from `from` on, out of `buckets`, oldest first.
-pub(super) fn read(
-    buckets: &[Arc<Bucket>],
-    pool: &Pool,
-    partition: u16,
-    from: From,
-    limit: ReadLimit,
-) -> Result<DiskPage, StoreError> {
-    let mut page = Page::new(partition, from, limit);
-    let begin = match first_bucket(buckets, pool, partition, from) {
-        Ok(begin) => begin,
-        Err(_) if is_any_removed(buckets) => return Ok(DiskPage::FileGone),
-        Err(error) => return Err(error),
-    };
-    for bucket in &buckets[begin..] {
-        match read_bucket(bucket, pool, partition, &mut page) {
-            Err(_) if bucket.is_removed() => return Ok(DiskPage::FileGone),
-            result => result?,
+enum Scan {
+    Done,
+    SearchAfter(u64),
+}
+
+/// Where one partition is read.
+pub(super) struct DiskRead<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) read_groups: &'a ReadGroups,
+    pub(super) partition: u16,
+}
+
+impl DiskRead<'_> {
+    /// The page from `from` on, out of `buckets`, oldest first.
+    pub(super) fn read(
+        &self,
+        buckets: &[Arc<Bucket>],
+        from: From,
+        limit: ReadLimit,
+    ) -> Result<DiskPage, StoreError> {
+        let mut page = Page::new(self.partition, from, limit);
+        let begin = match first_bucket(buckets, self.pool, self.partition, from) {
+            Ok(begin) => begin,
+            Err(_) if is_any_removed(buckets) => return Ok(DiskPage::FileGone),
+            Err(error) => return Err(error),
+        };
+        for bucket in &buckets[begin..] {
+            match self.read_bucket(bucket, &mut page) {
+                Err(_) if bucket.is_removed() => return Ok(DiskPage::FileGone),
+                result => result?,
+            }
+            if page.is_full() {
+                break;
+            }
         }
-        if page.is_full() {
-            break;
-        }
+        Ok(DiskPage::Page(page.finish()))
     }
-    Ok(DiskPage::Page(page.finish()))
+
+    fn read_bucket(&self, bucket: &Bucket, page: &mut Page) -> Result<(), StoreError> {
+        let start = bucket.start(self.pool)?;
+        let connection = self.pool.take(bucket)?;
+        let result = self.read_groups(&connection, start, page);
+        self.pool.give_back(bucket, connection);
+        result
+    }
+
+    fn read_groups(
+        &self,
+        connection: &Connection,
+        start: &Start,
+        page: &mut Page,
+    ) -> Result<(), StoreError> {
+        let mut low = start.first_group;
+        while let Some(id) = first_group(connection, low, self.partition, page.from())
+            .map_err(|error| store_error(&error))?
+        {
+            match self.scan(connection, id, page)? {
+                Scan::Done => return Ok(()),
+                Scan::SearchAfter(id) => low = id + 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        connection: &Connection,
+        first: u64,
+        page: &mut Page,
+    ) -> Result<Scan, StoreError> {
+        let sql = "SELECT id, heads, body FROM g WHERE id >= ?1 ORDER BY id";
+        let mut statement = connection
+            .prepare_cached(sql)
+            .map_err(|error| store_error(&error))?;
+        let mut rows = statement
+            .query([int(first)])
+            .map_err(|error| store_error(&error))?;
+        let mut passed = 0;
+        while let Some(row) = rows.next().map_err(|error| store_error(&error))? {
+            let heads = row
+                .get_ref(1)
+                .map_err(|error| store_error(&error))?
+                .as_blob()
+                .map_err(StoreError::internal)?;
+            let head = Heads::decode_one(heads, self.partition)
+                .ok_or_else(|| store_error(&unreadable_heads()))?;
+            if page.from().is_after(head) {
+                passed += 1;
+                if passed > PASSED_MAX {
+                    let id: i64 = row.get(0).map_err(|error| store_error(&error))?;
+                    return Ok(Scan::SearchAfter(uint(id)));
+                }
+                continue;
+            }
+            passed = 0;
+            let body = row
+                .get_ref(2)
+                .map_err(|error| store_error(&error))?
+                .as_blob()
+                .map_err(StoreError::internal)?;
+            let body = Bytes::copy_from_slice(body);
+            let id: i64 = row.get(0).map_err(|error| store_error(&error))?;
+            self.read_groups.keep(uint(id), &body)?;
+            page.add(body)?;
+            if page.is_full() {
+                break;
+            }
+        }
+        Ok(Scan::Done)
+    }
 }
 
 fn is_any_removed(buckets: &[Arc<Bucket>]) -> bool {
@@ -71,37 +158,6 @@ fn first_bucket(
         }
     }
     Ok(low.saturating_sub(1))
-}
-
-fn read_bucket(
-    bucket: &Bucket,
-    pool: &Pool,
-    partition: u16,
-    page: &mut Page,
-) -> Result<(), StoreError> {
-    let start = bucket.start(pool)?;
-    let connection = pool.take(bucket)?;
-    let result = read_groups(&connection, start, partition, page);
-    pool.give_back(bucket, connection);
-    result
-}
-
-fn read_groups(
-    connection: &Connection,
-    start: &Start,
-    partition: u16,
-    page: &mut Page,
-) -> Result<(), StoreError> {
-    let mut low = start.first_group;
-    while let Some(id) =
-        first_group(connection, low, partition, page.from()).map_err(|error| store_error(&error))?
-    {
-        match scan(connection, id, partition, page)? {
-            Scan::Done => return Ok(()),
-            Scan::SearchAfter(id) => low = id + 1,
-        }
-    }
-    Ok(())
 }
 
 /// The first group from `low` on that ends after the position; `None` when there is none.
@@ -137,53 +193,4 @@ fn head_after(connection: &Connection, id: u64, partition: u16) -> rusqlite::Res
     });
     // Numbers of groups have no gaps, so that a missing one is a broken file.
     head.optional()?.ok_or_else(unreadable_heads)
-}
-
-enum Scan {
-    Done,
-    SearchAfter(u64),
-}
-
-fn scan(
-    connection: &Connection,
-    first: u64,
-    partition: u16,
-    page: &mut Page,
-) -> Result<Scan, StoreError> {
-    let sql = "SELECT id, heads, body FROM g WHERE id >= ?1 ORDER BY id";
-    let mut statement = connection
-        .prepare_cached(sql)
-        .map_err(|error| store_error(&error))?;
-    let mut rows = statement
-        .query([int(first)])
-        .map_err(|error| store_error(&error))?;
-    let mut passed = 0;
-    while let Some(row) = rows.next().map_err(|error| store_error(&error))? {
-        let heads = row
-            .get_ref(1)
-            .map_err(|error| store_error(&error))?
-            .as_blob()
-            .map_err(StoreError::internal)?;
-        let head =
-            Heads::decode_one(heads, partition).ok_or_else(|| store_error(&unreadable_heads()))?;
-        if page.from().is_after(head) {
-            passed += 1;
-            if passed > PASSED_MAX {
-                let id: i64 = row.get(0).map_err(|error| store_error(&error))?;
-                return Ok(Scan::SearchAfter(uint(id)));
-            }
-            continue;
-        }
-        passed = 0;
-        let body = row
-            .get_ref(2)
-            .map_err(|error| store_error(&error))?
-            .as_blob()
-            .map_err(StoreError::internal)?;
-        page.add(Bytes::copy_from_slice(body))?;
-        if page.is_full() {
-            break;
-        }
-    }
-    Ok(Scan::Done)
 }

@@ -96,6 +96,11 @@ impl Page {
         Ok(())
     }
 
+    /// Messages so far.
+    pub(super) const fn len(&self) -> usize {
+        self.records.len()
+    }
+
     pub(super) const fn is_full(&self) -> bool {
         self.full
     }
