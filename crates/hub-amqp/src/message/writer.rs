@@ -66,6 +66,12 @@ impl<'o> MessageWriter<'o> {
         self.section(VALUE, value)
     }
 
+    /// Writes sections as another writer has written them.
+    pub fn written(&mut self, sections: &[u8]) -> &mut Self {
+        self.out.extend_from_slice(sections);
+        self
+    }
+
     fn section(&mut self, code: u8, value: Value<'_>) -> &mut Self {
         self.out.extend([0x00, 0x53, code]);
         put(self.out, value);

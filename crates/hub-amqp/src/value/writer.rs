@@ -1,6 +1,6 @@
 //! Writes values, always in their shortest form (part 1, section 1.6).
 
-use super::{Array, Value};
+use super::{Array, Map, Value};
 
 /// Appends one value.
 pub(crate) fn put(out: &mut Vec<u8>, value: Value<'_>) {
@@ -154,7 +154,10 @@ impl Composite {
                 head[0] = code | 0x10;
                 head[1..5].copy_from_slice(&length32(size + 3).to_be_bytes());
                 head[5..].copy_from_slice(&self.count.to_be_bytes());
-                out.splice(self.at..self.at + 3, head);
+                let items_end = out.len();
+                out.extend_from_slice(&head[3..]);
+                out.copy_within(self.at + 3..items_end, self.at + 9);
+                out[self.at..self.at + 9].copy_from_slice(&head);
             }
         }
     }
@@ -181,6 +184,13 @@ impl<'o> MapWriter<'o> {
     pub fn entry(&mut self, key: Value<'_>, value: Value<'_>) -> &mut Self {
         self.map.put(self.out, key);
         self.map.put(self.out, value);
+        self
+    }
+
+    /// Writes the pairs of another map.
+    pub fn pairs(&mut self, map: Map<'_>) -> &mut Self {
+        self.map.count += map.count;
+        self.out.extend_from_slice(map.items);
         self
     }
 

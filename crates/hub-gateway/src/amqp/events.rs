@@ -17,6 +17,7 @@ use super::addresses::PartitionAddress;
 use super::errors::{ARGUMENT_ERROR, Refusal};
 use super::links::{Asked, Authorized};
 use super::reply::{OwnedId, reply_to};
+use event::EventWriter;
 use link::EventLink;
 use management::{Answer, KIND_HUB, KIND_PARTITION, PartitionReport, Question};
 use readers::{Place, ReaderRefused, Readers};
@@ -82,6 +83,7 @@ pub(super) fn attach(
         authorized,
         reader,
         stream,
+        writer: EventWriter::default(),
         is_draining: false,
     })
 }

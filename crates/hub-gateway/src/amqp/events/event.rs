@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use hub_amqp::{MapWriter, MessageId, MessageWriter, Properties, Value};
+use hub_amqp::{MapBuf, MapWriter, MessageId, MessageWriter, Properties, Value};
 use hub_domain::Timestamp;
 use hub_domain::message::{SystemProperty, properties};
-use hub_engine::{LogRecord, PartitionState, RecordFlags};
+use hub_engine::{LogRecord, PartitionState, RecordFlags, TelemetrySource};
 
 use super::management::{PartitionReport, sequence};
+
+/// Application properties of a message up to which each name is looked for in all others.
+const FEW: usize = 16;
 
 /// What is known of the partition while an event is sent, for readers that asked.
 pub(crate) struct Metric {
@@ -31,25 +35,128 @@ struct Places<'a> {
     application: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>,
 }
 
-/// Appends the message of `record`.
-pub(crate) fn write(out: &mut Vec<u8>, record: &LogRecord, metric: Option<&Metric>) {
-    let places = Places::of(record);
-    let mut writer = MessageWriter::new(out);
-    if let Some(metric) = metric {
-        writer.delivery_annotations(|map| write_metric(map, metric));
+/// Writes events. What follows from sender and property bag alone is written once for messages that share them, as
+/// neighbors in the log mostly do.
+#[derive(Default)]
+pub(crate) struct EventWriter {
+    batch: Option<BatchPart>,
+    bag: Option<BagPart>,
+}
+
+/// What the messages of a batch share.
+struct BatchPart {
+    source: Arc<TelemetrySource>,
+    enqueued: Timestamp,
+    /// Annotations, those of each message left out.
+    annotations: MapBuf,
+}
+
+/// What a property bag becomes.
+struct BagPart {
+    flags: RecordFlags,
+    /// A copy: the record's own bytes would keep its whole group in memory.
+    bag: Box<[u8]>,
+    annotations: MapBuf,
+    /// Properties and application properties.
+    sections: Vec<u8>,
+}
+
+impl EventWriter {
+    /// Appends the message of `record`.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, record: &LogRecord, metric: Option<&Metric>) {
+        let batch = match &mut self.batch {
+            Some(batch) if batch.is_of(record) => batch,
+            other => other.insert(BatchPart::of(record)),
+        };
+        let bag = match &mut self.bag {
+            Some(bag) if bag.is_of(record) => bag,
+            other => other.insert(BagPart::of(record)),
+        };
+        let mut writer = MessageWriter::new(out);
+        if let Some(metric) = metric {
+            writer.delivery_annotations(|map| write_metric(map, metric));
+        }
+        writer
+            .message_annotations(|map| {
+                let offset = record.sequence.to_string();
+                map.symbol(
+                    "x-opt-sequence-number",
+                    Value::Long(sequence(record.sequence)),
+                )
+                .symbol("x-opt-offset", Value::String(&offset))
+                .pairs(batch.annotations.as_map())
+                .pairs(bag.annotations.as_map());
+            })
+            .written(&bag.sections)
+            .data(&record.body);
     }
-    writer.message_annotations(|map| write_annotations(map, record, &places));
-    if let Some(properties) = places.properties() {
-        writer.properties(&properties);
+}
+
+impl BatchPart {
+    fn is_of(&self, record: &LogRecord) -> bool {
+        Arc::ptr_eq(&self.source, &record.source) && self.enqueued == record.enqueued
     }
-    if !places.application.is_empty() {
-        writer.application_properties(|map| {
-            for (key, value) in &places.application {
-                map.string(key, value.as_deref().map_or(Value::Null, Value::String));
+
+    fn of(record: &LogRecord) -> Self {
+        let source = &record.source;
+        let enqueued = Value::Timestamp(record.enqueued.millis());
+        let mut annotations = MapBuf::new()
+            .symbol("x-opt-enqueued-time", enqueued)
+            .symbol("iothub-connection-device-id", Value::String(&source.device));
+        for (name, text) in [
+            ("iothub-connection-module-id", &source.module),
+            ("iothub-connection-auth-generation-id", &source.generation),
+            ("iothub-connection-auth-method", &source.auth_method),
+        ] {
+            if !text.is_empty() {
+                annotations = annotations.symbol(name, Value::String(text));
             }
-        });
+        }
+        annotations = annotations.symbol("iothub-enqueuedtime", enqueued).symbol(
+            "iothub-message-source",
+            Value::String(source.message_source.message_source()),
+        );
+        if !source.model_id.is_empty() {
+            annotations = annotations.symbol("dt-dataschema", Value::String(&source.model_id));
+        }
+        Self {
+            source: Arc::clone(source),
+            enqueued: record.enqueued,
+            annotations,
+        }
     }
-    writer.data(&record.body);
+}
+
+impl BagPart {
+    fn is_of(&self, record: &LogRecord) -> bool {
+        self.flags == record.flags && *self.bag == *record.bag
+    }
+
+    fn of(record: &LogRecord) -> Self {
+        let places = Places::of(record);
+        let mut annotations = MapBuf::new();
+        for (name, value) in &places.annotations {
+            annotations = annotations.symbol(name, Value::String(value));
+        }
+        let mut sections = Vec::new();
+        let mut writer = MessageWriter::new(&mut sections);
+        if let Some(properties) = places.properties() {
+            writer.properties(&properties);
+        }
+        if !places.application.is_empty() {
+            writer.application_properties(|map| {
+                for (key, value) in &places.application {
+                    map.string(key, value.as_deref().map_or(Value::Null, Value::String));
+                }
+            });
+        }
+        Self {
+            flags: record.flags,
+            bag: (*record.bag).into(),
+            annotations,
+            sections,
+        }
+    }
 }
 
 fn write_metric(map: &mut MapWriter<'_>, metric: &Metric) {
@@ -70,44 +177,15 @@ fn write_metric(map: &mut MapWriter<'_>, metric: &Metric) {
     );
 }
 
-fn write_annotations(map: &mut MapWriter<'_>, record: &LogRecord, places: &Places<'_>) {
-    let source = &record.source;
-    let offset = record.sequence.to_string();
-    let enqueued = Value::Timestamp(record.enqueued.millis());
-    map.symbol(
-        "x-opt-sequence-number",
-        Value::Long(sequence(record.sequence)),
-    )
-    .symbol("x-opt-offset", Value::String(&offset))
-    .symbol("x-opt-enqueued-time", enqueued)
-    .symbol("iothub-connection-device-id", Value::String(&source.device));
-    for (name, text) in [
-        ("iothub-connection-module-id", &source.module),
-        ("iothub-connection-auth-generation-id", &source.generation),
-        ("iothub-connection-auth-method", &source.auth_method),
-    ] {
-        if !text.is_empty() {
-            map.symbol(name, Value::String(text));
-        }
-    }
-    map.symbol("iothub-enqueuedtime", enqueued).symbol(
-        "iothub-message-source",
-        Value::String(source.message_source.message_source()),
-    );
-    if !source.model_id.is_empty() {
-        map.symbol("dt-dataschema", Value::String(&source.model_id));
-    }
-    for (name, value) in &places.annotations {
-        map.symbol(name, Value::String(value));
-    }
-}
-
 impl<'a> Places<'a> {
     /// A bag that cannot be read was not let in; what there is of it is shown.
     fn of(record: &'a LogRecord) -> Self {
         let mut places = Self::default();
         for (key, value) in properties(&record.bag).map_while(Result::ok) {
-            match SystemProperty::from_mqtt_name(&key).filter(|_| key.starts_with("$.")) {
+            let system = key
+                .starts_with("$.")
+                .then(|| SystemProperty::from_mqtt_name(&key));
+            match system.flatten() {
                 Some(property) => places.take_system(property, value),
                 None => places.put(key, value),
             }
@@ -132,6 +210,11 @@ impl<'a> Places<'a> {
 
     /// Keys of a map are unique. A bag may hold tens of thousands, so they are not compared each with each.
     fn drop_repeated(&mut self) {
+        let names = &self.application;
+        let is_repeated = |at: usize| names[at + 1..].iter().any(|(key, _)| *key == names[at].0);
+        if names.len() <= FEW && !(0..names.len()).any(is_repeated) {
+            return;
+        }
         let mut seen = BTreeSet::new();
         let mut keep: Vec<bool> = self
             .application
@@ -233,7 +316,7 @@ mod tests {
         let record = record(
             "%24.mid=1&%24.uid=u&%24.ct=application%2Fjson&$.sub=c&%24.on=o&%24.cdid=other&a%20b=%C3%A4&x=1&null&x=2",
         );
-        write(&mut out, &record, None);
+        EventWriter::default().write(&mut out, &record, None);
         let sections = Sections::parse(&out).unwrap();
         assert_eq!(
             pairs(sections.message_annotations),
@@ -259,6 +342,33 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_the_same_whatever_was_written_before_it() {
+        let mut writer = EventWriter::default();
+        let bags = ["%24.mid=1&$.sub=c&x=1", "%24.mid=1&$.sub=c&x=1", "x=2", ""];
+        let first = record("");
+        for (number, bag) in (7..).zip(bags) {
+            for (flags, enqueued) in [(RecordFlags::WILL, 1), (RecordFlags::default(), 2)] {
+                let other = LogRecord {
+                    sequence: number,
+                    enqueued: Timestamp::from_seconds(enqueued),
+                    source: Arc::clone(&first.source),
+                    flags,
+                    ..record(bag)
+                };
+                let (mut alone, mut behind) = (Vec::new(), Vec::new());
+                EventWriter::default().write(&mut alone, &other, None);
+                writer.write(&mut behind, &other, None);
+                assert_eq!(alone, behind, "{bag}");
+            }
+        }
+        let mut moved = record("");
+        Arc::make_mut(&mut moved.source).device = "d2".into();
+        let mut out = Vec::new();
+        writer.write(&mut out, &moved, None);
+        assert!(pairs(Sections::parse(&out).unwrap().message_annotations).contains("device-id=d2"));
+    }
+
+    #[test]
     fn sections_without_content_are_absent() {
         let mut out = Vec::new();
         let record = LogRecord {
@@ -273,7 +383,7 @@ mod tests {
             },
             now: Timestamp::from_seconds(2),
         };
-        write(&mut out, &record, Some(&metric));
+        EventWriter::default().write(&mut out, &record, Some(&metric));
         let sections = Sections::parse(&out).unwrap();
         assert!(sections.properties.is_none());
         assert!(sections.application_properties.is_empty());

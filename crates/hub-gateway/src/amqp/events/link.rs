@@ -8,7 +8,7 @@ use hub_engine::{Engine, Error};
 
 use super::super::errors::Refusal;
 use super::super::links::{Authorized, RUNTIME_METRIC};
-use super::event::{self, Metric};
+use super::event::{EventWriter, Metric};
 use super::readers::Reader;
 use super::stream::{EventStream, RuntimeMetric};
 
@@ -20,6 +20,7 @@ pub(crate) struct EventLink {
     pub(crate) authorized: Authorized,
     pub(crate) reader: Reader,
     pub(crate) stream: EventStream,
+    pub(crate) writer: EventWriter,
     /// The peer asked for whatever there is, and for its credit back.
     pub(crate) is_draining: bool,
 }
@@ -101,7 +102,7 @@ impl EventLink {
             now: engine.environment().now(),
         });
         scratch.clear();
-        event::write(scratch, &record, metric.as_ref());
+        self.writer.write(scratch, &record, metric.as_ref());
         match amqp.send(link, &Outgoing::SETTLED, scratch) {
             Ok(_) => None,
             Err(SendError::Full | SendError::NoLink) => {
