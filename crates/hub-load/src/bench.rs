@@ -3,11 +3,13 @@
 //! The server runs on one core and the load on another. Both servers have the same certificate and get the same
 //! packets, one run of each in turn, several rounds. Ours acknowledges what is on disk, mosquitto what is in memory.
 
+mod handshakes;
 mod idle;
 mod machine;
 mod plan;
 mod process;
 mod publish;
+mod read_back;
 mod report;
 mod requests;
 mod server;
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::amqp::device::Links;
 use crate::sim::{Output, fail, parse_seconds};
 use machine::{LOAD_CORE, Machine, on_core};
 use plan::Plan;
@@ -64,10 +67,18 @@ pub struct Args {
 /// A part of the measurement.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// CPU time per telemetry message.
+    /// CPU time per telemetry message over MQTT.
     Publish,
-    /// Memory per idle session.
+    /// CPU time per telemetry message over AMQP.
+    Amqp,
+    /// Reading all events with Event Hubs consumer links, against the rate at which they came.
+    ReadBack,
+    /// TLS handshakes, full and resumed.
+    Handshake,
+    /// Memory per idle MQTT session.
     Idle,
+    /// Memory per idle AMQP session.
+    IdleAmqp,
     /// Time from start to listening.
     Start,
     /// Round trip of a direct method.
@@ -108,11 +119,20 @@ fn measure(args: &Args, seeder: &dyn Seed, machine: Machine) -> Result<Report> {
     if bench.plan.has(Part::Start) {
         start::measure(&bench, &mut report)?;
     }
-    if bench.plan.has(Part::Publish) {
+    if bench.plan.publishes().next().is_some() {
         bench.publish(&mut report)?;
+    }
+    if bench.plan.has(Part::ReadBack) {
+        bench.read_back(&mut report)?;
+    }
+    if bench.plan.has(Part::Handshake) {
+        bench.handshakes(&mut report)?;
     }
     if bench.plan.has(Part::Idle) {
         bench.idle(&mut report)?;
+    }
+    if bench.plan.has(Part::IdleAmqp) {
+        bench.idle_amqp(&mut report)?;
     }
     if bench.plan.has(Part::Method) || bench.plan.has(Part::Twin) {
         bench.requests(&mut report)?;
@@ -201,8 +221,11 @@ impl<'a> Bench<'a> {
         for round in 1..=self.plan.rounds {
             // New servers in each round, so that none carries the other rounds' data.
             let servers = self.both("publish", self.plan.connections_max())?;
-            for workload in &self.plan.workloads {
-                for server in &servers {
+            for workload in self.plan.publishes() {
+                for server in servers
+                    .iter()
+                    .filter(|server| server.speaks(workload.protocol))
+                {
                     say(&format!(
                         "round {round}: {} · {}",
                         server.kind.name(),
@@ -216,6 +239,60 @@ impl<'a> Bench<'a> {
                 }
             }
             stop(servers)?;
+        }
+        Ok(())
+    }
+
+    fn read_back(&self, report: &mut Report) -> Result<()> {
+        for round in 1..=self.plan.rounds {
+            for workload in self.plan.read_backs() {
+                say(&format!("round {round}: read back · {}", workload.name()));
+                // A new hub each time: everything in it is read.
+                let data = self.data("read-back", workload.connections)?;
+                let (server, hub) = self.thingstead(&data)?;
+                let run = read_back::run(&server, &hub, workload, self.plan.duration);
+                let outcome = self.runtime.block_on(run)?;
+                record_read_back(report, workload, &outcome);
+                server.process.stop()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn handshakes(&self, report: &mut Report) -> Result<()> {
+        for round in 1..=self.plan.rounds {
+            let servers = self.both("handshakes", 1)?;
+            for version in crate::tls::Version::BOTH {
+                for kind in handshakes::Kind::BOTH {
+                    for server in &servers {
+                        let what = format!("handshake, {} · {}", kind.name(), version.name());
+                        say(&format!("round {round}: {} · {what}", server.kind.name()));
+                        let run = handshakes::run(server, version, kind, self.plan.duration);
+                        let outcome = self.runtime.block_on(run)?;
+                        record_handshakes(report, server.kind, &what, &outcome);
+                    }
+                }
+            }
+            stop(servers)?;
+        }
+        Ok(())
+    }
+
+    fn idle_amqp(&self, report: &mut Report) -> Result<()> {
+        let counts = &self.plan.session_counts;
+        let sessions = counts.iter().copied().max().unwrap_or_default();
+        for version in crate::tls::Version::BOTH {
+            for links in [Links::Three, Links::All] {
+                let what = format!("{} · {}", links.name(), version.name());
+                say(&format!("{sessions} idle AMQP sessions · {what}"));
+                let (server, _) = self.thingstead(&self.data("idle-amqp", sessions)?)?;
+                let run = idle::run_amqp(&server, version, counts, links);
+                for (count, kibibytes) in self.runtime.block_on(run)? {
+                    let what = format!("idle AMQP session, {count} · {what}");
+                    report.add(server.kind, &what, Measure::KibibytesPerSession, kibibytes);
+                }
+                server.process.stop()?;
+            }
         }
         Ok(())
     }
@@ -292,6 +369,42 @@ fn record(report: &mut Report, kind: Kind, workload: &Workload, outcome: &publis
     if let Some(messages) = outcome.messages_per_sync {
         report.add(kind, &what, Measure::MessagesPerSync, messages);
     }
+}
+
+fn record_read_back(report: &mut Report, workload: &Workload, outcome: &read_back::Outcome) {
+    let ours = Kind::Thingstead;
+    let (ingest, reading) = (&outcome.ingest, &outcome.reading);
+    let what = format!("ingest · {}", workload.name());
+    report.add(ours, &what, Measure::CpuMicroseconds, ingest.server_cpu_us);
+    report.add(ours, &what, Measure::PerSecond, ingest.messages_per_second);
+    report.add(ours, &what, Measure::ServerBusy, ingest.server_busy * 100.0);
+    report.add(ours, &what, Measure::LoadBusy, ingest.load_busy * 100.0);
+    let what = format!("read back · {}", workload.name());
+    report.add(ours, &what, Measure::CpuMicroseconds, reading.server_cpu_us);
+    report.add(ours, &what, Measure::PerSecond, reading.events_per_second);
+    report.add(
+        ours,
+        &what,
+        Measure::ServerBusy,
+        reading.server_busy * 100.0,
+    );
+    report.add(ours, &what, Measure::LoadBusy, reading.load_busy * 100.0);
+    report.add(ours, &what, Measure::TimesIngest, outcome.times_ingest());
+    let by_cpu = outcome.times_ingest_by_cpu();
+    report.add(ours, &what, Measure::TimesIngestByCpu, by_cpu);
+}
+
+fn record_handshakes(report: &mut Report, kind: Kind, what: &str, outcome: &handshakes::Outcome) {
+    report.add(kind, what, Measure::CpuMicroseconds, outcome.server_cpu_us);
+    report.add(
+        kind,
+        what,
+        Measure::PerServerCore,
+        outcome.per_server_core(),
+    );
+    report.add(kind, what, Measure::PerSecond, outcome.per_second);
+    report.add(kind, what, Measure::ServerBusy, outcome.server_busy * 100.0);
+    report.add(kind, what, Measure::LoadBusy, outcome.load_busy * 100.0);
 }
 
 fn stop(servers: Vec<Server>) -> Result<()> {

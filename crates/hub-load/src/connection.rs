@@ -68,6 +68,22 @@ pub(crate) struct Endpoint {
     pub(crate) tls: Arc<rustls::ClientConfig>,
 }
 
+impl Endpoint {
+    /// Connects and does the handshake.
+    pub(crate) async fn connect(&self) -> Result<TlsStream<TcpStream>, ConnectionError> {
+        let address = self.address;
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(|source| ConnectionError::Connect { address, source })?;
+        tcp.set_nodelay(true).map_err(ConnectionError::Socket)?;
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        // Boxed, for the handshake's state is large and short-lived.
+        Box::pin(connector.connect(self.name.clone(), tcp))
+            .await
+            .map_err(ConnectionError::Tls)
+    }
+}
+
 /// Whether the server remembered the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resumed {
@@ -309,16 +325,7 @@ async fn greet(
     endpoint: &Endpoint,
     connect: &Connect<'_>,
 ) -> Result<TlsStream<TcpStream>, ConnectionError> {
-    let address = endpoint.address;
-    let tcp = TcpStream::connect(address)
-        .await
-        .map_err(|source| ConnectionError::Connect { address, source })?;
-    tcp.set_nodelay(true).map_err(ConnectionError::Socket)?;
-    let connector = TlsConnector::from(Arc::clone(&endpoint.tls));
-    // Boxed, for the handshake's state is large and short-lived.
-    let mut stream = Box::pin(connector.connect(endpoint.name.clone(), tcp))
-        .await
-        .map_err(ConnectionError::Tls)?;
+    let mut stream = endpoint.connect().await?;
     let mut packet = Vec::new();
     encode::connect(connect, &mut packet)?;
     stream

@@ -38,9 +38,25 @@ impl Version {
     }
 }
 
+/// Sessions of TLS that one client remembers of one server.
+const REMEMBERED_SESSIONS: usize = 8;
+
 /// A client that trusts only the certificates of a PEM file. Sessions are not resumed: every connection costs a full
 /// handshake, as a device's first one does.
 pub(crate) fn trusting(ca: &Path, versions: &[Version]) -> Result<Arc<ClientConfig>> {
+    config(ca, versions, Resumption::disabled())
+}
+
+/// The same, but a session is resumed where the server offered that.
+pub(crate) fn trusting_and_resuming(ca: &Path, versions: &[Version]) -> Result<Arc<ClientConfig>> {
+    config(
+        ca,
+        versions,
+        Resumption::in_memory_sessions(REMEMBERED_SESSIONS),
+    )
+}
+
+fn config(ca: &Path, versions: &[Version], resumption: Resumption) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(ca)
         .with_context(|| format!("cannot read the certificate {}", ca.display()))?;
@@ -57,7 +73,7 @@ pub(crate) fn trusting(ca: &Path, versions: &[Version]) -> Result<Arc<ClientConf
         .context("the provider has no cipher suite for these versions of tls")?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.resumption = Resumption::disabled();
+    config.resumption = resumption;
     Ok(Arc::new(config))
 }
 

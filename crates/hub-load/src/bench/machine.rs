@@ -90,6 +90,11 @@ impl Usage {
     }
 }
 
+/// What this process, the load, has used and holds.
+pub(super) fn own_usage() -> Result<Usage> {
+    Usage::of(std::process::id())
+}
+
 /// The sum over all threads in nanoseconds, where the kernel keeps it. Threads that ended are missing: the servers end
 /// none while they are measured.
 fn threads(process: u32) -> Option<Duration> {

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use hub_mqtt::QoS;
 
-use super::publish::Workload;
+use super::publish::{Protocol, Workload};
 use super::{Args, Part};
 use crate::tls::Version;
 
 /// Connections and window of each form of the load.
 const SHAPES: [(usize, u16); 2] = [(64, 32), (4, 128)];
 const BODIES: [usize; 2] = [100, 1_024];
-const QUALITIES: [QoS; 2] = [QoS::AtMostOnce, QoS::AtLeastOnce];
+/// Protocols and their qualities of service; an unsettled delivery of AMQP is at least once.
+const WAYS: [(Protocol, QoS); 3] = [
+    (Protocol::Mqtt, QoS::AtMostOnce),
+    (Protocol::Mqtt, QoS::AtLeastOnce),
+    (Protocol::Amqp, QoS::AtLeastOnce),
+];
 
 /// Everything that the arguments decide.
 #[derive(Debug)]
@@ -52,6 +57,25 @@ impl Plan {
         self.parts.is_empty() || self.parts.contains(&part)
     }
 
+    /// The workloads of the parts that are asked for, MQTT before AMQP.
+    pub(super) fn publishes(&self) -> impl Iterator<Item = &Workload> {
+        self.workloads
+            .iter()
+            .filter(|workload| match workload.protocol {
+                Protocol::Mqtt => self.has(Part::Publish),
+                Protocol::Amqp => self.has(Part::Amqp),
+            })
+    }
+
+    /// The workloads whose messages are read back: acknowledged ones of many connections, with the newest TLS.
+    pub(super) fn read_backs(&self) -> impl Iterator<Item = &Workload> {
+        self.workloads.iter().filter(|workload| {
+            workload.qos == QoS::AtLeastOnce
+                && workload.connections == SHAPES[0].0
+                && workload.tls == Version::Tls13
+        })
+    }
+
     /// The most connections of a workload.
     pub(super) fn connections_max(&self) -> usize {
         self.workloads
@@ -64,11 +88,12 @@ impl Plan {
 
 fn all() -> Vec<Workload> {
     let mut workloads = Vec::new();
-    for qos in QUALITIES {
+    for (protocol, qos) in WAYS {
         for tls in Version::BOTH {
             for body_bytes in BODIES {
                 for (connections, window) in SHAPES {
                     workloads.push(Workload {
+                        protocol,
                         connections,
                         window,
                         body_bytes,
@@ -82,7 +107,7 @@ fn all() -> Vec<Workload> {
     workloads
 }
 
-/// One of each quality and form, small bodies, newest TLS.
+/// One of each way and form, small bodies, newest TLS.
 fn quick() -> Vec<Workload> {
     let mut workloads = all();
     workloads.retain(|workload| workload.body_bytes == BODIES[0] && workload.tls == Version::Tls13);

@@ -1,20 +1,22 @@
 //! Telemetry as fast as the server takes it.
 
+mod amqp;
+mod mqtt;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use hub_mqtt::{ClientInbound, QoS};
+use hub_mqtt::QoS;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::machine::Usage;
+use super::machine::own_usage;
 use super::server::Server;
-use super::sessions::{self, Session};
+use super::sessions;
 use super::syncs::Syncs;
-use crate::connection::ConnectionError;
-use crate::messages::{self, Telemetry};
+use crate::amqp::device::Links;
 use crate::tls;
 
 /// Load before the measurement, for caches and buffers to fill.
@@ -22,14 +24,26 @@ const WARM_UP: Duration = Duration::from_millis(700);
 /// How long the server is watched after the last message: what it puts off belongs to the message.
 const AFTERMATH: Duration = Duration::from_millis(400);
 
+/// What a load is sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    Mqtt,
+    /// Single messages, each in a transfer of its own.
+    Amqp,
+}
+
 /// How the load is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Workload {
+    pub(super) protocol: Protocol,
     pub(super) connections: usize,
-    /// Messages of a connection that wait for their acknowledgement; with QoS 0, messages written at once.
+    /// Messages of a connection that wait for their acknowledgement; with QoS 0, messages written at once. Over AMQP
+    /// never more than the hub gives credit for.
     pub(super) window: u16,
     pub(super) body_bytes: usize,
+    /// Over AMQP at least once: an unsettled delivery waits for its outcome.
     #[serde(serialize_with = "qos_number")]
     pub(super) qos: QoS,
     pub(super) tls: tls::Version,
@@ -42,13 +56,20 @@ fn qos_number<S: serde::Serializer>(qos: &QoS, serializer: S) -> Result<S::Ok, S
 
 impl Workload {
     pub(super) fn name(&self) -> String {
+        let Self {
+            connections,
+            window,
+            body_bytes,
+            tls,
+            ..
+        } = self;
+        let way = match self.protocol {
+            Protocol::Mqtt => format!("QoS {}", self.qos as u8),
+            Protocol::Amqp => "AMQP".to_owned(),
+        };
         format!(
-            "QoS {} · {} × {} · {} B · {}",
-            self.qos as u8,
-            self.connections,
-            self.window,
-            self.body_bytes,
-            self.tls.name()
+            "{way} · {connections} × {window} · {body_bytes} B · {}",
+            tls.name()
         )
     }
 }
@@ -65,6 +86,36 @@ pub(super) struct Outcome {
     pub(super) load_busy: f64,
     /// Messages per sync of a file, where it can be counted and there are any.
     pub(super) messages_per_sync: Option<f64>,
+    /// All messages that the server has acknowledged, those of the warm-up included.
+    pub(super) acknowledged: u64,
+}
+
+/// A connected device that sends one message over and over.
+trait Sender: Sized + Send + 'static {
+    /// Sends until the load is over and everything was acknowledged.
+    fn send(self, load: Load) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Says goodbye.
+    fn leave(self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What the senders of a phase share.
+#[derive(Clone)]
+struct Load {
+    workload: Workload,
+    is_over: Arc<AtomicBool>,
+    /// What the server has by now.
+    sent: Arc<AtomicU64>,
+}
+
+impl Load {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, messages: u64) {
+        self.sent.fetch_add(messages, Ordering::Relaxed);
+    }
 }
 
 /// Runs a workload for `duration`.
@@ -74,23 +125,38 @@ pub(super) async fn run(
     duration: Duration,
 ) -> Result<Outcome> {
     let numbers = 0..workload.connections;
-    let mut sessions = sessions::open(server, workload.tls, numbers, workload.window).await?;
-    let (_, rest) = phase(sessions, workload, WARM_UP).await?;
-    sessions = rest;
+    match workload.protocol {
+        Protocol::Mqtt => {
+            let sessions = sessions::open(server, workload.tls, numbers, workload.window).await?;
+            measure(server, workload, duration, sessions).await
+        }
+        Protocol::Amqp => {
+            let devices = sessions::open_amqp(server, workload.tls, numbers, Links::Telemetry);
+            measure(server, workload, duration, devices.await?).await
+        }
+    }
+}
+
+async fn measure<S: Sender>(
+    server: &Server,
+    workload: &Workload,
+    duration: Duration,
+    senders: Vec<S>,
+) -> Result<Outcome> {
+    let (warm_up, senders) = phase(senders, workload, WARM_UP).await?;
     tokio::time::sleep(AFTERMATH).await;
 
     let syncs = Syncs::begin(server.process.id());
     let (before, own_before) = (server.process.usage()?, own_usage()?);
     let begun = Instant::now();
-    let (messages, rest) = phase(sessions, workload, duration).await?;
+    let (messages, rest) = phase(senders, workload, duration).await?;
     let elapsed = begun.elapsed();
     let (busy, own) = (server.process.usage()?, own_usage()?);
     tokio::time::sleep(AFTERMATH).await;
     let after = server.process.usage()?;
     let syncs = syncs.and_then(Syncs::end);
-    for mut session in rest {
-        session.connection.outgoing().disconnect();
-        session.connection.flush().await?;
+    for sender in rest {
+        sender.leave().await?;
     }
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let count = messages as f64;
@@ -103,104 +169,33 @@ pub(super) async fn run(
         messages_per_sync: syncs
             .filter(|syncs| *syncs > 0.0)
             .map(|syncs| count / syncs),
+        acknowledged: warm_up + messages,
     })
 }
 
-fn own_usage() -> Result<Usage> {
-    Usage::of(std::process::id())
-}
-
 /// Sends for `duration` and waits until the server has everything. Returns how many messages it has.
-async fn phase(
-    sessions: Vec<Session<()>>,
+async fn phase<S: Sender>(
+    senders: Vec<S>,
     workload: &Workload,
     duration: Duration,
-) -> Result<(u64, Vec<Session<()>>)> {
-    let is_over = Arc::new(AtomicBool::new(false));
-    let sent = Arc::new(AtomicU64::new(0));
+) -> Result<(u64, Vec<S>)> {
+    let load = Load {
+        workload: *workload,
+        is_over: Arc::default(),
+        sent: Arc::default(),
+    };
     let mut tasks = JoinSet::new();
-    for session in sessions {
-        let message = messages::telemetry(&session.id, 0, workload.body_bytes);
-        let sender = Sender {
-            session,
-            message,
-            batch: workload.window,
-            is_over: Arc::clone(&is_over),
-            sent: Arc::clone(&sent),
-        };
-        match workload.qos {
-            QoS::AtMostOnce => tasks.spawn(sender.unacknowledged()),
-            QoS::AtLeastOnce | QoS::ExactlyOnce => tasks.spawn(sender.acknowledged()),
-        };
+    for sender in senders {
+        tasks.spawn(sender.send(load.clone()));
     }
     tokio::time::sleep(duration).await;
-    is_over.store(true, Ordering::Relaxed);
+    load.is_over.store(true, Ordering::Relaxed);
     let mut rest = Vec::new();
     while let Some(done) = tasks.join_next().await {
         let done = done.context("a sender died")?;
         rest.push(done.context("a sender lost its connection")?);
     }
-    Ok((sent.load(Ordering::Relaxed), rest))
-}
-
-/// One connection that sends one message over and over.
-struct Sender {
-    session: Session<()>,
-    message: Telemetry,
-    batch: u16,
-    is_over: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-}
-
-impl Sender {
-    /// Fills the window, and again with every acknowledgement.
-    async fn acknowledged(mut self) -> Result<Session<()>, ConnectionError> {
-        let connection = &mut self.session.connection;
-        loop {
-            if !self.is_over.load(Ordering::Relaxed) {
-                let outgoing = connection.outgoing();
-                while !outgoing.is_full() {
-                    outgoing.publish((), &self.message.topic, &self.message.body)?;
-                }
-                connection.flush().await?;
-            } else if connection.outgoing().in_flight() == 0 {
-                return Ok(self.session);
-            }
-            connection.read().await?;
-            let mut acknowledged = 0;
-            connection.receive(|inbound, _| {
-                acknowledged += u64::from(matches!(inbound, ClientInbound::Published(())));
-                Ok(())
-            })?;
-            self.sent.fetch_add(acknowledged, Ordering::Relaxed);
-        }
-    }
-
-    /// Writes without waiting, and at the end asks for a sign that everything was read.
-    async fn unacknowledged(mut self) -> Result<Session<()>, ConnectionError> {
-        let connection = &mut self.session.connection;
-        while !self.is_over.load(Ordering::Relaxed) {
-            for _ in 0..self.batch {
-                let outgoing = connection.outgoing();
-                outgoing.publish_once(&self.message.topic, &self.message.body)?;
-            }
-            connection.flush().await?;
-            self.sent.fetch_add(self.batch.into(), Ordering::Relaxed);
-            // A socket that always has room would never let the others send.
-            tokio::task::yield_now().await;
-        }
-        connection.outgoing().ping();
-        connection.flush().await?;
-        let mut is_there = false;
-        while !is_there {
-            connection.read().await?;
-            connection.receive(|inbound, _| {
-                is_there |= inbound == ClientInbound::Pong;
-                Ok(())
-            })?;
-        }
-        Ok(self.session)
-    }
+    Ok((load.sent.load(Ordering::Relaxed), rest))
 }
 
 #[cfg(test)]
@@ -210,6 +205,7 @@ mod tests {
     #[test]
     fn a_workload_says_what_it_is() {
         let workload = Workload {
+            protocol: Protocol::Mqtt,
             connections: 64,
             window: 32,
             body_bytes: 100,
@@ -219,7 +215,12 @@ mod tests {
         assert_eq!(workload.name(), "QoS 1 · 64 × 32 · 100 B · TLS 1.3");
         assert_eq!(
             serde_json::to_value(workload).unwrap(),
-            serde_json::json!({ "connections": 64, "window": 32, "bodyBytes": 100, "qos": 1, "tls": "1.3" })
+            serde_json::json!({ "protocol": "mqtt", "connections": 64, "window": 32, "bodyBytes": 100, "qos": 1, "tls": "1.3" })
         );
+        let workload = Workload {
+            protocol: Protocol::Amqp,
+            ..workload
+        };
+        assert_eq!(workload.name(), "AMQP · 64 × 32 · 100 B · TLS 1.3");
     }
 }

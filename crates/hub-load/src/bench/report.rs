@@ -32,6 +32,9 @@ pub(super) enum Measure {
     P50Milliseconds,
     P99Milliseconds,
     ResidentMebibytes,
+    TimesIngest,
+    TimesIngestByCpu,
+    PerServerCore,
 }
 
 impl Measure {
@@ -47,6 +50,9 @@ impl Measure {
             Self::P50Milliseconds => "p50 ms",
             Self::P99Milliseconds => "p99 ms",
             Self::ResidentMebibytes => "resident MiB",
+            Self::TimesIngest => "times the ingest rate",
+            Self::TimesIngestByCpu => "times the ingest by CPU",
+            Self::PerServerCore => "per second of server CPU",
         }
     }
 }
@@ -238,6 +244,7 @@ mod tests {
             rounds: 3,
             seconds: 1.0,
             workloads: vec![Workload {
+                protocol: crate::bench::publish::Protocol::Mqtt,
                 connections: 1,
                 window: 1,
                 body_bytes: 1,

@@ -12,13 +12,14 @@ use hub_domain::sas::sign_token;
 use rustls::pki_types::ServerName;
 
 use super::process::{Process, free_port};
+use super::publish::Protocol;
 use crate::connection::Endpoint;
 use crate::hub::{Hub, read_run_file};
 use crate::sim::now;
 use crate::{tls, topics};
 
 /// The host name of the hub under measurement.
-const HOST: &str = "localhost";
+pub(super) const HOST: &str = "localhost";
 /// How the ids of its devices begin; a number follows.
 pub(super) const PREFIX: &str = "bench-";
 /// How long the token of all devices lives.
@@ -47,6 +48,8 @@ pub(super) struct Server {
     pub(super) process: Process,
     pub(super) started_in: Duration,
     address: SocketAddr,
+    /// Where AMQP is spoken; mosquitto does not.
+    amqp: Option<SocketAddr>,
     ca: PathBuf,
     /// One token for all devices: that of a policy that may connect as any device. Mosquitto takes any.
     token: String,
@@ -59,6 +62,30 @@ impl Server {
             address: self.address,
             name: ServerName::try_from(HOST).context("the name is none for tls")?,
             tls: tls::trusting(&self.ca, &[version])?,
+        })
+    }
+
+    /// Whether it takes telemetry over this protocol.
+    pub(super) const fn speaks(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Mqtt => true,
+            Protocol::Amqp => self.amqp.is_some(),
+        }
+    }
+
+    /// The same for AMQP.
+    pub(super) fn amqp_endpoint(&self, version: tls::Version) -> Result<Endpoint> {
+        Ok(Endpoint {
+            address: self.amqp.context("this server speaks no amqp")?,
+            ..self.endpoint(version)?
+        })
+    }
+
+    /// Where it listens for MQTT, spoken to by a client that resumes its TLS sessions.
+    pub(super) fn resuming_endpoint(&self, version: tls::Version) -> Result<Endpoint> {
+        Ok(Endpoint {
+            tls: tls::trusting_and_resuming(&self.ca, &[version])?,
+            ..self.endpoint(version)?
         })
     }
 
@@ -98,6 +125,7 @@ pub(super) fn start_thingstead(program: &Path, data: &Path) -> Result<Server> {
         process,
         started_in,
         address: address().context("the server has no mqtt port")?,
+        amqp: (run.ports.amqp).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         ca: PathBuf::from(run.ca_certificate),
         token: String::new(),
     })
@@ -157,6 +185,7 @@ pub(super) fn start_mosquitto(folder: &Path, data: &Path, token: &str) -> Result
         process,
         started_in,
         address,
+        amqp: None,
         ca: certificates.join("ca.pem"),
         token: token.to_owned(),
     })

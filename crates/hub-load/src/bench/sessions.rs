@@ -1,5 +1,6 @@
 //! Opening many sessions, some at a time.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -7,8 +8,9 @@ use hub_mqtt::{ClientSession, Connect, KeepAlive, Window};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::server::{Server, device_id};
+use super::server::{HOST, Server, device_id};
 use crate::OPENS_AT_ONCE;
+use crate::amqp::device::{Device, Links};
 use crate::connection::{Connection, Endpoint};
 use crate::tls;
 
@@ -25,18 +27,49 @@ pub(super) struct Session<T> {
 pub(super) async fn open<T: Send + 'static>(
     server: &Server,
     version: tls::Version,
-    numbers: std::ops::Range<usize>,
+    numbers: Range<usize>,
     window: u16,
 ) -> Result<Vec<Session<T>>> {
     let endpoint = server.endpoint(version)?;
     let token: Arc<str> = server.token().into();
+    some_at_a_time(numbers, |number| {
+        let (endpoint, token) = (endpoint.clone(), Arc::clone(&token));
+        async move { open_one(&endpoint, &token, number, window).await }
+    })
+    .await
+}
+
+/// Connects the devices with these numbers over AMQP.
+pub(super) async fn open_amqp(
+    server: &Server,
+    version: tls::Version,
+    numbers: Range<usize>,
+    links: Links,
+) -> Result<Vec<Device>> {
+    let endpoint = server.amqp_endpoint(version)?;
+    let token: Arc<str> = server.token().into();
+    some_at_a_time(numbers, |number| {
+        let (endpoint, token) = (endpoint.clone(), Arc::clone(&token));
+        async move {
+            let id = device_id(number);
+            let opened = Device::open(&endpoint, HOST, &id, &token, links).await;
+            opened.with_context(|| format!("the device {id} cannot connect"))
+        }
+    })
+    .await
+}
+
+async fn some_at_a_time<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    numbers: Range<usize>,
+    open: impl Fn(usize) -> F,
+) -> Result<Vec<T>> {
     let gate = Arc::new(Semaphore::new(OPENS_AT_ONCE));
     let mut tasks = JoinSet::new();
     for number in numbers {
         let permit = Arc::clone(&gate).acquire_owned().await;
-        let (endpoint, token) = (endpoint.clone(), Arc::clone(&token));
+        let opening = open(number);
         tasks.spawn(async move {
-            let opened = open_one(&endpoint, &token, number, window).await;
+            let opened = opening.await;
             drop(permit);
             opened
         });
