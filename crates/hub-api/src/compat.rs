@@ -11,6 +11,7 @@ mod event;
 mod message;
 mod method;
 mod module;
+pub mod provisioning;
 mod read;
 mod statistics;
 mod twin;

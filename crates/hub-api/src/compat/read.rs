@@ -150,6 +150,11 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The members of an object that stands elsewhere in the body.
+    pub(super) const fn at(path: String, map: &'a Map<String, Value>) -> Self {
+        Self { path, map }
+    }
+
     pub(super) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() {
             name.to_owned()
