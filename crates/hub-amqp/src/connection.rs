@@ -164,7 +164,7 @@ impl Connection {
     }
 
     /// Takes frames from the front of `input` until one of them is of interest to the head. `None` when no whole
-    /// frame is left, or when the head has not answered [`Event::SaslInit`] or [`Event::Opened`] yet: the rest of
+    /// frame is left, or when the head has not answered [`Event::SaslInit`], [`Event::SaslResponse`] or [`Event::Opened`] yet: the rest of
     /// `input` is to be given again, after the answer or with more bytes behind it.
     pub fn receive<'a, 'i: 'a>(
         &'a mut self,
@@ -199,7 +199,9 @@ impl Connection {
         let step = match self.layer {
             Layer::AnyHeader | Layer::SaslHeader | Layer::AmqpHeader => self.take_header(input),
             Layer::SaslAnswer => Ok(Step::Starved),
-            Layer::SaslInit | Layer::SaslMechanisms | Layer::SaslOutcome => self.take_sasl(input),
+            Layer::SaslInit | Layer::SaslResponse | Layer::SaslMechanisms | Layer::SaslOutcome => {
+                self.take_sasl(input)
+            }
             // The answers to what follows must stand behind our open.
             Layer::Amqp if self.is_open_received && !self.is_open_sent => Ok(Step::Starved),
             Layer::Amqp => self.take_amqp(input),
@@ -422,6 +424,7 @@ impl Connection {
             | Layer::AmqpHeader
             | Layer::SaslInit
             | Layer::SaslAnswer
+            | Layer::SaslResponse
             | Layer::SaslMechanisms
             | Layer::SaslOutcome => Phase::Login,
         }

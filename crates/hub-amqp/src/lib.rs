@@ -28,6 +28,8 @@
 //!                 let known = init.mechanism == "ANONYMOUS";
 //!                 connection.finish_sasl(if known { SaslOutcome::Ok } else { SaslOutcome::Auth });
 //!             }
+//!             // Only after `connection.challenge(..)`, or in a client.
+//!             Event::SaslResponse(_) | Event::SaslChallenge(_) => {}
 //!             Event::Opened(_open) => connection.open(&OpenAnswer::default()),
 //!             // May be answered later as well: `connection.attach(link)` tells what was asked for until then.
 //!             Event::Attached { link, attach } => match (attach.role, attach.target.and_then(|target| target.address())) {

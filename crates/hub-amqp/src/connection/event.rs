@@ -26,8 +26,13 @@ pub struct DeliveryId(pub(super) u32);
 /// What a peer did. Texts and bytes are borrowed until the next call of [`super::Connection::receive`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
-    /// Server: a client logs in; answer with [`super::Connection::finish_sasl`].
+    /// Server: a client logs in; answer with [`super::Connection::finish_sasl`] or
+    /// [`super::Connection::challenge`].
     SaslInit(SaslInit<'a>),
+    /// Server: the client answered a challenge; answer as to [`Event::SaslInit`].
+    SaslResponse(&'a [u8]),
+    /// Client: the server asks for more; answer with [`super::Connection::respond`].
+    SaslChallenge(&'a [u8]),
     /// Server: the client opened the connection; answer with [`super::Connection::open`] or
     /// [`super::Connection::close`]. Client: the server answered.
     Opened(Box<Open<'a>>),

@@ -22,11 +22,13 @@ pub(super) enum Layer {
     AmqpHeader,
     /// Server: the client's choice of a mechanism.
     SaslInit,
-    /// Server: the head's judgment.
+    /// Server: the head's judgment, or its challenge.
     SaslAnswer,
+    /// Server: the client's answer to a challenge.
+    SaslResponse,
     /// Client: the server's offer.
     SaslMechanisms,
-    /// Client: the server's judgment.
+    /// Client: the server's judgment, or its challenge.
     SaslOutcome,
     /// Frames.
     Amqp,
@@ -45,11 +47,15 @@ pub(super) struct PendingLogin {
 
 const SASL_MECHANISMS: u8 = 0x40;
 const SASL_INIT: u8 = 0x41;
+const SASL_CHALLENGE: u8 = 0x42;
+const SASL_RESPONSE: u8 = 0x43;
 const SASL_OUTCOME: u8 = 0x44;
 
 const SASL_NAMES: &[(&str, u8)] = &[
     ("amqp:sasl-mechanisms:list", SASL_MECHANISMS),
     ("amqp:sasl-init:list", SASL_INIT),
+    ("amqp:sasl-challenge:list", SASL_CHALLENGE),
+    ("amqp:sasl-response:list", SASL_RESPONSE),
     ("amqp:sasl-outcome:list", SASL_OUTCOME),
 ];
 
@@ -155,6 +161,15 @@ impl Connection {
                 let offered = fields.symbols().map_err(decode_fault)?;
                 Ok(self.take_mechanisms(&offered))
             }
+            (Layer::SaslResponse, SASL_RESPONSE) => {
+                let response = fields.binary().map_err(decode_fault)?.unwrap_or_default();
+                self.layer = Layer::SaslAnswer;
+                Ok(Step::Event(Event::SaslResponse(response)))
+            }
+            (Layer::SaslOutcome, SASL_CHALLENGE) => {
+                let challenge = fields.binary().map_err(decode_fault)?.unwrap_or_default();
+                Ok(Step::Event(Event::SaslChallenge(challenge)))
+            }
             (Layer::SaslOutcome, SASL_OUTCOME) => {
                 let code = fields.ubyte().map_err(decode_fault)?;
                 Ok(self.take_outcome(code))
@@ -180,6 +195,30 @@ impl Connection {
             initial_response,
             hostname,
         })))
+    }
+
+    /// Server: asks the client for more, instead of [`Self::finish_sasl`]; [`Event::SaslResponse`] is the answer. A
+    /// challenge whose frame would be larger than 512 bytes is more than some clients take (part 2, section 4.1).
+    pub fn challenge(&mut self, challenge: &[u8]) {
+        if self.layer == Layer::SaslAnswer {
+            self.put_sasl_bytes(SASL_CHALLENGE, challenge);
+            self.layer = Layer::SaslResponse;
+        }
+    }
+
+    /// Client: answers [`Event::SaslChallenge`].
+    pub fn respond(&mut self, response: &[u8]) {
+        if self.layer == Layer::SaslOutcome {
+            self.put_sasl_bytes(SASL_RESPONSE, response);
+        }
+    }
+
+    fn put_sasl_bytes(&mut self, descriptor: u8, bytes: &[u8]) {
+        frame::put(&mut self.wire.output, FrameKind::Sasl, 0, |out| {
+            let mut list = Composite::described(out, descriptor);
+            list.put(out, Value::Binary(bytes));
+            list.end_list(out);
+        });
     }
 
     /// Server: ends SASL. With anything but [`SaslOutcome::Ok`] the connection is at its end, which

@@ -107,6 +107,63 @@ fn wrong_credentials_end_both_sides() {
 }
 
 #[test]
+fn challenges_are_answered_until_the_server_is_content() {
+    let offering = Config {
+        mechanisms: vec!["TPM".to_owned()],
+        ..Config::default()
+    };
+    for chunk in [1, usize::MAX] {
+        let login = Login::Sasl {
+            mechanism: "TPM",
+            initial_response: Some(b"first"),
+            hostname: None,
+        };
+        let mut pair = Pair::new(Config::default(), offering.clone(), login);
+        pair.chunk = chunk;
+        pair.client.connection.open(&OpenAnswer::default());
+        pair.pump();
+        for (challenge, response) in [(&[0][..], &b"second"[..]), (&[0xc0, 1, 2], b"")] {
+            pair.server.connection.challenge(challenge);
+            pair.pump();
+            let asked = Seen::Challenge(challenge.to_vec());
+            assert_eq!(pair.client.seen.last(), Some(&asked));
+            pair.client.connection.respond(response);
+            pair.pump();
+            let answered = Seen::Response(response.to_vec());
+            assert_eq!(pair.server.seen.last(), Some(&answered));
+        }
+        pair.server.connection.finish_sasl(SaslOutcome::Ok);
+        pair.pump();
+        pair.server.connection.open(&OpenAnswer::default());
+        pair.pump();
+        assert_eq!(pair.client.connection.phase(), Phase::Open);
+    }
+}
+
+#[test]
+fn a_challenge_has_the_form_of_the_specification() {
+    let mut server = server();
+    server.give(SASL_HEADER, Instant::now());
+    let init = raw::composite(0x41, &[Value::Symbol("PLAIN")]);
+    server.give(&frame_of(1, 0, &init), Instant::now());
+    output(&mut server);
+    server.connection.challenge(&[0]);
+    assert_eq!(
+        output(&mut server),
+        frame_of(1, 0, b"\x00\x53\x42\xc0\x04\x01\xa0\x01\x00")
+    );
+}
+
+#[test]
+fn a_response_that_nobody_asked_for_ends_the_server() {
+    let mut server = server();
+    server.give(SASL_HEADER, Instant::now());
+    let response = raw::composite(0x43, &[Value::Binary(b"x")]);
+    server.give(&frame_of(1, 0, &response), Instant::now());
+    assert_eq!(server.seen, [Seen::Ended("amqp:illegal-state".to_owned())]);
+}
+
+#[test]
 fn a_server_that_does_not_offer_the_mechanism_ends_the_client() {
     let login = Login::Sasl {
         mechanism: "TPM",

@@ -12,6 +12,8 @@ use hub_amqp::{
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Sasl(String),
+    Challenge(Vec<u8>),
+    Response(Vec<u8>),
     Opened,
     Began(SessionId),
     SessionEnded(Option<String>),
@@ -60,6 +62,8 @@ impl Seen {
                 init.initial_response.map(String::from_utf8_lossy),
                 init.hostname
             )),
+            Event::SaslChallenge(bytes) => Self::Challenge(bytes.to_vec()),
+            Event::SaslResponse(bytes) => Self::Response(bytes.to_vec()),
             Event::Opened(_) => Self::Opened,
             Event::SessionBegan(id) => Self::Began(*id),
             Event::SessionEnded(ended) => {

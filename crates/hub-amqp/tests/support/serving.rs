@@ -236,6 +236,8 @@ fn note(
             }
         }
         Event::SaslInit(_)
+        | Event::SaslResponse(_)
+        | Event::SaslChallenge(_)
         | Event::Opened(_)
         | Event::SessionBegan(_)
         | Event::SessionEnded(_)

@@ -348,6 +348,8 @@ fn understand(
         Event::Ended(ended) => Action::Ended(cause_of(&ended)),
         Event::SessionBegan(session) => Action::Began(session),
         Event::SessionEnded(ended) => Action::SessionGone(ended.session),
+        // Nobody is challenged.
+        Event::SaslResponse(_) | Event::SaslChallenge(_) => Action::Nothing,
         Event::Credit(_) | Event::Window(_) => Action::Nothing,
     }
 }

@@ -439,7 +439,12 @@ fn seen(event: Event<'_>) -> Option<Seen> {
         ),
         Event::Ended(Ended::Closed(Some(error))) => Seen::Ended(error.condition.to_owned()),
         Event::Ended(other) => Seen::Ended(format!("{other:?}")),
-        Event::SaslInit(_) | Event::Credit(_) | Event::Window(_) | Event::SessionEnded(_) => {
+        Event::SaslInit(_)
+        | Event::SaslResponse(_)
+        | Event::SaslChallenge(_)
+        | Event::Credit(_)
+        | Event::Window(_)
+        | Event::SessionEnded(_) => {
             return None;
         }
     })
