@@ -4,7 +4,7 @@
 const crypto = require('node:crypto');
 
 const { DefaultErrorFilter } = require('azure-iot-common/dist/retry_error_filter');
-const { Client, ModuleClient, Message } = require('azure-iot-device');
+const { Client, ModuleClient, Message, Twin } = require('azure-iot-device');
 const { Amqp, AmqpWs } = require('azure-iot-device-amqp');
 const { Http } = require('azure-iot-device-http');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
@@ -105,31 +105,40 @@ function prepare(client) {
   client.on('error', () => {});
   if (client._transport instanceof Http) {
     client._transport.setOptions({ http: { receivePolicy: { interval: 0.05, drain: true } } });
-  } else {
-    countSubscriptions(client);
   }
   return client;
 }
 
-/** The SDK subscribes when a listener is added, and tells nobody when the hub has agreed. */
-function countSubscriptions(client) {
-  const transport = client._transport;
-  client.subscribing = 0;
-  for (const name of ['enableC2D', 'enableMethods', 'enableTwinDesiredPropertiesUpdates']) {
-    const enable = transport[name].bind(transport);
-    transport[name] = (callback) => {
-      client.subscribing += 1;
-      enable((error) => {
-        client.subscribing -= 1;
-        callback(error);
-      });
-    };
-  }
+/**
+ * The SDK subscribes when a listener is added, and again when its connection was lost, as often as it takes, and tells nobody
+ * when the hub has agreed. It is counted on the transport, which a client shares with its twin: from the wish to the agreement,
+ * so that one that waits to try again counts.
+ */
+const SUBSCRIBING = [
+  [Client, '_enableC2D'],
+  [Client, '_enableMethods'],
+  [ModuleClient, '_enableInputMessages'],
+  [ModuleClient, '_enableMethods'],
+  [Twin, 'enableTwinDesiredPropertiesUpdates'],
+];
+
+for (const [kind, name] of SUBSCRIBING) {
+  const enable = kind.prototype[name];
+  kind.prototype[name] = function counted(callback) {
+    const transport = this._transport;
+    let pending = true;
+    transport.subscribing = (transport.subscribing ?? 0) + 1;
+    enable.call(this, (error) => {
+      if (pending) transport.subscribing -= 1;
+      pending = false;
+      callback(error);
+    });
+  };
 }
 
 /** Returns when the hub has agreed to every subscription begun so far. */
 function subscribed(client) {
-  return until(() => !client.subscribing, 'the subscriptions are acknowledged');
+  return until(() => !client._transport.subscribing, 'the subscriptions are acknowledged');
 }
 
 /** A connected client, closed when the behaviour ends. */

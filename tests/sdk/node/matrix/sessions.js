@@ -6,7 +6,7 @@ const { Client, ModuleClient, SharedAccessKeyAuthenticationProvider } = require(
 const { events, refusal, soon, until } = require('../harness');
 const {
   clientOf, connect, connectionString, create, cut, everything, Message, prepare, reaches, remove, sendC2d, setStatus,
-  stateOf, TRANSPORTS, twinOf,
+  stateOf, subscribed, TRANSPORTS, twinOf,
 } = require('../identities');
 
 const CUT_WITHIN_MS = 1000;
@@ -55,7 +55,7 @@ module.exports = {
       cut(client);
       await soon(back, 'the client is back');
       // This SDK does not read its twin again when it is back, and tells nobody when it has subscribed again.
-      await until(() => !client.subscribing, 'the subscriptions are acknowledged');
+      await subscribed(client);
       await until(async () => (await stateOf(identity)) === 'Connected', 'the hub knows that it is back');
       await reaches(identity, seen, mark);
     }
