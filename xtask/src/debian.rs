@@ -12,7 +12,7 @@ pub(crate) struct Package {
     name: &'static str,
 }
 
-/// For the SDK runs: namespaces, and the order of system calls.
+/// For the SDK runs: namespaces, the order of system calls, and a TPM for devices that attest by one.
 pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         program: "unshare",
@@ -25,6 +25,10 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         program: "strace",
         name: "strace",
+    },
+    Package {
+        program: "swtpm",
+        name: "swtpm",
     },
 ];
 

@@ -126,6 +126,17 @@ pub const SYMMETRIC_KEY_BYTES_MAX: usize = 64;
 /// How far a device's clock may be off before its token counts as expired. Ours.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
+// ---- Attestation and issuance ----
+
+/// Largest public part of a TPM's key in bytes: RSA of 4096 bits takes some 600. Ours.
+pub const TPM_PUBLIC_BYTES_MAX: usize = 1024;
+/// Largest request for a certificate in bytes of DER: RSA of 8192 bits takes some 2,200. Ours.
+pub const CERTIFICATE_REQUEST_BYTES_MAX: usize = 8 * 1024;
+/// Shortest life of an issued certificate in days ("Certificate management" of the provisioning service).
+pub const ISSUED_CERTIFICATE_DAYS_MIN: u32 = 7;
+/// Longest life of an issued certificate in days.
+pub const ISSUED_CERTIFICATE_DAYS_MAX: u32 = 90;
+
 // ---- MQTT ("Communicate with an IoT hub using MQTT") ----
 
 /// A silent connection ends after this many times half its keep-alive: 3 means 1.5 times (MQTT 3.1.1, 3.1.2.10).

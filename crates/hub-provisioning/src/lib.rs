@@ -2,3 +2,5 @@
 //!
 //! It stands on the hub engine, which knows nothing of it: attestation decides who asks, allocation decides (purely)
 //! where the device goes, and one unit of the store keeps the identity in the hub and the registration together.
+
+pub mod tpm;

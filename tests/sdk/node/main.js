@@ -11,6 +11,7 @@ require('./modules');
 require('./batches');
 require('./event-hubs');
 require('./uploads');
+require('./tpm');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/telemetry'),

@@ -208,6 +208,10 @@ const HOMES: &[Home] = &[
         ],
     },
     Home {
+        name: "aws-lc-rs",
+        at: &["hub-provisioning"],
+    },
+    Home {
         name: "tokio-rustls",
         at: &["hub-edge", "hub-gateway", "hub-load", "hub-server"],
     },
