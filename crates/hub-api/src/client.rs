@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod events;
 mod files;
+mod outside;
 mod routing;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,6 +25,7 @@ pub use config::{ClientConfig, ConnectionString, ConnectionStringError, Credenti
 pub use error::ClientError;
 pub use events::{AtEnd, EventQuery, EventStream, Received};
 pub use files::FileStream;
+pub use outside::{Outside, OutsideCall, OutsideError, OutsideMethod, path_segment};
 
 /// How long a call may take when nothing says otherwise.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);

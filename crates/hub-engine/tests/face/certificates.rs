@@ -323,7 +323,7 @@ async fn the_owner_of_an_authority_proves_possession() {
         an older code: Invalid: the common name of the proof is not the verification code
         another issuer: Invalid: {no_proof}
         itself: Invalid: {no_proof}
-        another certificate: NotFound: the hub has no certificate theirs
+        another certificate: NotFound: there is no certificate theirs
         the proof: verified true
         d1: connected
         d1 after a restart: connected"

@@ -1,0 +1,126 @@
+//! Calls to what is not this installation: other hubs over the vendor's REST, and webhooks.
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
+
+use super::{CONNECT_TIMEOUT, ClientError};
+
+/// The largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Calls others over HTTPS, with the certificates that the system trusts and perhaps more. Cheap to clone.
+#[derive(Clone)]
+pub struct Outside {
+    http: reqwest::Client,
+}
+
+/// One call.
+pub struct OutsideCall<'a> {
+    /// What is done.
+    pub method: OutsideMethod,
+    /// To what. It may hold a secret and is not part of any error.
+    pub url: &'a str,
+    /// Who asks.
+    pub authorization: Option<&'a str>,
+    /// The guard, quoted, or `*`.
+    pub if_match: Option<&'a str>,
+    /// A JSON document.
+    pub body: Option<Vec<u8>>,
+    /// How long the whole call may take.
+    pub timeout: Duration,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutsideMethod {
+    /// Read.
+    Get,
+    /// Create or replace.
+    Put,
+    /// Ask.
+    Post,
+    /// Remove.
+    Delete,
+}
+
+/// There was no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OutsideError {
+    /// Nothing answers there, or not with a certificate that is trusted.
+    #[error("it cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// It did not answer in time.
+    #[error("it did not answer in time")]
+    Silent,
+    /// The answer does not end.
+    #[error("its answer is larger than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+impl Outside {
+    /// Prepares calls; `trust` is PEM of certificates that are trusted besides those of the system.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
+    pub fn new(trust: Option<&[u8]>) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("thingstead/", env!("CARGO_PKG_VERSION")));
+        if let Some(pem) = trust {
+            let certificates =
+                reqwest::Certificate::from_pem_bundle(pem).map_err(ClientError::Certificate)?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.build().map_err(ClientError::Certificate)?;
+        Ok(Self { http })
+    }
+
+    /// Calls, and reads status and body of whatever the answer is.
+    ///
+    /// # Errors
+    /// There is no answer, or it is too long.
+    pub async fn call(&self, call: OutsideCall<'_>) -> Result<(u16, Vec<u8>), OutsideError> {
+        let method = match call.method {
+            OutsideMethod::Get => reqwest::Method::GET,
+            OutsideMethod::Put => reqwest::Method::PUT,
+            OutsideMethod::Post => reqwest::Method::POST,
+            OutsideMethod::Delete => reqwest::Method::DELETE,
+        };
+        let mut request = self.http.request(method, call.url).timeout(call.timeout);
+        if let Some(authorization) = call.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        if let Some(guard) = call.if_match {
+            request = request.header(IF_MATCH, guard);
+        }
+        if let Some(body) = call.body {
+            request = request.header(CONTENT_TYPE, "application/json; charset=utf-8");
+            request = request.body(body);
+        }
+        let mut response = request.send().await.map_err(failure)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(OutsideError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((status, body))
+    }
+}
+
+fn failure(error: reqwest::Error) -> OutsideError {
+    if error.is_timeout() {
+        OutsideError::Silent
+    } else {
+        OutsideError::Unreachable(error.without_url())
+    }
+}
+
+/// An id as a segment of a path.
+pub fn path_segment(id: &str) -> String {
+    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

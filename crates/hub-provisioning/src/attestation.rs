@@ -1,0 +1,464 @@
+//! Who a device is: its proof against its own enrollment, or against the groups.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hub_domain::identity::Thumbprint;
+use hub_domain::limits::CLOCK_SKEW;
+use hub_domain::provisioning::{
+    Attestation, AttestationKind, CertificateSlot, DeviceProof, Enrollment, EnrollmentGroup,
+    Origin, RegistrationId, Slots, Terms, derived_key,
+};
+use hub_domain::sas::SasToken;
+use hub_domain::{DeviceId, Etag, SymmetricKey, Timestamp};
+use hub_engine::x509::{Certificate, CertificateDer, vouch};
+use subtle::ConstantTimeEq as _;
+
+use crate::Error;
+use crate::challenges::{Challenges, Issued};
+use crate::error::codes;
+use crate::groups::Groups;
+use crate::parts::Parts;
+use crate::service::Service;
+
+/// A call of a device, as a head knows it.
+#[derive(Clone)]
+pub struct DeviceCall<'a> {
+    /// The scope that it names.
+    pub id_scope: &'a str,
+    /// Under which id it calls.
+    pub id: RegistrationId,
+    /// How it proves itself.
+    pub credential: Credential<'a>,
+    /// Where it calls from.
+    pub address: Option<IpAddr>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// How a device proves itself.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// A token.
+    Token(&'a str),
+    /// The certificates of its TLS connection, its own first.
+    Certificates(&'a [CertificateDer<'a>]),
+    /// Not at all: the beginning of a TPM's registration.
+    None,
+}
+
+/// A device whose proof is good, and the enrollment that says so.
+pub(crate) struct Attested {
+    pub(crate) origin: Origin,
+    /// That of the enrollment: a registration is committed only while it is the same.
+    pub(crate) etag: Etag,
+    pub(crate) terms: Terms,
+    pub(crate) device: DeviceId,
+    pub(crate) kind: AttestationKind,
+    pub(crate) proof: DeviceProof,
+    /// That of the enrollment, when it takes a TPM.
+    pub(crate) endorsement_key: Option<Arc<[u8]>>,
+}
+
+/// The enrollment that a device calls by.
+pub(crate) enum Found {
+    Individual(Box<Enrollment>),
+    Group(Arc<EnrollmentGroup>),
+}
+
+impl Attested {
+    /// What an enrollment says of a device that proved itself.
+    pub(crate) fn of(found: &Found, id: &RegistrationId, proof: DeviceProof) -> Self {
+        match found {
+            Found::Individual(enrollment) => Self::by_enrollment(enrollment, id, proof),
+            Found::Group(group) => Self::by_group(group, id, proof),
+        }
+    }
+
+    fn by_enrollment(enrollment: &Enrollment, id: &RegistrationId, proof: DeviceProof) -> Self {
+        let endorsement_key = match &enrollment.attestation {
+            Attestation::Tpm {
+                endorsement_key, ..
+            } => Some(Arc::clone(endorsement_key)),
+            Attestation::ClientCertificates(_)
+            | Attestation::SigningCertificates(_)
+            | Attestation::AuthorityReferences(_)
+            | Attestation::SymmetricKey { .. } => None,
+        };
+        Self {
+            origin: Origin::Individual,
+            etag: enrollment.etag.clone(),
+            terms: enrollment.terms.clone(),
+            device: enrollment
+                .device
+                .clone()
+                .unwrap_or_else(|| device_named(id)),
+            kind: enrollment.attestation.kind(),
+            proof,
+            endorsement_key,
+        }
+    }
+
+    fn by_group(group: &EnrollmentGroup, id: &RegistrationId, proof: DeviceProof) -> Self {
+        Self {
+            origin: Origin::Group(group.id.clone()),
+            etag: group.etag.clone(),
+            terms: group.terms.clone(),
+            device: device_named(id),
+            kind: group.attestation.kind(),
+            proof,
+            endorsement_key: None,
+        }
+    }
+}
+
+/// Checks proofs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Attestor {
+    parts: Parts,
+    service: Service,
+    groups: Groups,
+    challenges: Arc<Challenges>,
+}
+
+impl Attestor {
+    pub(crate) const fn new(
+        parts: Parts,
+        service: Service,
+        groups: Groups,
+        challenges: Arc<Challenges>,
+    ) -> Self {
+        Self {
+            parts,
+            service,
+            groups,
+            challenges,
+        }
+    }
+
+    /// Checks the proof of a call.
+    ///
+    /// # Errors
+    /// The scope is another; nothing is enrolled for the device; the proof is not good. All but the first are
+    /// `NotAuthenticated`, so that ids cannot be probed.
+    pub(crate) async fn attest(
+        &self,
+        call: &DeviceCall<'_>,
+    ) -> Result<Attested, (Error, Option<Origin>)> {
+        self.check_scope(call).map_err(|error| (error, None))?;
+        let own = self
+            .parts
+            .store
+            .enrollment(&call.id)
+            .await
+            .map_err(|error| (error.into(), None))?;
+        match own {
+            // The device's own enrollment decides alone, whatever group would take it.
+            Some(enrollment) => self
+                .by_enrollment(call, &enrollment)
+                .map_err(|error| (error, Some(Origin::Individual))),
+            None => self.by_group(call),
+        }
+    }
+
+    /// The scope is the service's; ids of scopes are compared without case.
+    pub(crate) fn check_scope(&self, call: &DeviceCall<'_>) -> Result<(), Error> {
+        if self
+            .service
+            .id_scope()
+            .as_str()
+            .eq_ignore_ascii_case(call.id_scope)
+        {
+            return Ok(());
+        }
+        Err(Error::new(
+            hub_engine::ErrorKind::NotFound,
+            "no provisioning service has this id scope",
+        )
+        .with_code(codes::SCOPE_NOT_FOUND))
+    }
+
+    fn by_enrollment(
+        &self,
+        call: &DeviceCall<'_>,
+        enrollment: &Enrollment,
+    ) -> Result<Attested, Error> {
+        let proof = match (&enrollment.attestation, call.credential) {
+            (Attestation::SymmetricKey { primary, secondary }, Credential::Token(token)) => {
+                check_token(call, token, [primary, secondary])?;
+                DeviceProof::Keys {
+                    primary: primary.clone(),
+                    secondary: secondary.clone(),
+                }
+            }
+            (Attestation::Tpm { .. }, Credential::Token(token)) => {
+                let issued = self.answered(call, token)?;
+                DeviceProof::Tpm {
+                    key: issued.key,
+                    storage_root_key: issued.storage_root_key.into(),
+                }
+            }
+            (Attestation::ClientCertificates(slots), Credential::Certificates(chain)) => {
+                by_client_certificate(call, slots, chain)?
+            }
+            (Attestation::AuthorityReferences(_), Credential::Certificates(chain)) => {
+                let anchors = self.anchors(&enrollment.attestation);
+                let anchors: Vec<&[u8]> = anchors.iter().map(|der| &**der).collect();
+                by_authority(call, &anchors, chain)?
+            }
+            (_, Credential::None) => return Err(refused("the call shows no proof")),
+            (
+                Attestation::SymmetricKey { .. }
+                | Attestation::Tpm { .. }
+                | Attestation::ClientCertificates(_)
+                | Attestation::AuthorityReferences(_)
+                | Attestation::SigningCertificates(_),
+                Credential::Token(_) | Credential::Certificates(_),
+            ) => {
+                return Err(refused(
+                    "the enrollment takes another kind of proof than the device shows",
+                ));
+            }
+        };
+        Ok(Attested::by_enrollment(enrollment, &call.id, proof))
+    }
+
+    fn by_group(&self, call: &DeviceCall<'_>) -> Result<Attested, (Error, Option<Origin>)> {
+        let (group, proof) = match call.credential {
+            Credential::Token(token) => self.by_group_key(call, token),
+            Credential::Certificates(chain) => self.by_group_certificate(call, chain),
+            Credential::None => Err(refused("the call shows no proof")),
+        }
+        .map_err(|error| (error, None))?;
+        Ok(Attested::by_group(&group, &call.id, proof))
+    }
+
+    /// The group whose key the device's key was derived of. The id may have been written in lower case when that was
+    /// done.
+    fn by_group_key(
+        &self,
+        call: &DeviceCall<'_>,
+        token: &str,
+    ) -> Result<(Arc<EnrollmentGroup>, DeviceProof), Error> {
+        let token = read_token(call, token)?;
+        let spelled = call.id.as_str();
+        let spellings = if spelled == call.id.key() {
+            vec![spelled]
+        } else {
+            vec![spelled, call.id.key()]
+        };
+        for group in self.groups.all().iter() {
+            let Attestation::SymmetricKey { primary, secondary } = &group.attestation else {
+                continue;
+            };
+            for spelling in &spellings {
+                let primary = derived_key(primary, spelling);
+                let secondary = derived_key(secondary, spelling);
+                if token.verify(&primary) | token.verify(&secondary) {
+                    check_expiry(call, &token)?;
+                    return Ok((Arc::clone(group), DeviceProof::Keys { primary, secondary }));
+                }
+            }
+        }
+        Err(refused(
+            "no enrollment has this registration id, and no group's key signed the token",
+        ))
+    }
+
+    /// The group of the nearest certificate above the device's own.
+    fn by_group_certificate(
+        &self,
+        call: &DeviceCall<'_>,
+        chain: &[CertificateDer<'_>],
+    ) -> Result<(Arc<EnrollmentGroup>, DeviceProof), Error> {
+        let leaf = check_name(call, chain)?;
+        let shown: Vec<Certificate<'_>> = chain
+            .iter()
+            .filter_map(|der| Certificate::read(der).ok())
+            .collect();
+        let groups = self.groups.all();
+        let mut nearest: Option<(usize, &Arc<EnrollmentGroup>)> = None;
+        let mut failure = None;
+        for group in groups.iter() {
+            for anchor in self.anchors(&group.attestation) {
+                // Most groups have nothing to do with the chain, and a path is dear to look for.
+                let Ok(authority) = Certificate::read(&anchor) else {
+                    continue;
+                };
+                if !shown.iter().any(|one| one.names_as_issuer(&authority)) {
+                    continue;
+                }
+                let place = chain.iter().position(|der| der.as_ref() == &*anchor);
+                let place = place.unwrap_or(usize::MAX);
+                if nearest.is_some_and(|(found, _)| found <= place) {
+                    continue;
+                }
+                match vouch(chain, &[&anchor], call.now) {
+                    Ok(_) => nearest = Some((place, group)),
+                    Err(error) => failure = Some(error),
+                }
+            }
+        }
+        match (nearest, failure) {
+            (Some((_, group)), _) => {
+                let proof = DeviceProof::Thumbprints {
+                    primary: thumbprint(&leaf),
+                    secondary: None,
+                };
+                Ok((Arc::clone(group), proof))
+            }
+            (None, Some(error)) => Err(refused(error.to_string()).with_source(error)),
+            (None, None) => Err(refused(
+                "no enrollment has this registration id, and no group knows an issuer of the certificate",
+            )),
+        }
+    }
+
+    /// The certificates that vouch in an enrollment: its own, or those of the service that it names, when verified.
+    fn anchors(&self, attestation: &Attestation) -> Vec<Arc<[u8]>> {
+        match attestation {
+            Attestation::SigningCertificates(slots) => {
+                slots.iter().map(|slot| Arc::clone(&slot.der)).collect()
+            }
+            Attestation::AuthorityReferences(slots) => {
+                let service = self.service.current();
+                let known = &service.settings.certificates;
+                slots
+                    .iter()
+                    .filter_map(|name| known.iter().find(|one| one.name.is(name.as_str())))
+                    .filter(|one| one.is_verified())
+                    .map(|one| Arc::clone(&one.der))
+                    .collect()
+            }
+            Attestation::Tpm { .. }
+            | Attestation::ClientCertificates(_)
+            | Attestation::SymmetricKey { .. } => Vec::new(),
+        }
+    }
+
+    /// The challenge that the token answers.
+    fn answered(&self, call: &DeviceCall<'_>, token: &str) -> Result<Issued, Error> {
+        let token = read_token(call, token)?;
+        let issued = self.challenges.of(&call.id, call.now).ok_or_else(|| {
+            refused("no challenge is out for this device, begin anew without a token")
+        })?;
+        if !token.verify(&issued.key) {
+            return Err(refused("the token does not answer the challenge"));
+        }
+        check_expiry(call, &token)?;
+        Ok(issued)
+    }
+}
+
+fn check_token(call: &DeviceCall<'_>, token: &str, keys: [&SymmetricKey; 2]) -> Result<(), Error> {
+    let token = read_token(call, token)?;
+    // Both keys are tried whatever the first says, so that the time does not tell which one it was.
+    let [primary, secondary] = keys;
+    if !(token.verify(primary) | token.verify(secondary)) {
+        return Err(refused("the token's signature is wrong"));
+    }
+    check_expiry(call, &token)
+}
+
+/// Reads a token that speaks for `{scope}/registrations/{id}`.
+fn read_token<'a>(call: &DeviceCall<'_>, token: &'a str) -> Result<SasToken<'a>, Error> {
+    let token = SasToken::parse(token)
+        .map_err(|error| refused("the token cannot be read").with_source(error))?;
+    let resource = token.resource();
+    let speaks_for_it = resource.host().eq_ignore_ascii_case(call.id_scope)
+        && matches!(resource.segments(), [collection, id]
+            if collection.eq_ignore_ascii_case("registrations") && id.eq_ignore_ascii_case(call.id.key()));
+    if speaks_for_it {
+        Ok(token)
+    } else {
+        Err(refused("the token does not speak for this registration"))
+    }
+}
+
+fn check_expiry(call: &DeviceCall<'_>, token: &SasToken<'_>) -> Result<(), Error> {
+    if token.expiry().plus(CLOCK_SKEW) < call.now {
+        return Err(refused("the token has expired, make a new one"));
+    }
+    Ok(())
+}
+
+/// The device's own certificate, when its common name is the registration id.
+fn check_name<'a>(
+    call: &DeviceCall<'_>,
+    chain: &'a [CertificateDer<'_>],
+) -> Result<Certificate<'a>, Error> {
+    let leaf = chain
+        .first()
+        .ok_or_else(|| refused("the call shows no certificate"))?;
+    let leaf = Certificate::read(leaf).map_err(|error| refused(error.to_string()))?;
+    let is_named = leaf
+        .common_name()
+        .is_some_and(|name| name.eq_ignore_ascii_case(call.id.key()));
+    if !is_named {
+        return Err(refused(
+            "the certificate's common name is not the registration id",
+        ));
+    }
+    leaf.check_dates(call.now)
+        .map_err(|error| refused(error.to_string()))?;
+    Ok(leaf)
+}
+
+fn by_client_certificate(
+    call: &DeviceCall<'_>,
+    slots: &Slots<CertificateSlot>,
+    chain: &[CertificateDer<'_>],
+) -> Result<DeviceProof, Error> {
+    let leaf = check_name(call, chain)?;
+    let shown = leaf.fingerprint();
+    // Every slot is compared whatever the others say, so that the time does not tell which one it was.
+    let matches = slots.iter().fold(subtle::Choice::from(0), |found, slot| {
+        found | hub_engine::x509::fingerprint(&slot.der).ct_eq(&shown)
+    });
+    if !bool::from(matches) {
+        return Err(refused(
+            "the certificate is neither the primary nor the secondary one of the enrollment",
+        ));
+    }
+    let print = |slot: &CertificateSlot| {
+        let digits = hub_engine::x509::fingerprint(&slot.der);
+        Thumbprint::parse(&hex(&digits)).expect("invariant: 64 digits are a thumbprint")
+    };
+    let mut prints = slots.iter().map(print);
+    Ok(DeviceProof::Thumbprints {
+        primary: prints.next().unwrap_or_else(|| thumbprint(&leaf)),
+        secondary: prints.next(),
+    })
+}
+
+fn by_authority(
+    call: &DeviceCall<'_>,
+    anchors: &[&[u8]],
+    chain: &[CertificateDer<'_>],
+) -> Result<DeviceProof, Error> {
+    let leaf = check_name(call, chain)?;
+    vouch(chain, anchors, call.now)
+        .map_err(|error| refused(error.to_string()).with_source(error))?;
+    Ok(DeviceProof::Thumbprints {
+        primary: thumbprint(&leaf),
+        secondary: None,
+    })
+}
+
+fn thumbprint(certificate: &Certificate<'_>) -> Thumbprint {
+    Thumbprint::parse(&certificate.sha256()).expect("invariant: 64 digits are a thumbprint")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// A device is named by its registration id where the enrollment names it no other way.
+pub(crate) fn device_named(id: &RegistrationId) -> DeviceId {
+    DeviceId::parse(id.as_str())
+        .expect("invariant: a registration id has only characters of device ids")
+}
+
+fn refused(text: impl Into<String>) -> Error {
+    Error::unauthorized(text)
+}

@@ -1,0 +1,51 @@
+//! What the service stands on.
+
+use std::sync::Arc;
+
+use hub_domain::Etag;
+use hub_domain::provisioning::OperationId;
+use hub_engine::{Engine, Environment};
+use hub_storage::Store;
+
+use crate::hubs::Outside;
+
+/// What the service stands on.
+#[derive(Clone)]
+pub struct Parts {
+    /// The hubs of this installation.
+    pub engine: Arc<Engine>,
+    /// Enrollments and registrations.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub environment: Arc<dyn Environment>,
+    /// Other installations and webhooks.
+    pub outside: Outside,
+}
+
+impl Parts {
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.environment.fill_random(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn random_etag(&self) -> Etag {
+        Etag::from_random(self.random())
+    }
+
+    pub(crate) fn random_operation(&self) -> OperationId {
+        OperationId::from_random(self.random())
+    }
+
+    /// A key of `bytes` bytes, 16 to 64.
+    pub(crate) fn random_key_of(&self, bytes: usize) -> hub_domain::SymmetricKey {
+        let mut key = vec![0; bytes];
+        self.environment.fill_random(&mut key);
+        hub_domain::SymmetricKey::from_bytes(&key).expect("invariant: 16 to 64 bytes are a key")
+    }
+
+    pub(crate) fn random_key(&self) -> hub_domain::SymmetricKey {
+        hub_domain::SymmetricKey::from_bytes(&self.random::<64>())
+            .expect("invariant: 64 bytes are a key")
+    }
+}

@@ -1,0 +1,93 @@
+//! Devices that were turned away: what people miss most when a fleet does not come up.
+//!
+//! Noted in memory, so that an attacker's guesses cost no write each, and written together once a second. A crash loses
+//! the last second. Bounded in both places; the least recent go first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hub_domain::provisioning::{Origin, Refusal};
+use hub_storage::Store;
+use hub_storage::store::{Op, Unit};
+
+use crate::attestation::DeviceCall;
+
+/// How often what was noted is written.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Most registration ids that wait to be written; further ones are not noted.
+const WAITING_MAX: usize = 1_000;
+/// Most registration ids that are kept.
+const KEPT_MAX: u64 = 10_000;
+
+/// Notes refusals. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Refusals {
+    store: Arc<dyn Store>,
+    waiting: Arc<Mutex<HashMap<String, Refusal>>>,
+}
+
+impl Refusals {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Notes that a call was refused.
+    pub(crate) fn note(
+        &self,
+        call: &DeviceCall<'_>,
+        origin: Option<Origin>,
+        code: u32,
+        message: &str,
+    ) {
+        tracing::info!(registration = %call.id, code, message, "a registration was refused");
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = waiting.get(call.id.key());
+        if known.is_none() && waiting.len() >= WAITING_MAX {
+            return;
+        }
+        let refusal = Refusal {
+            id: call.id.clone(),
+            origin,
+            code,
+            message: message.to_owned(),
+            address: call.address,
+            count: known.map_or(0, |known| known.count) + 1,
+            first: known.map_or(call.now, |known| known.first),
+            last: call.now,
+        };
+        waiting.insert(call.id.key().to_owned(), refusal);
+    }
+
+    /// Writes regularly until it is dropped.
+    pub(crate) async fn run(&self) {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            self.flush().await;
+        }
+    }
+
+    /// Writes what was noted. What cannot be written is lost, and said.
+    pub(crate) async fn flush(&self) {
+        let refusals: Vec<Refusal> = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.drain().map(|(_, refusal)| refusal).collect()
+        };
+        if refusals.is_empty() {
+            return;
+        }
+        let op = Op::NoteRefusals {
+            refusals,
+            kept_max: KEPT_MAX,
+        };
+        if let Err(error) = self.store.submit(Unit::new(op, Vec::new())).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "refused registrations cannot be written down"
+            );
+        }
+    }
+}

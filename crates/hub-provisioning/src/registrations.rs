@@ -1,0 +1,389 @@
+//! Registrations: a device asks for its hub, and asks again what became of it.
+
+mod assign;
+mod goal;
+mod jobs;
+mod preview;
+mod request;
+mod status;
+mod webhook;
+
+use std::sync::Arc;
+
+use hub_domain::Status;
+use hub_domain::provisioning::{
+    Origin, Progress, Refusal, Registration, RegistrationId, RegistrationRequest, ServicePermission,
+};
+use hub_engine::{ErrorKind, IfMatch};
+use hub_storage::store::{Op, RegistrationFilter, RegistrationStatistics, Unit};
+use hub_storage::{Conflict, StoreError};
+
+use crate::attestation::{Attested, Attestor, Credential, DeviceCall};
+use crate::challenges::{Challenge, Challenges, wrapped};
+use crate::enrollments::check_page;
+use crate::groups::Groups;
+use crate::hubs::LinkedHubs;
+use crate::parts::Parts;
+use crate::refusals::Refusals;
+use crate::rules::check_match;
+use crate::service::Service;
+use crate::{Context, Credentials, Error};
+use jobs::Jobs;
+
+pub use preview::{Preview, PreviewRequest};
+pub use request::{RegisterRequest, TpmKeys};
+pub use status::OperationStatus;
+pub(crate) use status::Shown;
+
+/// Most refusals that are shown at once.
+const REFUSALS_MAX: usize = 1_000;
+
+/// Operations on registrations. Cheap to clone.
+#[derive(Clone)]
+pub struct Registrations {
+    room: Arc<Room>,
+}
+
+/// What the operations share.
+struct Room {
+    parts: Parts,
+    service: Service,
+    groups: Groups,
+    attestor: Attestor,
+    challenges: Arc<Challenges>,
+    hubs: LinkedHubs,
+    credentials: Credentials,
+    refusals: Refusals,
+    jobs: Jobs,
+}
+
+/// What a device that asked gets.
+pub enum Registered {
+    /// Its registration is under way, or cannot be.
+    Accepted(Box<OperationStatus>),
+    /// A TPM has to show itself first.
+    Challenge(Challenge),
+}
+
+impl Registrations {
+    pub(crate) fn new(
+        parts: Parts,
+        service: Service,
+        groups: Groups,
+        credentials: Credentials,
+    ) -> Self {
+        let challenges = Arc::new(Challenges::default());
+        let attestor = Attestor::new(
+            parts.clone(),
+            service.clone(),
+            groups.clone(),
+            Arc::clone(&challenges),
+        );
+        Self {
+            room: Arc::new(Room {
+                hubs: LinkedHubs::new(parts.clone(), service.clone()),
+                refusals: Refusals::new(Arc::clone(&parts.store)),
+                jobs: Jobs::new(),
+                credentials,
+                parts,
+                service,
+                groups,
+                attestor,
+                challenges,
+            }),
+        }
+    }
+
+    /// Goes on with what is not finished, and writes down who was refused, until it is dropped.
+    pub(crate) async fn run(&self) {
+        tokio::join!(self.room.run_jobs(), self.room.refusals.run());
+    }
+
+    /// Writes down who was refused lately.
+    pub(crate) async fn finish(&self) {
+        self.room.refusals.flush().await;
+    }
+
+    /// Whether a device may call: for heads that check when a connection begins. A disabled enrollment passes; the
+    /// answer to its registration tells.
+    ///
+    /// # Errors
+    /// The scope is another (404001); the proof is not good (401002).
+    pub async fn admit(&self, call: &DeviceCall<'_>) -> Result<(), Error> {
+        self.room.attest(call).await.map(drop)
+    }
+
+    /// Registers a device: it gets a hub, or the one it has.
+    ///
+    /// # Errors
+    /// As [`Registrations::admit`]; the request breaks a rule; the store cannot write. What keeps a device from a hub
+    /// otherwise is said by the status.
+    pub async fn register(
+        &self,
+        call: &DeviceCall<'_>,
+        request: RegisterRequest,
+    ) -> Result<Registered, Error> {
+        let room = &self.room;
+        if let (Credential::None, Some(keys)) = (call.credential, &request.tpm) {
+            return self.challenge(call, keys).await.map(Registered::Challenge);
+        }
+        let attested = room.attest(call).await?;
+        if attested.terms.status == Status::Disabled {
+            room.refusals.note(
+                call,
+                Some(attested.origin),
+                403_201,
+                "the enrollment is disabled",
+            );
+            return Ok(Registered::Accepted(Box::new(OperationStatus::disabled(
+                call.id.clone(),
+                call.now,
+            ))));
+        }
+        room.use_up_challenge(call, &attested)?;
+        room.parts.store.backlog().room().await;
+        let status = room.register(call, attested, request).await?;
+        Ok(Registered::Accepted(Box::new(status)))
+    }
+
+    /// A key for a device with a TPM, readable only by that. The device shows that it could by a token signed with it.
+    ///
+    /// # Errors
+    /// The scope is another; no enrollment of that id has this endorsement key, or it is disabled; a key cannot be read.
+    pub async fn challenge(
+        &self,
+        call: &DeviceCall<'_>,
+        keys: &TpmKeys,
+    ) -> Result<Challenge, Error> {
+        self.room.challenge(call, keys).await
+    }
+
+    /// What became of an attempt. An older attempt of the same device gets the state of the newest.
+    ///
+    /// # Errors
+    /// As [`Registrations::admit`]; the device never registered (404201).
+    pub async fn status(
+        &self,
+        call: &DeviceCall<'_>,
+        operation: &str,
+    ) -> Result<OperationStatus, Error> {
+        let attested = self.room.attest(call).await?;
+        if attested.terms.status == Status::Disabled {
+            return Ok(OperationStatus::disabled(call.id.clone(), call.now));
+        }
+        if operation.is_empty() {
+            return Err(Error::invalid("the operation id is missing"));
+        }
+        let registration = self.room.stored(&call.id).await?;
+        Ok(OperationStatus::of(registration))
+    }
+
+    /// The registration of the device that calls.
+    ///
+    /// # Errors
+    /// As [`Registrations::admit`]; the device never registered (404201).
+    pub async fn lookup(&self, call: &DeviceCall<'_>) -> Result<Registration, Error> {
+        self.room.attest(call).await?;
+        let mut registration = self.room.stored(&call.id).await?;
+        registration.issued_certificates = Vec::new();
+        Ok(registration)
+    }
+
+    /// One registration.
+    ///
+    /// # Errors
+    /// Needs `RegistrationStatusRead`. It does not exist.
+    pub async fn fetch(&self, ctx: &Context, id: &RegistrationId) -> Result<Registration, Error> {
+        ctx.require(ServicePermission::RegistrationStatusRead)?;
+        self.room.stored(id).await
+    }
+
+    /// Registrations in the order of their ids, after `after` (in lower case), at most `max` (1 to 1,000).
+    ///
+    /// # Errors
+    /// Needs `RegistrationStatusRead`. `max` is out of range.
+    pub async fn list(
+        &self,
+        ctx: &Context,
+        filter: RegistrationFilter,
+        after: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<Registration>, Error> {
+        ctx.require(ServicePermission::RegistrationStatusRead)?;
+        check_page(max)?;
+        Ok(self
+            .room
+            .parts
+            .store
+            .registrations(filter, after, max)
+            .await?)
+    }
+
+    /// How many registrations there are.
+    ///
+    /// # Errors
+    /// Needs `RegistrationStatusRead`.
+    pub async fn statistics(&self, ctx: &Context) -> Result<RegistrationStatistics, Error> {
+        ctx.require(ServicePermission::RegistrationStatusRead)?;
+        Ok(self.room.parts.store.registration_statistics().await?)
+    }
+
+    /// Devices that were turned away, the newest first: one entry for each registration id.
+    ///
+    /// # Errors
+    /// Needs `RegistrationStatusRead`.
+    pub async fn refusals(&self, ctx: &Context) -> Result<Vec<Refusal>, Error> {
+        ctx.require(ServicePermission::RegistrationStatusRead)?;
+        self.room.refusals.flush().await;
+        Ok(self.room.parts.store.refusals(REFUSALS_MAX).await?)
+    }
+
+    /// Forgets a registration. The device stays in its hub; when it registers again it does so for the first time.
+    ///
+    /// # Errors
+    /// Needs `RegistrationStatusWrite`. It does not exist; another etag.
+    pub async fn delete(
+        &self,
+        ctx: &Context,
+        id: &RegistrationId,
+        if_match: IfMatch,
+    ) -> Result<(), Error> {
+        ctx.require(ServicePermission::RegistrationStatusWrite)?;
+        let stored = self.room.stored(id).await?;
+        check_match(&if_match, &stored.etag.0)?;
+        let expected = match if_match {
+            IfMatch::Absent | IfMatch::Any => None,
+            IfMatch::Etag(_) => Some(stored.etag),
+        };
+        let op = Op::DeleteRegistration {
+            id: id.clone(),
+            expected,
+        };
+        let unit = Unit::new(op, Vec::new());
+        match self.room.parts.store.submit(unit).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict(Conflict::NotFound)) => {
+                Err(Error::not_found("registration", id))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where a device would go, and why. Nothing is written, no webhook is asked.
+    ///
+    /// # Errors
+    /// Needs `EnrollmentRead`. Nothing is enrolled for the device.
+    pub async fn preview(&self, ctx: &Context, request: PreviewRequest) -> Result<Preview, Error> {
+        ctx.require(ServicePermission::EnrollmentRead)?;
+        self.room.preview(request).await
+    }
+}
+
+impl Room {
+    /// Checks a device's proof; one that is not good is noted.
+    async fn attest(&self, call: &DeviceCall<'_>) -> Result<Attested, Error> {
+        match self.attestor.attest(call).await {
+            Ok(attested) => Ok(attested),
+            Err((error, origin)) => {
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotAuthenticated | ErrorKind::NotFound
+                ) {
+                    self.refusals
+                        .note(call, origin, error.code(), error.message());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn stored(&self, id: &RegistrationId) -> Result<Registration, Error> {
+        let found = self.parts.store.registration(id).await?;
+        found.ok_or_else(|| Error::not_found("registration", id))
+    }
+
+    fn use_up_challenge(&self, call: &DeviceCall<'_>, attested: &Attested) -> Result<(), Error> {
+        let hub_domain::provisioning::DeviceProof::Tpm { key, .. } = &attested.proof else {
+            return Ok(());
+        };
+        if self.challenges.use_up(&call.id, key) {
+            return Ok(());
+        }
+        let text = "the challenge was answered before, begin anew without a token";
+        self.refusals
+            .note(call, Some(attested.origin.clone()), 401_002, text);
+        Err(Error::unauthorized(text))
+    }
+
+    async fn challenge(&self, call: &DeviceCall<'_>, keys: &TpmKeys) -> Result<Challenge, Error> {
+        let result = self.try_challenge(call, keys).await;
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::NotAuthenticated
+        {
+            let origin = Some(Origin::Individual);
+            self.refusals
+                .note(call, origin, error.code(), error.message());
+        }
+        result
+    }
+
+    async fn try_challenge(
+        &self,
+        call: &DeviceCall<'_>,
+        keys: &TpmKeys,
+    ) -> Result<Challenge, Error> {
+        self.attestor.check_scope(call)?;
+        let enrollment = self.parts.store.enrollment(&call.id).await?;
+        let enrolled = enrollment.as_ref().and_then(|one| match &one.attestation {
+            hub_domain::provisioning::Attestation::Tpm {
+                endorsement_key, ..
+            } => Some(endorsement_key),
+            _ => None,
+        });
+        let Some(enrolled) = enrolled else {
+            return Err(Error::unauthorized(
+                "no enrollment of this registration id takes a TPM",
+            ));
+        };
+        if **enrolled != *keys.endorsement_key {
+            return Err(Error::unauthorized(
+                "the endorsement key is not the enrolled one",
+            ));
+        }
+        let storage_root_key = keys
+            .storage_root_key
+            .as_deref()
+            .ok_or_else(|| Error::invalid("tpm.storageRootKey is missing"))?;
+        let key = self.parts.random_key_of(32);
+        let blob = wrapped(&self.parts, &keys.endorsement_key, storage_root_key, &key)?;
+        self.challenges
+            .issue(&call.id, key, storage_root_key.to_vec(), call.now);
+        Ok(Challenge {
+            authentication_key: blob,
+            key_name: "registration",
+        })
+    }
+
+    /// What of a request is needed to answer it, also after a crash.
+    fn kept(
+        call: &DeviceCall<'_>,
+        attested: &Attested,
+        request: &RegisterRequest,
+    ) -> RegistrationRequest {
+        RegistrationRequest {
+            proof: attested.proof.clone(),
+            payload: request.payload.clone(),
+            address: call.address,
+            signing_request: request.signing_request.as_deref().map(Arc::from),
+            stays_without_policy: request.stays_without_policy(),
+        }
+    }
+
+    /// Whether a job has to go on with a registration.
+    fn is_unfinished(registration: &Registration) -> bool {
+        match registration.progress {
+            Progress::Assigning(_) | Progress::Leaving(_) => true,
+            Progress::Assigned | Progress::Failed(_) => false,
+        }
+    }
+}

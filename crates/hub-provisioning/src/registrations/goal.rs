@@ -1,0 +1,100 @@
+//! Where a registration leads: to the hub the device has, to one of a ranked list, or first to the webhook.
+
+use hub_domain::HostName;
+use hub_domain::provisioning::{
+    AllocationPolicy, AllocationWebhook, Assignment, Registration, RegistrationRequest,
+    ReprovisionPolicy, Substatus,
+};
+
+use super::Room;
+use crate::Error;
+use crate::allocation::{Choice, Situation};
+use crate::attestation::Attested;
+
+/// Where a registration leads.
+pub(super) enum Goal {
+    /// The device stays where it is.
+    Stay(Assignment),
+    /// The first of these that can be reached.
+    Ranked(Vec<HostName>),
+    /// What the webhook says.
+    Ask(AllocationWebhook),
+}
+
+impl Room {
+    /// Decides by enrollment, request and what the device has. Asks nobody.
+    ///
+    /// # Errors
+    /// No hub is to be had.
+    pub(super) fn goal(
+        &self,
+        attested: &Attested,
+        request: &RegistrationRequest,
+        id: &hub_domain::provisioning::RegistrationId,
+        existing: Option<&Registration>,
+    ) -> Result<Goal, Error> {
+        let assignment = existing.and_then(|existing| existing.assignment.as_ref());
+        if let Some(assignment) = assignment
+            && !policy(attested, request).update_hub_assignment
+            && self.hubs.reach(&assignment.hub).is_some()
+        {
+            return Ok(Goal::Stay(assignment.clone()));
+        }
+        let service = self.service.current();
+        let hubs = self.service.linked_hubs();
+        let situation = Situation {
+            id,
+            terms: &attested.terms,
+            settings: &service.settings,
+            hubs: &hubs,
+            address: request.address,
+            payload: request.payload.as_ref(),
+        };
+        if situation.policy() == AllocationPolicy::Custom {
+            let webhook = attested.terms.webhook.clone().ok_or_else(|| {
+                crate::allocation::no_hub("the custom policy has no webhook to ask")
+            })?;
+            return Ok(Goal::Ask(webhook));
+        }
+        let Choice { ranked, .. } = situation.choose()?;
+        Ok(Goal::Ranked(
+            ranked.into_iter().map(|one| one.host).collect(),
+        ))
+    }
+}
+
+/// What happens to a device that registers again.
+pub(super) fn policy(attested: &Attested, request: &RegistrationRequest) -> ReprovisionPolicy {
+    attested.terms.reprovision.unwrap_or({
+        if request.stays_without_policy {
+            ReprovisionPolicy {
+                update_hub_assignment: false,
+                migrate_device_data: false,
+            }
+        } else {
+            ReprovisionPolicy::default()
+        }
+    })
+}
+
+/// How the new assignment came to be.
+pub(super) fn substatus(
+    attested: &Attested,
+    request: &RegistrationRequest,
+    former: Option<&Assignment>,
+    hub: &HostName,
+) -> Substatus {
+    let policy = policy(attested, request);
+    match former {
+        None => Substatus::InitialAssignment,
+        Some(former) if former.hub == *hub && former.device == attested.device => {
+            if policy.update_hub_assignment {
+                former.substatus
+            } else {
+                Substatus::ReprovisionedToInitialAssignment
+            }
+        }
+        Some(_) if policy.migrate_device_data => Substatus::DeviceDataMigrated,
+        Some(_) => Substatus::DeviceDataReset,
+    }
+}

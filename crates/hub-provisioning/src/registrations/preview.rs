@@ -1,0 +1,101 @@
+//! Where would this device go, and why.
+
+use std::net::IpAddr;
+
+use hub_domain::provisioning::{
+    AllocationPolicy, Assignment, EnrollmentGroupId, Origin, RegistrationId, Terms,
+};
+use serde_json::Value;
+
+use super::Room;
+use crate::Error;
+use crate::allocation::{Choice, Situation};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct PreviewRequest {
+    /// Which device.
+    pub id: RegistrationId,
+    /// The group it would register by, when it has no enrollment of its own.
+    pub group: Option<EnrollmentGroupId>,
+    /// The payload it would send.
+    pub payload: Option<Value>,
+    /// Where it would call from.
+    pub address: Option<IpAddr>,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The enrollment that decides.
+    pub origin: Origin,
+    /// False when that is disabled.
+    pub enabled: bool,
+    /// The policy that decides.
+    pub policy: AllocationPolicy,
+    /// True when the policy is the service's own, false when it is the enrollment's.
+    pub policy_of_service: bool,
+    /// The hub that the device has.
+    pub assignment: Option<Assignment>,
+    /// True when the device stays there whatever the policy says.
+    pub stays: bool,
+    /// The hubs, best first. None with the custom policy, which asks its webhook.
+    pub choice: Option<Choice>,
+    /// Why there is none.
+    pub failure: Option<String>,
+}
+
+impl Room {
+    pub(super) async fn preview(&self, request: PreviewRequest) -> Result<Preview, Error> {
+        let (origin, terms) = self.enrolled(&request).await?;
+        let existing = self.parts.store.registration(&request.id).await?;
+        let assignment = existing.and_then(|one| one.assignment);
+        let service = self.service.current();
+        let hubs = self.service.linked_hubs();
+        let situation = Situation {
+            id: &request.id,
+            terms: &terms,
+            settings: &service.settings,
+            hubs: &hubs,
+            address: request.address,
+            payload: request.payload.as_ref(),
+        };
+        let policy = situation.policy();
+        let (choice, failure) = if policy == AllocationPolicy::Custom {
+            (
+                None,
+                Some("the webhook decides, it was not asked".to_owned()),
+            )
+        } else {
+            match situation.choose() {
+                Ok(choice) => (Some(choice), None),
+                Err(error) => (None, Some(error.message().to_owned())),
+            }
+        };
+        let stays =
+            assignment.is_some() && !terms.reprovision.unwrap_or_default().update_hub_assignment;
+        Ok(Preview {
+            origin,
+            enabled: terms.status == hub_domain::Status::Enabled,
+            policy,
+            policy_of_service: terms.allocation.is_none(),
+            assignment,
+            stays,
+            choice,
+            failure,
+        })
+    }
+
+    async fn enrolled(&self, request: &PreviewRequest) -> Result<(Origin, Terms), Error> {
+        if let Some(own) = self.parts.store.enrollment(&request.id).await? {
+            return Ok((Origin::Individual, own.terms));
+        }
+        match &request.group {
+            Some(group) => {
+                let group = self.groups.find(group)?;
+                Ok((Origin::Group(group.id.clone()), group.terms.clone()))
+            }
+            None => Err(Error::not_found("enrollment", &request.id)),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The custom policy: a webhook names the hub ("How to use custom allocation policies").
+
+use std::time::Duration;
+
+use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
+use hub_domain::HostName;
+use hub_domain::provisioning::{
+    AllocationWebhook, AttestationKind, InitialTwin, Link, LinkedHub, Origin, Terms,
+};
+use hub_engine::ErrorKind;
+use serde_json::{Map, Value, json};
+
+use super::Room;
+use super::assign::{Attempt, Given};
+use crate::Error;
+use crate::attestation::Attested;
+use crate::error::codes;
+
+/// How long the webhook may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Room {
+    /// Asks the webhook.
+    ///
+    /// # Errors
+    /// It does not answer, answers with a failure, or names no hub that is linked.
+    pub(super) async fn ask_webhook(
+        &self,
+        webhook: &AllocationWebhook,
+        attempt: &Attempt<'_>,
+    ) -> Result<(HostName, Given), Error> {
+        let hubs = self.service.linked_hubs();
+        let question = question(attempt, &hubs);
+        let call = OutsideCall {
+            method: OutsideMethod::Post,
+            url: webhook.url.as_str(),
+            authorization: None,
+            if_match: None,
+            body: Some(question.to_string().into_bytes()),
+            timeout: TIMEOUT,
+        };
+        let answer = self.parts.outside.call(call).await;
+        let (status, body) = answer.map_err(|error| {
+            let (kind, code) = match &error {
+                OutsideError::Silent => (ErrorKind::TimedOut, codes::WEBHOOK_SILENT),
+                OutsideError::Unreachable(_) | OutsideError::TooLong => {
+                    (ErrorKind::Invalid, codes::ALLOCATION_WEBHOOK_FAILED)
+                }
+            };
+            let text = match &error {
+                OutsideError::Silent => format!(
+                    "the webhook of the custom allocation did not answer within {} s",
+                    TIMEOUT.as_secs()
+                ),
+                OutsideError::Unreachable(_) => {
+                    "the webhook of the custom allocation cannot be reached".to_owned()
+                }
+                OutsideError::TooLong => {
+                    "the webhook of the custom allocation answered with too much".to_owned()
+                }
+            };
+            Error::new(kind, text).with_code(code).with_source(error)
+        })?;
+        if !(200..300).contains(&status) {
+            // The vendor's words: clients show them.
+            let text = format!("Custom allocation failed with status code: {status}");
+            return Err(Error::invalid(text).with_code(codes::ALLOCATION_WEBHOOK_FAILED));
+        }
+        read_answer(&body, &hubs).map_err(|text| {
+            Error::invalid(format!("the webhook of the custom allocation {text}"))
+                .with_code(codes::ALLOCATION_WEBHOOK_ANSWER)
+        })
+    }
+}
+
+/// What the webhook is told. It never sees keys.
+fn question(attempt: &Attempt<'_>, hubs: &[LinkedHub]) -> Value {
+    let attested = attempt.attested;
+    let mut context = Map::new();
+    context.insert("registrationId".into(), json!(attempt.id.as_str()));
+    if let Some(current) = attempt.existing.and_then(|one| one.assignment.as_ref()) {
+        context.insert("currentIotHubHostName".into(), json!(current.hub.as_str()));
+        context.insert("currentDeviceId".into(), json!(current.device.as_str()));
+    }
+    context.insert(attested.kind.as_str().into(), json!({}));
+    if let Some(payload) = &attempt.request.payload {
+        context.insert("payload".into(), payload.clone());
+    }
+    let named = &attested.terms.hubs;
+    let linked: Vec<&str> = hubs
+        .iter()
+        .filter(|hub| named.is_empty() || named.contains(&hub.host))
+        .map(|hub| hub.host.as_str())
+        .collect();
+    let (name, enrollment) = enrollment(attempt, attested);
+    json!({
+        name: enrollment,
+        "deviceRuntimeContext": context,
+        "linkedHubs": linked,
+    })
+}
+
+/// The enrollment as far as it is no secret.
+fn enrollment(attempt: &Attempt<'_>, attested: &Attested) -> (&'static str, Value) {
+    let mut members = Map::new();
+    let name = match &attested.origin {
+        Origin::Individual => {
+            members.insert("registrationId".into(), json!(attempt.id.as_str()));
+            members.insert("deviceId".into(), json!(attested.device.as_str()));
+            "individualEnrollment"
+        }
+        Origin::Group(group) => {
+            members.insert("enrollmentGroupId".into(), json!(group.as_str()));
+            "enrollmentGroup"
+        }
+    };
+    let attestation = match attested.kind {
+        AttestationKind::Tpm => json!({"type": "tpm"}),
+        AttestationKind::X509 => json!({"type": "x509"}),
+        AttestationKind::SymmetricKey => json!({"type": "symmetricKey"}),
+    };
+    members.insert("attestation".into(), attestation);
+    put_terms(&mut members, &attested.terms);
+    members.insert("etag".into(), json!(format!("\"{}\"", attested.etag.0)));
+    (name, Value::Object(members))
+}
+
+fn put_terms(members: &mut Map<String, Value>, terms: &Terms) {
+    members.insert(
+        "capabilities".into(),
+        json!({"iotEdge": terms.capabilities.iot_edge}),
+    );
+    members.insert(
+        "initialTwin".into(),
+        json!({
+            "tags": terms.initial_twin.tags,
+            "properties": {"desired": terms.initial_twin.desired},
+        }),
+    );
+    members.insert("provisioningStatus".into(), json!(terms.status.as_str()));
+    members.insert("allocationPolicy".into(), json!("custom"));
+    if let Some(policy) = terms.reprovision {
+        members.insert(
+            "reprovisionPolicy".into(),
+            json!({
+                "updateHubAssignment": policy.update_hub_assignment,
+                "migrateDeviceData": policy.migrate_device_data,
+            }),
+        );
+    }
+    if !terms.hubs.is_empty() {
+        let hubs: Vec<&str> = terms.hubs.iter().map(HostName::as_str).collect();
+        members.insert("iotHubs".into(), json!(hubs));
+    }
+}
+
+/// Reads the answer: the hub, and perhaps a twin and a payload.
+fn read_answer(body: &[u8], hubs: &[LinkedHub]) -> Result<(HostName, Given), String> {
+    let answer: Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|_| "answered with something that is no JSON object".to_owned())?;
+    let host = answer
+        .get("iotHubHostName")
+        .and_then(Value::as_str)
+        .ok_or_else(|| "named no iotHubHostName".to_owned())?;
+    let host = HostName::parse(host).map_err(|_| "named something that is no host".to_owned())?;
+    let is_linked = hubs
+        .iter()
+        .any(|hub| hub.host == host && matches!(hub.link, Link::Own | Link::Remote { .. }));
+    if !is_linked {
+        return Err(format!("named the hub {host}, which is not linked"));
+    }
+    let members = |value: Option<&Value>, what: &str| match value {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(members)) => Ok(members.clone()),
+        Some(_) => Err(format!("answered with {what} that is no JSON object")),
+    };
+    let twin = match answer.get("initialTwin") {
+        None | Some(Value::Null) => None,
+        Some(twin) => Some(InitialTwin {
+            tags: members(twin.get("tags"), "initialTwin.tags")?,
+            desired: members(
+                twin.pointer("/properties/desired"),
+                "initialTwin.properties.desired",
+            )?,
+        }),
+    };
+    let payload = answer.get("payload").filter(|value| !value.is_null());
+    Ok((
+        host,
+        Given {
+            twin,
+            payload: payload.cloned(),
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<String, String> {
+        let hubs = [LinkedHub::own(HostName::parse("a.test").expect("a name"))];
+        read_answer(body.as_bytes(), &hubs).map(|(host, given)| {
+            format!(
+                "{host} twin {} payload {}",
+                given
+                    .twin
+                    .map_or(0, |twin| twin.tags.len() + twin.desired.len()),
+                given.payload.unwrap_or_default()
+            )
+        })
+    }
+
+    #[test]
+    fn an_answer_names_a_linked_hub() {
+        assert_eq!(
+            read(r#"{"iotHubHostName":"A.test"}"#).as_deref(),
+            Ok("a.test twin 0 payload null")
+        );
+        assert_eq!(
+            read(
+                r#"{"iotHubHostName":"a.test","initialTwin":{"tags":{"a":1},"properties":{"desired":{"b":2}}},"payload":{"c":3}}"#
+            )
+            .as_deref(),
+            Ok(r#"a.test twin 2 payload {"c":3}"#)
+        );
+    }
+
+    #[test]
+    fn an_answer_that_lies_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"iotHubHostName":1}"#,
+            r#"{"iotHubHostName":"b.test"}"#,
+            r#"{"iotHubHostName":"a.test","initialTwin":{"tags":[]}}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
