@@ -27,6 +27,17 @@ pub struct Config {
     pub log: Log,
     /// Uploaded files.
     pub files: Files,
+    /// Device provisioning.
+    pub provisioning: Provisioning,
+}
+
+/// Device provisioning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provisioning {
+    /// A PEM file with certificates that are trusted in calls to hubs of other installations and to webhooks, besides
+    /// those that the system trusts. Read at the start. Variable `THINGSTEAD_PROVISIONING_TRUSTED_CERTIFICATES`.
+    pub trusted_certificates: Option<PathBuf>,
 }
 
 /// Uploaded files. Without any setting they are in the folder `files` of the data directory.
@@ -161,6 +172,7 @@ impl Default for Config {
             tls: Tls::default(),
             log: Log::default(),
             files: Files::default(),
+            provisioning: Provisioning::default(),
         }
     }
 }
@@ -265,6 +277,9 @@ impl Config {
             "THINGSTEAD_FILES_FOLDER" => self.files.folder = Some(value.into()),
             "THINGSTEAD_FILES_URL" => self.files.url = Some(value),
             "THINGSTEAD_FILES_BYTES_MAX" => self.files.bytes_max = parsed(name, &value)?,
+            "THINGSTEAD_PROVISIONING_TRUSTED_CERTIFICATES" => {
+                self.provisioning.trusted_certificates = Some(value.into());
+            }
             "THINGSTEAD_LOG_FILTER" => self.log.filter = value,
             "THINGSTEAD_LOG_FORMAT" => {
                 self.log.format = match value.as_str() {

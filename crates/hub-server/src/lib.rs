@@ -10,6 +10,7 @@ mod files;
 mod listen;
 mod logging;
 mod offline;
+mod provisioning;
 mod run_file;
 mod seed;
 mod serve;

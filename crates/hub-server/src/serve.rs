@@ -28,7 +28,7 @@ use tokio_rustls::server::TlsStream;
 use crate::certificates::{CertificateError, Certificates};
 use crate::config::Config;
 use crate::environment::SystemEnvironment;
-use crate::{files, listen, logging, run_file};
+use crate::{files, listen, logging, provisioning, run_file};
 
 /// How often certificates are looked at.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(60);
@@ -67,6 +67,17 @@ pub enum ServeError {
         "a port cannot be bound; another hub or web server may be running, or choose ports with --https-port, --mqtt-port and --amqp-port"
     )]
     Listen(#[from] ListenError),
+    /// The certificates that calls to others trust cannot be read.
+    #[error("the file {} cannot be used as certificates to trust", path.display())]
+    Trust {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Provisioning cannot start.
+    #[error("provisioning cannot start")]
+    Provisioning(#[from] hub_provisioning::Error),
     /// The hub failed.
     #[error("the hub failed")]
     Engine(#[from] hub_engine::Error),
@@ -108,6 +119,7 @@ async fn serve_storage(
         .host()
         .unwrap_or_else(|_| HostName::parse("localhost").expect("invariant: a valid name"));
     let hub = ensure_default_hub(&engine, &host).await?;
+    let provisioning = provisioning::open(&config.provisioning, storage, &engine).await?;
     let now = engine.environment().now();
     let certificates = Certificates::open(
         &config.tls,
@@ -215,6 +227,9 @@ async fn serve_storage(
         config.clone(),
         stopped.clone(),
     ));
+
+    let until = ended(stopped.clone());
+    tasks.spawn(async move { provisioning.run(until).await });
 
     let server_name = hub.host.to_string();
     let address = config
