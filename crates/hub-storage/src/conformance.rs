@@ -10,8 +10,9 @@
 //! how large a group is, when a log bucket ends) no law looks at.
 
 mod fixtures;
-mod generator;
-mod text;
+pub(crate) mod generator;
+pub(crate) mod text;
+pub(crate) mod values;
 
 pub mod blobs;
 pub mod facts;
@@ -21,6 +22,7 @@ pub mod logs;
 pub mod messages;
 pub mod order;
 pub mod preconditions;
+pub mod provisioning;
 pub mod random;
 pub mod random_log;
 pub mod reads;
@@ -163,6 +165,25 @@ macro_rules! conformance_tests {
                 queues_of_hubs_and_kinds_are_apart
                 record_numbers_are_never_given_again
                 the_service_bound_head_tells_every_append
+            }
+            provisioning {
+                every_field_of_an_enrollment_is_kept
+                every_field_of_a_registration_is_kept
+                every_field_of_the_service_is_kept
+                the_service_is_replaced_only_on_its_revision
+                an_enrollment_is_written_only_on_its_etag
+                an_enrollment_group_is_written_only_on_its_etag
+                a_registration_is_written_only_on_its_etag
+                ids_of_provisioning_compare_without_case
+                a_deleted_enrollment_takes_its_own_registration
+                a_deleted_group_leaves_its_registrations
+                a_device_and_its_registration_are_kept_together_or_not_at_all
+                a_check_sees_the_earlier_writes_of_its_unit
+                enrollments_are_read_by_key_and_in_pages
+                registrations_are_read_by_filter_key_and_in_pages
+                registrations_are_counted_by_their_progress
+                refusals_of_one_id_are_one
+                the_least_recent_refusals_go
             }
             uploads {
                 an_upload_is_kept_until_it_is_finished_once

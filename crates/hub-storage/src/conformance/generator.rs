@@ -1,7 +1,7 @@
 //! Random choices that a seed repeats.
 
 /// SplitMix64: small, good enough for tests, the same everywhere.
-pub(super) struct Generator {
+pub(crate) struct Generator {
     state: u64,
     _announced: Announced,
 }
@@ -25,7 +25,7 @@ const SEED: &str = "HUB_CONFORMANCE_SEED";
 
 impl Generator {
     /// The choices of `seed`, unless the environment names another one.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let seed = std::env::var(SEED)
             .ok()
             .and_then(|text| text.parse().ok())
@@ -36,7 +36,7 @@ impl Generator {
         }
     }
 
-    pub(super) const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -45,22 +45,22 @@ impl Generator {
     }
 
     /// A number below `end`.
-    pub(super) const fn below(&mut self, end: u64) -> u64 {
+    pub(crate) const fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
     /// An index below `length`.
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("an index of a slice fits")
     }
 
     /// One of `choices`.
-    pub(super) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.index(choices.len())]
     }
 
     /// True once in `times`.
-    pub(super) const fn once_in(&mut self, times: u64) -> bool {
+    pub(crate) const fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 }

@@ -5,6 +5,7 @@
 //! backend gave, and every read must agree with it.
 
 mod model;
+mod provisioning;
 mod steps;
 
 use hub_domain::{DeviceId, ServiceBoundKind};
@@ -21,7 +22,7 @@ use crate::store::{
 use crate::{Store, StoreError};
 
 /// Units of one run; each has one to four writes.
-const UNITS: usize = 1_600;
+const UNITS: usize = 2_000;
 const BURST_MAX: u64 = 8;
 
 /// One walk through the operations.
@@ -214,6 +215,7 @@ async fn check_reads(generator: &mut Generator, model: &Model, store: &dyn Store
         "step {step}: {kind:?}"
     );
     check_expired(model, store, step).await;
+    provisioning::check_reads(generator, model, store, step).await;
 }
 
 async fn check_expired(model: &Model, store: &dyn Store, step: usize) {
@@ -266,6 +268,7 @@ async fn check_everything(model: &Model, store: &dyn Store, step: usize) {
             "step {step}: {kind:?}"
         );
     }
+    provisioning::check_everything(model, store, step).await;
     for kept in &model.kept {
         let (_, twin) = store
             .twin(kept.hub, &kept.identity.id)

@@ -1,5 +1,7 @@
 //! The whole visible state of a store as text, to be compared.
 
+mod provisioning;
+
 use std::fmt::Write as _;
 
 use hub_domain::twin::Twin;
@@ -8,6 +10,10 @@ use hub_domain::{Authentication, Hub, HubNo, Identity, IdentityId, Policy, Servi
 use super::fixtures::{moment, pages_of_changes, pages_of_messages, pages_of_service_bound};
 use crate::Store;
 use crate::store::{StoredIdentity, all_devices};
+
+pub(crate) use provisioning::{
+    describe_enrollment, describe_group, describe_registration, describe_service,
+};
 
 /// Everything that can be read from `store`.
 pub(super) async fn snapshot(store: &dyn Store) -> String {
@@ -37,6 +43,7 @@ pub(super) async fn snapshot(store: &dyn Store) -> String {
             }
         }
     }
+    provisioning::add(store, &mut out).await;
     for change in pages_of_changes(store, 100).await {
         line(&mut out, &format!("{change:?}"));
     }

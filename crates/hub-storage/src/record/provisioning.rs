@@ -5,6 +5,9 @@ mod enrollment;
 mod registration;
 mod service;
 
+#[cfg(test)]
+mod tests;
+
 pub use enrollment::{
     decode_enrollment, decode_enrollment_group, encode_enrollment, encode_enrollment_group,
 };

@@ -15,7 +15,7 @@ use crate::store::{
     Committed, FactNo, MessageNo, Op, OpId, OpResult, Ordinal, Statistics, StoredIdentity,
     StoredMessage, Subscriptions, Unit,
 };
-use provisioning::Provisioned;
+pub(super) use provisioning::Provisioned;
 use told::Told;
 
 #[derive(Clone, Default)]

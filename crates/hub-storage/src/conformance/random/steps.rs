@@ -1,5 +1,7 @@
 //! Random units: mostly ones that should be kept, and some that should not.
 
+mod provisioning;
+
 use std::collections::BTreeSet;
 
 use hub_domain::identity::Activity;
@@ -72,7 +74,7 @@ fn some_op(generator: &mut Generator, model: &Model) -> Op {
         .as_ref()
         .map_or_else(|| some_gone(generator, model), |kept| kept.ordinal);
     let kept = target.as_ref();
-    match generator.below(21) {
+    match generator.below(26) {
         0..=4 => some_creation(generator),
         5 => Op::DeleteIdentity {
             identity: ordinal,
@@ -127,6 +129,7 @@ fn some_op(generator: &mut Generator, model: &Model) -> Op {
             feedback: some_terms(generator, model),
         },
         20 => some_service_bound(generator, model),
+        21..=25 => provisioning::some_op(generator, model),
         18 => Op::ReplaceSubscriptions {
             identity: ordinal,
             next: Subscriptions(u32::try_from(generator.below(1 << 32)).expect("32 bits")),

@@ -54,19 +54,28 @@ impl Provisioned {
         Ok(())
     }
 
+    pub(in super::super) fn enrollment(&self, id: &RegistrationId) -> Option<&Enrollment> {
+        self.enrollments.iter().find(|other| other.id == *id)
+    }
+
+    pub(in super::super) fn group(&self, id: &EnrollmentGroupId) -> Option<&EnrollmentGroup> {
+        self.groups.iter().find(|other| other.id == *id)
+    }
+
+    pub(in super::super) fn registration(&self, id: &RegistrationId) -> Option<&Registration> {
+        self.registrations.iter().find(|other| other.id == *id)
+    }
+
     fn enrollment_etag(&self, id: &RegistrationId) -> Option<&Etag> {
-        let mut all = self.enrollments.iter();
-        all.find(|other| other.id == *id).map(|other| &other.etag)
+        self.enrollment(id).map(|found| &found.etag)
     }
 
     fn group_etag(&self, id: &EnrollmentGroupId) -> Option<&Etag> {
-        let mut all = self.groups.iter();
-        all.find(|other| other.id == *id).map(|other| &other.etag)
+        self.group(id).map(|found| &found.etag)
     }
 
     fn registration_etag(&self, id: &RegistrationId) -> Option<&Etag> {
-        let mut all = self.registrations.iter();
-        all.find(|other| other.id == *id).map(|other| &other.etag)
+        self.registration(id).map(|found| &found.etag)
     }
 
     pub(super) fn put_enrollment(&mut self, next: &Enrollment, expected: Option<&Etag>) -> Checked {

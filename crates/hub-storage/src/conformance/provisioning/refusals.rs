@@ -1,0 +1,94 @@
+//! Devices that were turned away.
+
+use hub_domain::provisioning::Refusal;
+
+use super::super::Backend;
+use super::super::fixtures::{commit, moment, reopen};
+use super::super::values::registration_id;
+use super::of_group;
+use crate::Store;
+use crate::store::Op;
+
+fn refusal(id: &str, second: i64) -> Refusal {
+    Refusal {
+        id: registration_id(id),
+        origin: None,
+        code: 401_002,
+        message: "Unauthorized".to_owned(),
+        address: None,
+        count: 1,
+        first: moment(second),
+        last: moment(second),
+    }
+}
+
+fn note(refusals: Vec<Refusal>, kept_max: u64) -> Op {
+    Op::NoteRefusals { refusals, kept_max }
+}
+
+async fn ids(store: &dyn Store, max: usize) -> String {
+    let read = store.refusals(max).await.expect("refusals can be read");
+    let ids: Vec<&str> = read.iter().map(|one| one.id.as_str()).collect();
+    ids.join(" ")
+}
+
+/// Attempts under one id are counted since the first one, within a write and over several; the rest is of the last.
+/// What is forgotten begins anew.
+pub async fn refusals_of_one_id_are_one<B: Backend>(backend: B) {
+    let store = backend.store();
+    let mut second = refusal("REG", 20);
+    second.origin = Some(of_group("g"));
+    second.code = 404_201;
+    second.message = "Not found".to_owned();
+    second.address = Some("192.0.2.7".parse().expect("a valid address"));
+    second.count = 5;
+    commit(&*store, note(vec![refusal("Reg", 10), refusal("x", 11)], 9)).await;
+    commit(&*store, note(vec![refusal("reg", 15), second.clone()], 9)).await;
+    let expected = Refusal {
+        count: 7,
+        first: moment(10),
+        ..second
+    };
+    assert_eq!(
+        store.refusals(9).await.expect("they can be read"),
+        [expected.clone(), refusal("x", 11)]
+    );
+    let (_backend, store) = reopen(backend, store).await;
+    assert_eq!(
+        store.refusals(1).await.expect("they can be read"),
+        [expected]
+    );
+    for _ in 0..2 {
+        let forget = Op::ForgetRefusal {
+            id: registration_id("reg"),
+        };
+        commit(&*store, forget).await;
+        assert_eq!(ids(&*store, 9).await, "x");
+    }
+    commit(&*store, note(vec![refusal("reg", 30)], 9)).await;
+    assert_eq!(
+        store.refusals(1).await.expect("they can be read"),
+        [refusal("reg", 30)]
+    );
+}
+
+/// The newest come first, those of one moment by key; what is beyond the bound goes from the end of that order.
+pub async fn the_least_recent_refusals_go<B: Backend>(backend: B) {
+    let store = &*backend.store();
+    let all = [("b", 5), ("C", 9), ("a", 5), ("d", 1)];
+    let all = all.map(|(id, second)| refusal(id, second));
+    commit(store, note(all.to_vec(), 4)).await;
+    assert_eq!(ids(store, 9).await, "C a b d");
+    assert_eq!(ids(store, 2).await, "C a");
+    assert_eq!(ids(store, 0).await, "");
+    commit(store, note(vec![refusal("e", 7)], 4)).await;
+    assert_eq!(ids(store, 9).await, "C e a b");
+    commit(store, note(vec![refusal("old", 0)], 4)).await;
+    assert_eq!(ids(store, 9).await, "C e a b", "it is the least recent");
+    commit(store, note(vec![refusal("A", 10)], 4)).await;
+    assert_eq!(ids(store, 9).await, "A C e b");
+    commit(store, note(Vec::new(), 2)).await;
+    assert_eq!(ids(store, 9).await, "A C", "a smaller bound");
+    commit(store, note(vec![refusal("z", 99)], 0)).await;
+    assert_eq!(ids(store, 9).await, "");
+}
