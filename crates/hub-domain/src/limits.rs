@@ -198,6 +198,18 @@ pub const CLIENT_CHAIN_BYTES_MAX: usize = 16 * 1024;
 pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// What may be received on a WebSocket before its client proved who it is.
 pub const UNAUTHENTICATED_WEBSOCKET_BYTES_MAX: usize = 128 * 1024;
+/// Connections of devices that register, of one protocol.
+pub const PROVISIONING_CONNECTIONS_MAX: usize = 10_000;
+/// Connections of one registration id, of one protocol: a device that comes again may have left some behind.
+pub const PROVISIONING_CONNECTIONS_PER_DEVICE_MAX: usize = 16;
+/// Requests of one such connection that are under way before it is no longer read.
+pub const PROVISIONING_REQUESTS_MAX: usize = 4;
+/// How long such a connection stays open without a request.
+pub const PROVISIONING_IDLE_MAX: Duration = Duration::from_secs(600);
+/// How long one request may take; clients wait 30 s.
+pub const PROVISIONING_REQUEST_TIME_MAX: Duration = Duration::from_secs(25);
+/// Largest request as it is received. What is above the limit of its content is told so, what is above this is not read.
+pub const PROVISIONING_PACKET_BYTES_MAX: usize = 128 * 1024;
 /// Cloud-to-device messages waiting for one device where no quota profile sets fewer.
 pub const CLOUD_TO_DEVICE_PENDING_MAX: u32 = 10_000;
 /// Bytes of cloud-to-device messages waiting for one device.

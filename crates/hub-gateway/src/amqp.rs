@@ -8,6 +8,7 @@ mod device;
 mod errors;
 mod events;
 mod links;
+mod provisioning;
 mod reply;
 mod service;
 mod telemetry;
@@ -19,19 +20,25 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hub_engine::Engine;
+use hub_provisioning::Provisioning;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::admission::Place;
 use crate::counters::CloseCause;
 use crate::listener::{Shared, handshake};
+use crate::provisioning::Desk;
 use crate::transport::Transport;
 use connection::{Connection, ConnectionStart};
 use events::readers::Readers;
 
+/// The SASL mechanism of devices that register by their TPM.
+const TPM: &str = "TPM";
+
 /// What all AMQP connections of an installation share, whichever way they come.
 pub struct Amqp {
     engine: Arc<Engine>,
+    desk: Option<Arc<Desk>>,
     config: Arc<hub_amqp::Config>,
     readers: Arc<Readers>,
     /// Where readers of events are sent to.
@@ -40,11 +47,21 @@ pub struct Amqp {
 }
 
 impl Amqp {
-    /// Nothing is connected. `port` is where clients reach AMQP.
-    pub fn new(engine: Arc<Engine>, port: u16) -> Arc<Self> {
+    /// Nothing is connected. `port` is where clients reach AMQP. Without `provisioning` no devices register.
+    pub fn new(
+        engine: Arc<Engine>,
+        provisioning: Option<Arc<Provisioning>>,
+        port: u16,
+    ) -> Arc<Self> {
+        let desk = provisioning.map(|service| Desk::new(Arc::clone(&engine), service));
+        let mut config = hub_amqp::Config::default();
+        if desk.is_some() {
+            config.mechanisms.push(TPM.to_owned());
+        }
         Arc::new(Self {
             engine,
-            config: Arc::new(hub_amqp::Config::default()),
+            desk,
+            config: Arc::new(config),
             readers: Arc::default(),
             port,
             stop: watch::Sender::new(()),

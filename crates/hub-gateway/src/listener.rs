@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_engine::Engine;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,8 +16,8 @@ use tokio_rustls::server::TlsStream;
 use crate::admission::{Admission, Place};
 use crate::amqp::{self, Amqp};
 use crate::counters::{CloseCause, Counters};
-use crate::upgrade::{Heads, Upgraded};
-use crate::{mqtt, upgrade};
+use crate::mqtt::{self, Mqtt};
+use crate::upgrade::{self, Heads, Upgraded};
 
 /// Connections that the kernel keeps while the accept loop is busy.
 const BACKLOG: i32 = 4_096;
@@ -67,11 +66,12 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
 }
 
-/// Serves MQTT on `listener` until `shutdown`. The engine tells sessions to close; this waits for them a while.
+/// Serves MQTT on `listener` until `shutdown`. The engine tells sessions to close, the head the others; this waits for
+/// them a while.
 pub async fn serve_mqtt(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
-    engine: Arc<Engine>,
+    head: Arc<Mqtt>,
     admission: Arc<Admission>,
     counters: Arc<Counters>,
     shutdown: impl Future<Output = ()> + Send,
@@ -81,13 +81,18 @@ pub async fn serve_mqtt(
         admission,
         counters,
     });
+    let stopping = Arc::clone(&head);
+    let shutdown = async move {
+        shutdown.await;
+        stopping.stop();
+    };
     accept_loop(listener, shutdown, |tasks, socket, peer| {
         let Some(place) = admit(&shared, peer) else {
             return;
         };
         tasks.spawn(mqtt::serve(
             Arc::clone(&shared),
-            Arc::clone(&engine),
+            Arc::clone(&head),
             socket,
             peer,
             place,

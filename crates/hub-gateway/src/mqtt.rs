@@ -3,17 +3,22 @@
 mod connect;
 mod connection;
 mod outstanding;
+mod provisioning;
 mod topics;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use hub_engine::Engine;
+use hub_provisioning::Provisioning;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::admission::Place;
 use crate::counters::CloseCause;
 use crate::listener::{Shared, handshake};
+use crate::provisioning::Desk;
 use crate::transport::Transport;
 use connection::Connection;
 
@@ -22,17 +27,64 @@ use connection::Connection;
 /// Telemetry documentation: messages may have 256 KB; MQTT 3.1.1 section 1.5.3: texts may have 65,535 bytes.
 pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024 + 65_535 + 4;
 
+/// What all MQTT connections of an installation share, whichever way they come.
+pub struct Mqtt {
+    engine: Arc<Engine>,
+    desk: Option<Arc<Desk>>,
+    stop: watch::Sender<()>,
+}
+
+impl Mqtt {
+    /// Nothing is connected. Without `provisioning` only devices of hubs are served.
+    pub fn new(engine: Arc<Engine>, provisioning: Option<Arc<Provisioning>>) -> Arc<Self> {
+        let desk = provisioning.map(|service| Desk::new(Arc::clone(&engine), service));
+        Arc::new(Self {
+            engine,
+            desk,
+            stop: watch::Sender::new(()),
+        })
+    }
+
+    /// Tells the connections that have no session of the engine to close; the engine tells the others.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(());
+    }
+
+    fn stopping(&self) -> BoxFuture<'static, ()> {
+        let mut stopped = self.stop.subscribe();
+        Box::pin(async move { drop(stopped.changed().await) })
+    }
+}
+
+/// A connection behind its CONNECT.
+enum Open {
+    /// Of a device or module of a hub.
+    Session(Box<Connection>),
+    /// Of a device that registers.
+    Registration(Box<provisioning::Connection>),
+}
+
+impl Open {
+    async fn run(self) -> CloseCause {
+        match self {
+            Self::Session(connection) => connection.run().await,
+            // Boxed, so that a session has no room for it.
+            Self::Registration(connection) => Box::pin(connection.run()).await,
+        }
+    }
+}
+
 /// Serves a connection that was just accepted to its end.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    engine: Arc<Engine>,
+    head: Arc<Mqtt>,
     socket: TcpStream,
     peer: SocketAddr,
     place: Place,
 ) {
     // Opening is boxed: its state is much larger than an idle session's and soon gone.
-    let cause = match Box::pin(accept(&shared, &engine, socket, peer, place)).await {
-        Ok(connection) => connection.run().await,
+    let cause = match Box::pin(accept(&shared, &head, socket, peer, place)).await {
+        Ok(open) => open.run().await,
         Err(cause) => cause,
     };
     shared.counters.count(cause);
@@ -41,13 +93,13 @@ pub(crate) async fn serve(
 /// Serves a stream whose handshakes below MQTT are done.
 pub(crate) async fn serve_stream(
     shared: Arc<Shared>,
-    engine: Arc<Engine>,
+    head: Arc<Mqtt>,
     stream: Transport,
     peer: SocketAddr,
     place: Place,
 ) {
-    let cause = match Box::pin(open(&shared, &engine, stream, peer, place)).await {
-        Ok(connection) => connection.run().await,
+    let cause = match Box::pin(open(&shared, &head, stream, peer, place)).await {
+        Ok(open) => open.run().await,
         Err(cause) => cause,
     };
     shared.counters.count(cause);
@@ -55,25 +107,25 @@ pub(crate) async fn serve_stream(
 
 async fn accept(
     shared: &Shared,
-    engine: &Arc<Engine>,
+    head: &Arc<Mqtt>,
     socket: TcpStream,
     peer: SocketAddr,
     place: Place,
-) -> Result<Box<Connection>, CloseCause> {
+) -> Result<Open, CloseCause> {
     match handshake(shared, socket).await {
-        Ok(stream) => open(shared, engine, Transport::Tls(stream), peer, place).await,
+        Ok(stream) => open(shared, head, Transport::Tls(stream), peer, place).await,
         Err(cause) => Err(not_opened(peer, cause)),
     }
 }
 
 async fn open(
     shared: &Shared,
-    engine: &Arc<Engine>,
+    head: &Arc<Mqtt>,
     stream: Transport,
     peer: SocketAddr,
     place: Place,
-) -> Result<Box<Connection>, CloseCause> {
-    let opening = connect::open(engine, stream, peer);
+) -> Result<Open, CloseCause> {
+    let opening = connect::open(head, stream, peer);
     let opened = tokio::time::timeout(shared.admission.time_max(), opening).await;
     drop(place);
     opened

@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hub_engine::Engine;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::admission::Place;
 use crate::amqp::{self, Amqp};
 use crate::listener::Shared;
-use crate::mqtt;
+use crate::mqtt::{self, Mqtt};
 use crate::transport::Transport;
 
 /// A WebSocket whose opening handshake is done.
@@ -26,8 +25,8 @@ pub struct Upgraded {
 /// Who serves the protocols that a WebSocket may carry.
 #[derive(Clone)]
 pub struct Heads {
-    /// The engine, which MQTT is served with.
-    pub engine: Arc<Engine>,
+    /// MQTT.
+    pub mqtt: Arc<Mqtt>,
     /// AMQP.
     pub amqp: Arc<Amqp>,
 }
@@ -51,7 +50,7 @@ pub(crate) async fn serve(
 ) {
     let stream = Transport::websocket(upgraded.stream, upgraded.early).await;
     match upgraded.subprotocol {
-        Subprotocol::Mqtt => mqtt::serve_stream(shared, heads.engine, stream, peer, place).await,
+        Subprotocol::Mqtt => mqtt::serve_stream(shared, heads.mqtt, stream, peer, place).await,
         Subprotocol::Amqp => amqp::serve_stream(shared, heads.amqp, stream, peer, place).await,
     }
 }

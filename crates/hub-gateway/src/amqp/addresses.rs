@@ -6,8 +6,11 @@
 
 use std::fmt;
 
+use hub_domain::provisioning::RegistrationId;
 use hub_domain::{DeviceId, IdentityId, ModuleId};
 use percent_encoding::percent_decode_str;
+
+use crate::provisioning::Name;
 
 /// Longest consumer group name in characters (Event Hubs quotas: 50; IoT Hub: 50).
 const CONSUMER_GROUP_CHARS_MAX: usize = 50;
@@ -33,6 +36,8 @@ pub(crate) enum Address {
     Device(IdentityId, DeviceAddress),
     /// Something of a back end.
     Service(ServiceAddress),
+    /// `{idScope}/registrations/{registrationId}`: a device that registers.
+    Registration(Name),
 }
 
 /// One partition as one consumer group reads it.
@@ -125,6 +130,12 @@ impl Address {
                 _ => None,
             },
             [first, device, rest @ ..] if is(first, "devices") => Self::of_device(device, rest),
+            [id_scope, registrations, id] if is(registrations, "registrations") => {
+                Some(Self::Registration(Name {
+                    id_scope: decoded(id_scope)?.into(),
+                    id: RegistrationId::parse(&decoded(id)?).ok()?,
+                }))
+            }
             [entity, groups, group, partitions, partition]
                 if is(groups, "consumergroups") && is(partitions, "partitions") =>
             {
@@ -205,6 +216,9 @@ mod tests {
             Ok(Address::HubEvents { rest }) => format!("hub events [{rest}]"),
             Ok(Address::Device(id, of)) => format!("{id} {of:?}"),
             Ok(Address::Service(of)) => format!("service {of:?}"),
+            Ok(Address::Registration(name)) => {
+                format!("registration {} {}", name.id_scope, name.id)
+            }
             Err(_) => "unknown".to_owned(),
         };
         assert_eq!(shown, expected, "{text}");
@@ -248,6 +262,11 @@ mod tests {
             "/messages/events/ConsumerGroups/$Default/Partitions/3",
             "hub events [ConsumerGroups/$Default/Partitions/3]",
         );
+        check("0ne0/registrations/A:b", "registration 0ne0 A:b");
+        check(
+            "amqps://h.test/0ne0/registrations/d%3A1",
+            "registration 0ne0 d:1",
+        );
     }
 
     #[test]
@@ -269,6 +288,11 @@ mod tests {
             "hub/consumergroups/a b/partitions/0",
             "hub/consumergroups//partitions/0",
             "hub",
+            "0ne0/registrations",
+            "0ne0/registrations/",
+            "0ne0/registrations/d 1",
+            "0ne0/registrations/d1/x",
+            "devices/registrations/d1",
         ] {
             check(text, "unknown");
         }

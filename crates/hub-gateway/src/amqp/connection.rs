@@ -7,6 +7,7 @@ mod attach;
 mod devices;
 mod done;
 mod notices;
+mod provisioning;
 mod receive;
 
 use std::cell::RefCell;
@@ -31,6 +32,7 @@ use super::device::{DeviceState, Devices};
 use super::errors::Refusal;
 use super::events::link::Turn;
 use super::links::Link;
+use super::provisioning::Stage;
 use super::work::Works;
 use crate::admission::Place;
 use crate::counters::CloseCause;
@@ -83,6 +85,8 @@ pub(super) struct Connection {
     /// The links on which events, feedback and notifications are read.
     readers: Vec<LinkId>,
     devices: Devices,
+    /// How far it is with the provisioning service, when it came to that.
+    registration: Option<Stage>,
     works: Works,
     /// The beginning of a frame whose end has not come yet.
     partial: Vec<u8>,
@@ -113,6 +117,7 @@ impl Connection {
             links: HashMap::new(),
             readers: Vec::new(),
             devices: Devices::default(),
+            registration: None,
             works: Works::default(),
             partial: Vec::new(),
             unsent: Vec::new(),
@@ -240,6 +245,11 @@ impl Connection {
                 let condition = condition::UNAUTHORIZED_ACCESS;
                 return Err(self.close(condition, text, CloseCause::HandshakeTimeout));
             }
+            if self.registration_end().is_some_and(|end| now >= end) {
+                let text = "no registration was asked for";
+                let condition = condition::CONNECTION_FORCED;
+                return Err(self.close(condition, text, CloseCause::KeepAlive));
+            }
             self.expire()?;
         }
         context.waker().wake_by_ref();
@@ -255,6 +265,9 @@ impl Connection {
         }
         if !self.credentials.is_authenticated() {
             next = next.min(self.admitted_until);
+        }
+        if let Some(end) = self.registration_end() {
+            next = next.min(end);
         }
         let clock = self.now();
         let sessions = self

@@ -249,8 +249,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Notes that the certificate of the TLS connection opened a session.
-    pub(super) const fn accept_certificate(&mut self) {
+    /// Notes that something else was believed: the certificate of the TLS connection, or what a device registers with.
+    pub(super) const fn accept_other(&mut self) {
         self.accepted += 1;
     }
 

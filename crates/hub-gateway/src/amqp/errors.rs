@@ -16,10 +16,10 @@ pub(super) const LINK_CREATION_CONFLICT: &str = "com.microsoft:link-creation-con
 const MESSAGE_LOCK_LOST: &str = "com.microsoft:message-lock-lost";
 const PRECONDITION_FAILED: &str = "com.microsoft:precondition-failed";
 const DEVICE_ALREADY_EXISTS: &str = "com.microsoft:device-already-exists";
-const THROTTLED: &str = "com.microsoft:device-container-throttled";
+pub(super) const THROTTLED: &str = "com.microsoft:device-container-throttled";
 const TIMEOUT: &str = "com.microsoft:timeout";
 /// Where the C# client looks for the tracking id.
-const TRACKING_ID: &str = "com.microsoft:tracking-id";
+pub(super) const TRACKING_ID: &str = "com.microsoft:tracking-id";
 
 /// What a peer is told when something is refused, with an id that finds it in the log.
 #[derive(Debug)]

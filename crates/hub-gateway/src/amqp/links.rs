@@ -10,6 +10,7 @@ use super::credentials::Credentials;
 use super::device::{DeviceLink, DeviceNo};
 use super::events::link::EventLink;
 use super::events::stream::RuntimeMetric;
+use super::provisioning::Versions;
 use super::service::queue::QueueLink;
 
 /// The hub settles what it receives together with its outcome, whatever mode the peer asked for: uamqp asks for the other
@@ -34,6 +35,10 @@ pub(super) enum Link {
     Queue(Box<QueueLink>),
     /// Something of a device.
     Device(DeviceNo, DeviceLink),
+    /// A device asks to be registered.
+    Registrations(Box<Versions>),
+    /// The service replies.
+    RegistrationReplies(ReplyEnd),
 }
 
 /// A link on which the hub answers: requests name it by its address or by its session.
@@ -85,6 +90,7 @@ impl Authorized {
 }
 
 /// What a peer asked for, outliving the frame.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) link: LinkId,
     pub(super) session: Option<SessionId>,
@@ -100,6 +106,8 @@ pub(super) struct Asked {
     pub(super) epoch: Option<i64>,
     pub(super) metric: RuntimeMetric,
     pub(super) model_id: Option<Box<str>>,
+    /// Of the client.
+    pub(super) versions: Versions,
 }
 
 /// Names the filter that says where to begin; also its descriptor.
@@ -141,6 +149,7 @@ impl Asked {
             model_id: property(MODEL_ID)
                 .and_then(|value| value.as_str())
                 .map(Into::into),
+            versions: Versions::of(property),
         }
     }
 }

@@ -13,11 +13,21 @@ use super::credentials::Grant;
 use super::device::{DeviceNo, Settle};
 use super::events::management::Answer;
 use super::reply::OwnedId;
+use crate::provisioning::{Admitted, Answer as Registration};
 
 /// Work that is done, and what follows from it.
 pub(super) enum Done {
     /// SASL PLAIN was checked.
     Plain(Result<Grant, Error>),
+    /// A device that registers was let in, or not.
+    Admitted(Result<Box<Admitted>, hub_provisioning::Error>),
+    /// A key was made for the TPM of a device that logs in.
+    Challenged(Result<hub_provisioning::Challenge, hub_provisioning::Error>),
+    /// A device's request to be registered, or about that, was answered.
+    Registered {
+        request: Request,
+        answer: Registration,
+    },
     /// A token was checked.
     Token {
         request: Request,

@@ -17,7 +17,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::connection::DELIVERIES_MAX;
 use super::connection::{Connection, ConnectionStart, Will};
+use super::provisioning;
 use super::topics::{Topics, will_bag};
+use super::{Mqtt, Open};
 use crate::counters::CloseCause;
 use crate::transport::Transport;
 
@@ -26,10 +28,10 @@ const CONNECT_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads CONNECT, opens the session and answers. The caller bounds the time.
 pub(super) async fn open(
-    engine: &Arc<Engine>,
+    head: &Arc<Mqtt>,
     mut stream: Transport,
     peer: SocketAddr,
-) -> Result<Box<Connection>, CloseCause> {
+) -> Result<Open, CloseCause> {
     let window = Window::new(DELIVERIES_MAX).expect("invariant: the window is not zero");
     let mut mqtt = ServerSession::new(window);
     let (first, used) = read_packet(&mut stream).await?;
@@ -40,11 +42,40 @@ pub(super) async fn open(
         },
         Ok(None) | Err(_) => return Err(CloseCause::ProtocolViolation),
     };
+    let early = &first[used..];
+    if let Some(desk) = &head.desk
+        && let Some(name) = connect
+            .user_name
+            .and_then(provisioning::UserName::recognize)
+    {
+        let admitted = match name {
+            Ok(name) => {
+                provisioning::admit(desk, name, &connect, stream.certificates(), peer).await
+            }
+            Err(reason) => Err(Refused::new(Refusal::BadUserNameOrPassword, reason)),
+        };
+        let registrar = match admitted {
+            Ok(registrar) => registrar,
+            Err(refused) => return Err(refuse(stream, peer, connect.client_id, &refused).await),
+        };
+        begin(
+            &mut stream,
+            ConnAck::Accepted {
+                session_present: false,
+            },
+        )
+        .await?;
+        tracing::debug!(%peer, registration_id = connect.client_id, "mqtt connection of a registration opened");
+        let start = (stream, peer);
+        let connection =
+            provisioning::Connection::new(head, desk, registrar, start, early.to_vec());
+        return Ok(Open::Registration(Box::new(connection)));
+    }
+    let engine = &head.engine;
     match accept(engine, stream.certificates(), &connect).await {
         Ok(accepted) => {
-            stream.authenticated();
             let Opened { session, resumed } = accepted.opened;
-            answer(
+            begin(
                 &mut stream,
                 ConnAck::Accepted {
                     session_present: resumed,
@@ -52,7 +83,7 @@ pub(super) async fn open(
             )
             .await?;
             tracing::debug!(%peer, id = %session.id(), "mqtt session opened");
-            Ok(Box::new(Connection::new(
+            Ok(Open::Session(Box::new(Connection::new(
                 engine,
                 ConnectionStart {
                     stream,
@@ -62,17 +93,31 @@ pub(super) async fn open(
                     topics: accepted.topics,
                     will: accepted.will,
                     keep_alive: connect.keep_alive,
-                    early: first[used..].to_vec(),
+                    early: early.to_vec(),
                 },
-            )))
+            ))))
         }
-        Err(refused) => {
-            tracing::info!(%peer, client_id = connect.client_id, reason = %refused.reason, "mqtt connection refused");
-            answer(&mut stream, ConnAck::Refused(refused.code)).await?;
-            drop(stream.shutdown().await);
-            Err(CloseCause::Refused)
-        }
+        Err(refused) => Err(refuse(stream, peer, connect.client_id, &refused).await),
     }
+}
+
+async fn begin(stream: &mut Transport, connack: ConnAck) -> Result<(), CloseCause> {
+    stream.authenticated();
+    answer(stream, connack).await
+}
+
+async fn refuse(
+    mut stream: Transport,
+    peer: SocketAddr,
+    client_id: &str,
+    refused: &Refused,
+) -> CloseCause {
+    tracing::info!(%peer, client_id, reason = %refused.reason, "mqtt connection refused");
+    if let Err(cause) = answer(&mut stream, ConnAck::Refused(refused.code)).await {
+        return cause;
+    }
+    drop(stream.shutdown().await);
+    CloseCause::Refused
 }
 
 /// Reads until the first packet is whole. Answers a client of another MQTT version with the CONNACK it can read.
@@ -114,13 +159,14 @@ struct Accepted {
     will: Option<Will>,
 }
 
-struct Refused {
+/// Why somebody is not let in, and what CONNACK says of it.
+pub(super) struct Refused {
     code: Refusal,
     reason: String,
 }
 
 impl Refused {
-    fn new(code: Refusal, reason: impl ToString) -> Self {
+    pub(super) fn new(code: Refusal, reason: impl ToString) -> Self {
         Self {
             code,
             reason: reason.to_string(),
@@ -130,21 +176,7 @@ impl Refused {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        let code = match error.kind() {
-            ErrorKind::Unavailable
-            | ErrorKind::Throttled
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::Internal => Refusal::ServerUnavailable,
-            ErrorKind::Invalid | ErrorKind::TooLarge => Refusal::BadUserNameOrPassword,
-            ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::NotAuthenticated
-            | ErrorKind::NotAllowed
-            | ErrorKind::DeviceOffline
-            | ErrorKind::TimedOut
-            | ErrorKind::BadDeviceAnswer => Refusal::NotAuthorized,
-        };
+        let code = refusal_of(error.kind());
         if error.kind() == ErrorKind::Internal {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
@@ -152,6 +184,25 @@ impl From<Error> for Refused {
             );
         }
         Self::new(code, error)
+    }
+}
+
+/// What CONNACK says of a failure.
+pub(super) const fn refusal_of(kind: ErrorKind) -> Refusal {
+    match kind {
+        ErrorKind::Unavailable
+        | ErrorKind::Throttled
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::TimedOut
+        | ErrorKind::Internal => Refusal::ServerUnavailable,
+        ErrorKind::Invalid | ErrorKind::TooLarge => Refusal::BadUserNameOrPassword,
+        ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::PreconditionFailed
+        | ErrorKind::NotAuthenticated
+        | ErrorKind::NotAllowed
+        | ErrorKind::DeviceOffline
+        | ErrorKind::BadDeviceAnswer => Refusal::NotAuthorized,
     }
 }
 

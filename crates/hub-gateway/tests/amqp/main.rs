@@ -9,5 +9,6 @@ mod credentials;
 mod devices;
 mod events;
 mod limits;
+mod provisioning;
 mod service;
 mod support;

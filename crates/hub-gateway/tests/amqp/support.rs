@@ -21,13 +21,16 @@ use hub_engine::{
     NewIdentity, OpContext, Position, ReadLimit,
 };
 use hub_gateway::{Admission, AdmissionConfig, Amqp, CloseCause, Counters, bind, serve_amqp};
+use hub_provisioning::{Outside, Parts, Provisioning};
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{MemoryLogs, MemoryStore};
+use rustls::RootCertStore;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub(crate) use client::{Client, Reader};
+pub(crate) use client::{Client, Message, Reader};
 
 /// How long anything that must happen may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -57,6 +60,7 @@ impl Environment for Scripted {
 /// The hub `hub.test`, served on a loopback port. What runs ends with this value.
 pub(crate) struct Hub {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) provisioning: Arc<Provisioning>,
     pub(crate) record: Arc<HubRecord>,
     pub(crate) address: SocketAddr,
     counters: Arc<Counters>,
@@ -70,21 +74,31 @@ impl Hub {
     }
 
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let environment: Arc<dyn Environment> = Arc::new(Scripted {
+            began: Instant::now(),
+            random: AtomicU64::new(0),
+        });
         let engine = Engine::open(EngineParts {
             files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::clone(&store) as Arc<_>,
             logs: Arc::new(MemoryLogs::new()),
             bus: Arc::new(LocalBus::new(|duration| {
                 Box::pin(tokio::time::sleep(duration))
             })),
-            environment: Arc::new(Scripted {
-                began: Instant::now(),
-                random: AtomicU64::new(0),
-            }),
+            environment: Arc::clone(&environment),
         })
         .await
         .unwrap();
         let record = create_hub(&engine).await;
+        let provisioning = Provisioning::open(Parts {
+            engine: Arc::clone(&engine),
+            store,
+            environment,
+            outside: Outside::new(None).unwrap(),
+        })
+        .await
+        .unwrap();
         let (tls, certificate) = server_tls();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -93,7 +107,7 @@ impl Hub {
         running.spawn(serve_amqp(
             listener,
             tls,
-            Amqp::new(Arc::clone(&engine), 5_671),
+            Amqp::new(Arc::clone(&engine), Some(Arc::clone(&provisioning)), 5_671),
             Admission::new(admission),
             Arc::clone(&counters),
             std::future::pending(),
@@ -102,6 +116,7 @@ impl Hub {
         running.spawn(async move { dispatching.run(std::future::pending()).await.unwrap() });
         Self {
             engine,
+            provisioning,
             record,
             address,
             counters,
@@ -145,7 +160,22 @@ impl Hub {
 
     /// A client that has sent nothing yet.
     pub(crate) async fn client(&self, login: hub_amqp::Login<'_>) -> Client {
-        Client::new(self.address, &self.certificate, login).await
+        Client::new(self.address, self.trust().with_no_client_auth(), login).await
+    }
+
+    /// As [`Hub::client`], with a certificate.
+    pub(crate) async fn client_with_certificate(
+        &self,
+        (certificate, key): (CertificateDer<'static>, PrivateKeyDer<'static>),
+    ) -> Client {
+        let config = self.trust().with_client_auth_cert(vec![certificate], key);
+        Client::new(self.address, config.unwrap(), hub_amqp::Login::Bare).await
+    }
+
+    fn trust(&self) -> rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        rustls::ClientConfig::builder().with_root_certificates(roots)
     }
 
     /// A client that put the token of `id`.
@@ -305,7 +335,7 @@ pub(crate) fn shown(body: &[u8]) -> String {
 }
 
 /// The key of every identity.
-fn key() -> SymmetricKey {
+pub(crate) fn key() -> SymmetricKey {
     SymmetricKey::from_bytes(&[7; 32]).unwrap()
 }
 

@@ -11,6 +11,7 @@ mod connect;
 mod ending;
 mod messages;
 mod methods;
+mod provisioning;
 mod slow_reader;
 mod support;
 mod telemetry;

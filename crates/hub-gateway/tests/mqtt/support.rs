@@ -24,9 +24,10 @@ use hub_engine::{
     NewIdentity, OpContext, Position, ReadLimit, RecordFlags,
 };
 use hub_gateway::{
-    Admission, AdmissionConfig, Amqp, CloseCause, Counters, Heads, bind, serve_https, serve_mqtt,
-    server_config,
+    Admission, AdmissionConfig, Amqp, CloseCause, Counters, Heads, Mqtt, bind, serve_https,
+    serve_mqtt, server_config,
 };
+use hub_provisioning::{Outside, Parts, Provisioning};
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{Faults as _, MemoryLog, MemoryLogs, MemoryStore};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,6 +67,7 @@ impl Environment for Scripted {
 /// The hub `hub.test`, served on a loopback port. What runs ends with this value.
 pub(crate) struct Hub {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) provisioning: Arc<Provisioning>,
     pub(crate) record: Arc<HubRecord>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) log: Arc<MemoryLog>,
@@ -95,6 +97,14 @@ impl Hub {
         .await
         .unwrap();
         let record = create_hub(&engine).await;
+        let provisioning = Provisioning::open(Parts {
+            engine: Arc::clone(&engine),
+            store: Arc::clone(&store) as Arc<_>,
+            environment: Arc::new(Scripted(AtomicU64::new(1_000_000))),
+            outside: Outside::new(None).unwrap(),
+        })
+        .await
+        .unwrap();
         let log = logs.open_memory(&record).unwrap();
         log.hold();
         let (tls, certificate) = server_tls();
@@ -105,10 +115,11 @@ impl Hub {
         let counters = Arc::new(Counters::default());
         let admission = Admission::new(admission);
         let mut running = JoinSet::new();
+        let head = Mqtt::new(Arc::clone(&engine), Some(Arc::clone(&provisioning)));
         running.spawn(serve_mqtt(
             listener,
             Arc::clone(&tls),
-            Arc::clone(&engine),
+            Arc::clone(&head),
             Arc::clone(&admission),
             Arc::clone(&counters),
             std::future::pending(),
@@ -117,8 +128,8 @@ impl Hub {
             web_listener,
             tls,
             Heads {
-                engine: Arc::clone(&engine),
-                amqp: Amqp::new(Arc::clone(&engine), 5_671),
+                mqtt: head,
+                amqp: Amqp::new(Arc::clone(&engine), None, 5_671),
             },
             admission,
             Arc::clone(&counters),
@@ -134,6 +145,7 @@ impl Hub {
         log.resume();
         Self {
             engine,
+            provisioning,
             record,
             store,
             log,
@@ -173,6 +185,13 @@ impl Hub {
             .replace(&context(&self.record), self.record.no, update, IfMatch::Any)
             .await
             .unwrap();
+    }
+
+    /// True when the hub has the identity.
+    pub(crate) async fn exists(&self, id: &IdentityId) -> bool {
+        let registry = &self.engine.registry;
+        let view = registry.fetch(&context(&self.record), self.record.no, id);
+        view.await.is_ok()
     }
 
     /// A client that is connected as `id` with a kept session.

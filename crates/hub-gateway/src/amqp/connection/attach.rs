@@ -39,6 +39,10 @@ impl Connection {
         }
         let address = Address::parse(&asked.address)
             .map_err(|error| self.refusal(condition::NOT_FOUND, &error.to_string()))?;
+        if self.registration.is_some() && !matches!(address, Address::Registration(_)) {
+            let text = "a connection that registers a device serves no hub";
+            return Err(self.refusal(condition::NOT_ALLOWED, text));
+        }
         match address {
             Address::Cbs => self.attach_cbs(asked),
             Address::Management { entity } => self.attach_management(asked, entity)?,
@@ -46,6 +50,7 @@ impl Connection {
             Address::HubEvents { rest } => return Err(self.redirect(asked, &rest)),
             Address::Device(id, address) => self.attach_device(asked, id, address)?,
             Address::Service(address) => self.attach_service(asked, address)?,
+            Address::Registration(name) => self.attach_registration(asked, name)?,
         }
         Ok(())
     }
@@ -266,6 +271,9 @@ fn is_proved(link: &Link, credentials: &super::Credentials) -> bool {
         Link::CbsRequests
         | Link::CbsReplies(_)
         | Link::ManagementReplies(_)
-        | Link::Device(_, _) => true,
+        | Link::Device(_, _)
+        // Each of their requests is checked.
+        | Link::Registrations(_)
+        | Link::RegistrationReplies(_) => true,
     }
 }

@@ -96,6 +96,7 @@ impl Connection {
 
     /// Forgets a link that is gone; the last one of a device ends its session.
     pub(super) fn detached(&mut self, link: LinkId) {
+        self.forget_waiting(link);
         let Some(Link::Device(no, _)) = self.links.remove(&link) else {
             return;
         };

@@ -34,6 +34,12 @@ impl Connection {
     fn finish(&mut self, done: Done) -> Result<(), CloseCause> {
         match done {
             Done::Plain(result) => self.finish_plain(result),
+            Done::Admitted(result) => self.finish_admission(result),
+            Done::Challenged(result) => self.finish_challenge(result),
+            Done::Registered { request, answer } => {
+                self.finish_registration(&request, &answer);
+                Ok(())
+            }
             Done::Token { request, result } => self.finish_token(&request, result),
             Done::Management { request, result } => {
                 let mut message = Vec::new();
@@ -142,7 +148,7 @@ impl Connection {
     }
 
     /// The first credential was believed: the connection is bounded by the protocol from here on.
-    fn admitted(&mut self) {
+    pub(super) fn admitted(&mut self) {
         if self.place.take().is_some() {
             self.stream.authenticated();
         }
@@ -225,7 +231,7 @@ impl Connection {
     }
 
     /// Settles a request and sends its reply on the link that fits it best.
-    fn reply(
+    pub(super) fn reply(
         &mut self,
         request: &Request,
         message: &[u8],
@@ -262,7 +268,7 @@ impl Connection {
         };
         tracing::debug!(peer = %self.peer, id = %device.id, "amqp session opened");
         if !self.credentials.is_authenticated() {
-            self.credentials.accept_certificate();
+            self.credentials.accept_other();
             if self.place.take().is_some() {
                 self.stream.authenticated();
             }

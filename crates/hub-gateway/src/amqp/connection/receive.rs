@@ -10,6 +10,7 @@ use hub_domain::HostName;
 use hub_engine::Error;
 use tokio::time::Instant;
 
+use super::super::TPM;
 use super::super::cbs::PutToken;
 use super::super::credentials::{Claim, Plain, context};
 use super::super::device::Settlement;
@@ -17,6 +18,7 @@ use super::super::device::{DeviceLink, DeviceNo};
 use super::super::errors::Refusal;
 use super::super::events::{self, Asking, management};
 use super::super::links::{Asked, Link};
+use super::super::provisioning::parse_plain;
 use super::super::telemetry::{self, BadMessage, Collected};
 use super::super::work::{Done, Request};
 use super::super::{device, service};
@@ -27,10 +29,11 @@ use crate::counters::CloseCause;
 enum Action {
     Nothing,
     Login {
-        is_plain: bool,
+        mechanism: Mechanism,
         response: Vec<u8>,
         hostname: Option<String>,
     },
+    Proof(Vec<u8>),
     Open {
         hostname: Option<String>,
     },
@@ -39,6 +42,7 @@ enum Action {
     Question(LinkId, DeliveryId, Asking),
     Message(LinkId, DeliveryId, Vec<u8>),
     Device(DeviceNo, DeviceLink, Arrived),
+    Registration(LinkId, DeliveryId, Vec<u8>),
     Reject(LinkId, DeliveryId, Rejected),
     Drain(LinkId),
     Began(SessionId),
@@ -46,6 +50,14 @@ enum Action {
     Settled(device::Settle, u64, Settlement),
     Detached(LinkId),
     Ended(CloseCause),
+}
+
+/// How a client logs in.
+enum Mechanism {
+    Plain,
+    Tpm,
+    /// What proves nothing by itself.
+    Other,
 }
 
 /// A request or answer of a device.
@@ -157,10 +169,15 @@ impl Connection {
         match action {
             Action::Nothing => {}
             Action::Login {
-                is_plain,
+                mechanism,
                 response,
                 hostname,
-            } => self.login(is_plain, &response, hostname.as_deref()),
+            } => self.login(&mechanism, &response, hostname.as_deref()),
+            Action::Proof(response) => {
+                if let Some(desk) = self.head.desk.clone() {
+                    self.prove_tpm(&desk, &response);
+                }
+            }
             Action::Open { hostname } => {
                 self.name_hub(hostname.as_deref());
                 self.amqp.open(&hub_amqp::OpenAnswer::default());
@@ -172,6 +189,9 @@ impl Connection {
                 self.send_message(link, delivery, &message);
             }
             Action::Device(device, of, arrived) => self.take_from_device(device, of, &arrived),
+            Action::Registration(link, delivery, message) => {
+                self.take_registration(link, delivery, &message);
+            }
             Action::Reject(link, delivery, rejected) => {
                 let engine = &self.head.engine;
                 let refusal = Refusal::new(engine, rejected.condition, rejected.text);
@@ -198,12 +218,22 @@ impl Connection {
         self.hub = hub.or_else(|| self.hub.take());
     }
 
-    fn login(&mut self, is_plain: bool, response: &[u8], hostname: Option<&str>) {
+    fn login(&mut self, mechanism: &Mechanism, response: &[u8], hostname: Option<&str>) {
         self.name_hub(hostname);
-        if !is_plain {
-            self.amqp.finish_sasl(SaslOutcome::Ok);
-            return;
+        let desk = self.head.desk.clone();
+        match (mechanism, desk) {
+            (Mechanism::Tpm, Some(desk)) => self.prove_tpm(&desk, response),
+            // Not offered then.
+            (Mechanism::Tpm, None) => self.amqp.finish_sasl(SaslOutcome::Auth),
+            (Mechanism::Other, _) => self.amqp.finish_sasl(SaslOutcome::Ok),
+            (Mechanism::Plain, desk) => match (desk, parse_plain(response)) {
+                (Some(desk), Some((name, token))) => self.log_in_device(&desk, name, token),
+                (Some(_) | None, _) => self.login_plain(response),
+            },
         }
+    }
+
+    fn login_plain(&mut self, response: &[u8]) {
         let engine = Arc::clone(&self.head.engine);
         match Claim::parse_plain(&engine, self.hub.as_ref(), response) {
             Ok(Plain::Granted(grant)) => {
@@ -310,7 +340,12 @@ fn understand(
 ) -> Action {
     match event {
         Event::SaslInit(init) => Action::Login {
-            is_plain: init.mechanism.eq_ignore_ascii_case("PLAIN"),
+            mechanism: match init.mechanism {
+                "PLAIN" => Mechanism::Plain,
+                TPM => Mechanism::Tpm,
+                // The engine lets through what was offered only.
+                _ => Mechanism::Other,
+            },
             response: init.initial_response.unwrap_or_default().to_vec(),
             hostname: init.hostname.map(str::to_owned),
         },
@@ -348,9 +383,8 @@ fn understand(
         Event::Ended(ended) => Action::Ended(cause_of(&ended)),
         Event::SessionBegan(session) => Action::Began(session),
         Event::SessionEnded(ended) => Action::SessionGone(ended.session),
-        // Nobody is challenged.
-        Event::SaslResponse(_) | Event::SaslChallenge(_) => Action::Nothing,
-        Event::Credit(_) | Event::Window(_) => Action::Nothing,
+        Event::SaslResponse(response) => Action::Proof(response.to_vec()),
+        Event::SaslChallenge(_) | Event::Credit(_) | Event::Window(_) => Action::Nothing,
     }
 }
 
@@ -366,6 +400,7 @@ fn arrived(
             Action::Question(link, id, events::Asking::parse(message))
         }
         Some(Link::Messages(_)) => Action::Message(link, id, message.to_vec()),
+        Some(Link::Registrations(_)) => Action::Registration(link, id, message.to_vec()),
         Some(Link::Device(device, DeviceLink::Telemetry)) => {
             match inbound.push(*device, delivery) {
                 Ok(()) => Action::Nothing,
@@ -382,7 +417,11 @@ fn arrived(
         }
         // On the others the hub sends; the engine lets nothing through.
         Some(
-            Link::CbsReplies(_) | Link::ManagementReplies(_) | Link::Events(_) | Link::Queue(_),
+            Link::CbsReplies(_)
+            | Link::ManagementReplies(_)
+            | Link::RegistrationReplies(_)
+            | Link::Events(_)
+            | Link::Queue(_),
         )
         | None => Action::Nothing,
     }

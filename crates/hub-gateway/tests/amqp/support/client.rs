@@ -9,8 +9,8 @@ use hub_amqp::{
     Login, MapBuf, MessageId, MessageWriter, OpenAnswer, Outcome, Outgoing, Properties, Role,
     Sections, SessionId, Settlement, Source, Symbols, Target, Value,
 };
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -22,6 +22,7 @@ use super::DEADLINE;
 /// What the hub did, outliving its bytes.
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {
+    Challenged(Vec<u8>),
     Opened,
     Began(SessionId),
     Attached(LinkId),
@@ -89,19 +90,14 @@ pub(crate) struct Client {
     names: u32,
     tokens: u64,
     cbs: Option<(LinkId, LinkId)>,
+    /// Description of the last rejected message, and after how long to try again.
+    pub(crate) rejection: Option<(String, String)>,
+    /// Versions in the hub's last attach.
+    pub(crate) attached: String,
 }
 
 impl Client {
-    pub(super) async fn new(
-        address: SocketAddr,
-        certificate: &CertificateDer<'static>,
-        login: Login<'_>,
-    ) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
-        let config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    pub(super) async fn new(address: SocketAddr, config: ClientConfig, login: Login<'_>) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         let name = ServerName::try_from("hub.test").unwrap();
@@ -117,6 +113,8 @@ impl Client {
             names: 0,
             tokens: 0,
             cbs: None,
+            rejection: None,
+            attached: String::new(),
         }
     }
 
@@ -147,6 +145,21 @@ impl Client {
         };
         self.amqp.open(&open);
         self.ended().await
+    }
+
+    /// The hub's next challenge.
+    pub(crate) async fn challenged(&mut self) -> Vec<u8> {
+        self.wait(|seen| match seen {
+            Seen::Challenged(challenge) => Some(challenge.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Answers a challenge.
+    pub(crate) async fn respond(&mut self, response: &[u8]) {
+        self.amqp.respond(response);
+        self.flush().await;
     }
 
     /// How the connection ends.
@@ -201,6 +214,24 @@ impl Client {
         let mut rest = &bytes[..];
         let now = Instant::now().into_std();
         while let Some(event) = self.amqp.receive(&mut rest, now) {
+            match &event {
+                Event::Settled(settled) => {
+                    if let Some(Outcome::Rejected(Some(error))) = settled.outcome {
+                        let description = error.description.unwrap_or_default().to_owned();
+                        let after = error.info.and_then(|info| info.get("retry-after"));
+                        self.rejection = Some((description, format!("{after:?}")));
+                    }
+                }
+                Event::Attached { attach, .. } => {
+                    let property = |name| attach.properties.and_then(|map| map.get(name));
+                    self.attached = format!(
+                        "{:?} {:?}",
+                        property("com.microsoft:api-version"),
+                        property("com.microsoft:client-version")
+                    );
+                }
+                _ => {}
+            }
             self.seen.extend(seen(event));
         }
         self.received = rest.to_vec();
@@ -240,6 +271,18 @@ impl Client {
     pub(crate) async fn sender(&mut self, address: &str) -> Result<LinkId, String> {
         let name = self.name();
         self.attach(&AttachRequest::sender(&name, address)).await
+    }
+
+    /// As [`Client::sender`], with properties.
+    pub(crate) async fn sender_with(
+        &mut self,
+        address: &str,
+        properties: &MapBuf,
+    ) -> Result<LinkId, String> {
+        let name = self.name();
+        let mut request = AttachRequest::sender(&name, address);
+        request.properties = Some(properties.as_map());
+        self.attach(&request).await
     }
 
     /// Attaches a link to receive on.
@@ -397,6 +440,7 @@ impl Client {
 
 fn seen(event: Event<'_>) -> Option<Seen> {
     Some(match event {
+        Event::SaslChallenge(challenge) => Seen::Challenged(challenge.to_vec()),
         Event::Opened(_) => Seen::Opened,
         Event::SessionBegan(session) => Seen::Began(session),
         Event::Attached { link, attach } => {
@@ -441,7 +485,6 @@ fn seen(event: Event<'_>) -> Option<Seen> {
         Event::Ended(other) => Seen::Ended(format!("{other:?}")),
         Event::SaslInit(_)
         | Event::SaslResponse(_)
-        | Event::SaslChallenge(_)
         | Event::Credit(_)
         | Event::Window(_)
         | Event::SessionEnded(_) => {

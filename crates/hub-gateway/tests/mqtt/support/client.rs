@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hub_mqtt::{Connect, KeepAlive, QoS, Role, Will, decode, encode};
+use hub_mqtt::{Connect, KeepAlive, Packet, QoS, Role, Will, decode, encode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -150,6 +150,30 @@ impl Client {
         let packet = timeout(DEADLINE, self.packet()).await;
         let packet = packet.expect("the hub answers in time");
         packet.unwrap_or_else(|| "closed".to_owned())
+    }
+
+    /// The next message: its topic, and its payload whatever its length.
+    pub(crate) async fn message(&mut self) -> (String, String) {
+        let receiving = async {
+            loop {
+                let decoded = decode(&self.received, usize::MAX, Role::Client).unwrap();
+                if let Some((packet, size)) = decoded {
+                    let Packet::Publish(publish) = packet else {
+                        panic!("the hub sent {packet:?}");
+                    };
+                    let payload = String::from_utf8(publish.payload.to_vec()).unwrap();
+                    let message = (publish.topic.to_owned(), payload);
+                    self.received.drain(..size);
+                    return message;
+                }
+                self.received.reserve(16 * 1024);
+                let count = self.stream.read_buf(&mut self.received).await.unwrap();
+                assert!(count > 0, "the hub closed");
+            }
+        };
+        timeout(DEADLINE, receiving)
+            .await
+            .expect("the hub answers in time")
     }
 
     /// Reads as many packets as `expected` has lines and compares.
