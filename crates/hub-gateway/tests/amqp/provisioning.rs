@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hub_amqp::{LinkId, Login, MapBuf, MessageId, MessageWriter, Outcome, Properties, Value};
 use hub_domain::provisioning::{CertificateSlot, RegistrationId, Slots, Terms};
 use hub_domain::sas::sign_token;
@@ -19,6 +21,9 @@ const NOT_ALLOWED: &str = "amqp:not-allowed";
 const REGISTER: &str = "iotdps-register";
 const STATUS: &str = "iotdps-get-operationstatus";
 const LOOKUP: &str = "iotdps-get-registration";
+// Public keys of a simulated TPM.
+const ENDORSEMENT_KEY: &str = "AToAAQALAAMAsgAgg3GXZ0SEs/gakMyNRqXXJP1S124GUgtk8qHaGzMUaaoABgCAAEMAEAgAAAAAAAEAnXhYo+vGg30IVRAF++pA1Ap1EddOK3hDtwU/tsHViuFE7QirLIAegIT3TPzb66b4aOHqq4oFd4qaFqBxAdYL97Mz/HS5t299qdMpUKx91fBL4GSbFHtxCkC0LTZEJwKdsQUnRXIDMuopqV9Iz9/T9vL/0ce02G7nClNvPemf7rVH8CjmPm36lEgZgsa4BtIgd07B5Wu5mfx48yPICQKadHsj1Fc2Gkf8z/x8zFpkmuHUBquVC3Hl61YewN6yZBsHLVYoA18k2lhD/Muu4COZclhtcMTRph4T23DvreECIcGQpELduPVIogZyfKXCePeXoWyl33L/JZAAO1dTw3jZPQ==";
+const STORAGE_ROOT_KEY: &str = "ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABAJEli15Y+vkPr4rlsMJ2w7cx1VJc/lH0n7ioWa7L7qdtvSlz+BxKb9krxxYWZRzEDTkBHs8ahr9RrfTKMgjnfiBmRER5VLzf7DkU5nXIsdMhX61aX4N4YVsYqflxoy2IkPKByVOheaUYnasxcipr/5tpsSxpLylzNjXfs4YRNjxskBtmGH7i2DKi5aXjDWGVFdomLW44p3xrhGuq3FaBZMr7j4QEdB4TyCDAToBf1Eibdj+m/chpc+SPLchWhE1FAGlWT863+mHL2JuPVmr1JaiKZk6GIKbQ8TDWBL9V8s5v/uFvt9zBlNmId47j+fOW/N+wo1ak/mF/fuLMxPmeM7M=";
 
 fn admin() -> Context {
     Context {
@@ -438,6 +443,81 @@ async fn a_flood_of_requests_is_answered() {
         // Credit for the replies comes from the client.
         client.amqp.grant(replies, 100);
     }
+}
+
+#[tokio::test]
+async fn a_device_with_a_tpm_logs_in_by_a_key_that_it_was_sent() {
+    let hub = Hub::new().await;
+    let [endorsement_key, storage_root_key] =
+        [ENDORSEMENT_KEY, STORAGE_ROOT_KEY].map(|text| STANDARD.decode(text).unwrap());
+    let attestation = NewAttestation::Tpm {
+        endorsement_key: endorsement_key.clone(),
+        storage_root_key: None,
+    };
+    hub.enrolled_on("d1", attestation, Terms::default()).await;
+    let scope = hub.provisioning.service.id_scope().to_string();
+    let first = [b"\0", scope.as_bytes(), b"\0d1\0", &endorsement_key].concat();
+    let mut client = hub.client(sasl("TPM", &first)).await;
+    assert_eq!(client.challenged().await, [0]);
+    let key = hub.next_key();
+    client.respond(&[b"\0", &*storage_root_key].concat()).await;
+    let (mut controls, mut blob) = (Vec::new(), Vec::new());
+    loop {
+        let segment = client.challenged().await;
+        assert!(segment.len() <= 471, "{}", segment.len());
+        controls.push(segment[0]);
+        blob.extend_from_slice(&segment[1..]);
+        if segment[0] & 0x40 != 0 {
+            break;
+        }
+        client.respond(&[0]).await;
+    }
+    assert_eq!(controls, [0x80, 0xc1]);
+    // It begins with the size of the part that the endorsement key opens.
+    assert!(usize::from(blob[1]) < blob.len() && blob[0] == 0);
+    // A test has no TPM to open it, but knows what is inside.
+    let name = hub.address_of("d1");
+    let token = sign_token(&name, &key, hub.in_a_day(), Some("registration"));
+    client.respond(format!("\0{token}").as_bytes()).await;
+    client.open("hub.test").await;
+    let replies = client.receiver(&name, 100).await.unwrap();
+    let requests = client.sender(&name).await.unwrap();
+    let body = format!(
+        r#"{{"registrationId":"d1","tpm":{{"endorsementKey":"{ENDORSEMENT_KEY}","storageRootKey":"{STORAGE_ROOT_KEY}"}}}}"#
+    );
+    let message = request(MessageId::String("a"), REGISTER, None, body.as_bytes());
+    assert_eq!(client.send(requests, &message).await, "accepted");
+    let begun = document(&client.receive(replies).await);
+    let operation = begun["operationId"].as_str().unwrap();
+    let message = request(MessageId::String("b"), STATUS, Some(operation), b"");
+    assert_eq!(client.send(requests, &message).await, "accepted");
+    let done = document(&client.receive(replies).await);
+    assert_eq!(done["status"], "assigned");
+    assert!(done["registrationState"]["tpm"]["authenticationKey"].is_string());
+}
+
+#[tokio::test]
+async fn a_token_of_another_key_does_not_answer_a_challenge() {
+    let hub = Hub::new().await;
+    let endorsement_key = STANDARD.decode(ENDORSEMENT_KEY).unwrap();
+    let attestation = NewAttestation::Tpm {
+        endorsement_key: endorsement_key.clone(),
+        storage_root_key: None,
+    };
+    hub.enrolled_on("d1", attestation, Terms::default()).await;
+    let scope = hub.provisioning.service.id_scope().to_string();
+    let first = [b"\0", scope.as_bytes(), b"\0d1\0", &endorsement_key].concat();
+    let mut client = hub.client(sasl("TPM", &first)).await;
+    assert_eq!(client.challenged().await, [0]);
+    let storage_root_key = STANDARD.decode(STORAGE_ROOT_KEY).unwrap();
+    client.respond(&[b"\0", &*storage_root_key].concat()).await;
+    while client.challenged().await[0] & 0x40 == 0 {
+        client.respond(&[0]).await;
+    }
+    let name = hub.address_of("d1");
+    let token = sign_token(&name, &key(), hub.in_a_day(), Some("registration"));
+    client.respond(format!("\0{token}").as_bytes()).await;
+    assert_eq!(client.open_in_vain().await, "SaslFailed(Auth)");
 }
 
 #[tokio::test]

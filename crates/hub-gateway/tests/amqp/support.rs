@@ -41,7 +41,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// A clock that begins at [`BEGINNING`] and goes with the test's, and bytes that count.
 struct Scripted {
     began: Instant,
-    random: AtomicU64,
+    random: Arc<AtomicU64>,
 }
 
 impl Environment for Scripted {
@@ -63,6 +63,8 @@ pub(crate) struct Hub {
     pub(crate) provisioning: Arc<Provisioning>,
     pub(crate) record: Arc<HubRecord>,
     pub(crate) address: SocketAddr,
+    /// Counts what the provisioning service draws.
+    drawn: Arc<AtomicU64>,
     counters: Arc<Counters>,
     certificate: CertificateDer<'static>,
     _running: JoinSet<()>,
@@ -75,10 +77,14 @@ impl Hub {
 
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
         let store = Arc::new(MemoryStore::new());
-        let environment: Arc<dyn Environment> = Arc::new(Scripted {
-            began: Instant::now(),
-            random: AtomicU64::new(0),
-        });
+        let began = Instant::now();
+        let environment = |random: &Arc<AtomicU64>| -> Arc<dyn Environment> {
+            Arc::new(Scripted {
+                began,
+                random: Arc::clone(random),
+            })
+        };
+        let drawn = Arc::new(AtomicU64::new(1_000_000));
         let engine = Engine::open(EngineParts {
             files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
             store: Arc::clone(&store) as Arc<_>,
@@ -86,7 +92,7 @@ impl Hub {
             bus: Arc::new(LocalBus::new(|duration| {
                 Box::pin(tokio::time::sleep(duration))
             })),
-            environment: Arc::clone(&environment),
+            environment: environment(&Arc::default()),
         })
         .await
         .unwrap();
@@ -94,7 +100,7 @@ impl Hub {
         let provisioning = Provisioning::open(Parts {
             engine: Arc::clone(&engine),
             store,
-            environment,
+            environment: environment(&drawn),
             outside: Outside::new(None).unwrap(),
         })
         .await
@@ -119,6 +125,7 @@ impl Hub {
             provisioning,
             record,
             address,
+            drawn,
             counters,
             certificate,
             _running: running,
@@ -193,6 +200,17 @@ impl Hub {
         let token = self.policy_token(policy, "hub.test", self.in_a_day());
         client.prove("hub.test", &token).await;
         client
+    }
+
+    /// What the provisioning service draws next as a key.
+    pub(crate) fn next_key(&self) -> SymmetricKey {
+        let next = Scripted {
+            began: Instant::now(),
+            random: Arc::new(AtomicU64::new(self.drawn.load(Ordering::Relaxed))),
+        };
+        let mut bytes = [0; 32];
+        next.fill_random(&mut bytes);
+        SymmetricKey::from_bytes(&bytes).unwrap()
     }
 
     pub(crate) fn in_a_day(&self) -> Timestamp {
