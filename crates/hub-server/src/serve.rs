@@ -13,7 +13,7 @@ use hub_domain::limits::PARTITIONS_DEFAULT;
 use hub_domain::{HostName, Hub, HubName};
 use hub_engine::{Caller, Engine, EngineParts, Environment, Files, NewHub, OpContext};
 use hub_gateway::{
-    Admission, AdmissionConfig, Amqp, Counters, Heads, ListenError, serve_amqp, serve_https,
+    Admission, AdmissionConfig, Amqp, Counters, Heads, ListenError, Mqtt, serve_amqp, serve_https,
     serve_mqtt, server_config,
 };
 use hub_http::{AdminToken, HttpConfig, HttpService};
@@ -157,35 +157,35 @@ async fn serve_storage(
     let admission = Admission::new(AdmissionConfig::default());
     let counters = Arc::new(Counters::default());
     let mut tasks = JoinSet::new();
+    let mqtt_head = Mqtt::new(Arc::clone(&engine), Some(Arc::clone(&provisioning)));
     for listener in mqtt.listeners {
-        let (engine, admission, counters) = (
-            Arc::clone(&engine),
-            Arc::clone(&admission),
-            Arc::clone(&counters),
-        );
         tasks.spawn(serve_mqtt(
             listener,
             Arc::clone(&mqtt_tls),
-            engine,
-            admission,
-            counters,
+            Arc::clone(&mqtt_head),
+            Arc::clone(&admission),
+            Arc::clone(&counters),
             ended(stopped.clone()),
         ));
     }
-    let head = Amqp::new(Arc::clone(&engine), amqp.port);
+    let amqp_head = Amqp::new(
+        Arc::clone(&engine),
+        Some(Arc::clone(&provisioning)),
+        amqp.port,
+    );
     for listener in amqp.listeners {
         tasks.spawn(serve_amqp(
             listener,
             Arc::clone(&mqtt_tls),
-            Arc::clone(&head),
+            Arc::clone(&amqp_head),
             Arc::clone(&admission),
             Arc::clone(&counters),
             ended(stopped.clone()),
         ));
     }
     let heads = Heads {
-        engine: Arc::clone(&engine),
-        amqp: head,
+        mqtt: mqtt_head,
+        amqp: amqp_head,
     };
     for listener in https.listeners {
         let (http, stopped) = (http.clone(), stopped.clone());

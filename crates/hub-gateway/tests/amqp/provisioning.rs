@@ -423,8 +423,11 @@ async fn an_enrollment_that_goes_takes_effect_on_open_connections() {
     let (mut client, requests, _) = hub.registering("d1").await;
     let id = RegistrationId::parse("d1").unwrap();
     let enrollments = &hub.provisioning.enrollments;
-    let deleted = enrollments.delete(&admin(), &id, IfMatch::Any);
-    deleted.await.map(drop).unwrap();
+    enrollments
+        .delete(&admin(), &id, IfMatch::Any)
+        .await
+        .map(drop)
+        .unwrap();
     let outcome = client.send(requests, &register("a")).await;
     assert_eq!(outcome, format!("rejected {UNAUTHORIZED}"));
 }

@@ -20,13 +20,16 @@ use hub_engine::{
     Caller, Engine, EngineParts, Environment, Error, IfMatch, NewAuthentication, NewHub,
     NewIdentity, OpContext, Position, ReadLimit,
 };
-use hub_gateway::{Admission, AdmissionConfig, Amqp, CloseCause, Counters, bind, serve_amqp};
+use hub_gateway::{
+    Admission, AdmissionConfig, Amqp, CloseCause, Counters, bind, serve_amqp, server_config,
+};
 use hub_provisioning::{Outside, Parts, Provisioning};
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{MemoryLogs, MemoryStore};
 use rustls::RootCertStore;
 use rustls::client::WantsClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -405,9 +408,9 @@ fn server_tls() -> (Arc<rustls::ServerConfig>, CertificateDer<'static>) {
     let issued = rcgen::generate_simple_self_signed(vec!["hub.test".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let certificate = CertificateDer::from(issued.cert.der().to_vec());
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    (Arc::new(config), certificate)
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let key = CertifiedKey::new(vec![certificate.clone()], key);
+    let resolver = SingleCertAndKey::from(key);
+    let config = server_config(Arc::new(resolver), &[]).unwrap();
+    (config, certificate)
 }

@@ -164,8 +164,12 @@ async fn a_device_of_a_group_registers_with_its_derived_key() {
         attestation: keys(),
         terms: Terms::default(),
     };
-    let put = hub.provisioning.groups.put(&admin(), new, IfMatch::Absent);
-    put.await.map(drop).unwrap();
+    let groups = &hub.provisioning.groups;
+    groups
+        .put(&admin(), new, IfMatch::Absent)
+        .await
+        .map(drop)
+        .unwrap();
     let derived = derived_key(&key(), "Sensor-1");
     let login = Login {
         password: Some(hub.provisioning_token("Sensor-1", &derived, BEGINNING.plus(DAY))),
@@ -442,11 +446,12 @@ async fn an_enrollment_that_goes_takes_effect_on_open_connections() {
     let hub = Hub::new().await;
     hub.enrolled("d1").await;
     let mut client = hub.registering("d1").await;
-    let deleted = hub
-        .provisioning
-        .enrollments
-        .delete(&admin(), &registration("d1"), IfMatch::Any);
-    deleted.await.map(drop).unwrap();
+    let enrollments = &hub.provisioning.enrollments;
+    enrollments
+        .delete(&admin(), &registration("d1"), IfMatch::Any)
+        .await
+        .map(drop)
+        .unwrap();
     client.send(&publish(0, &format!("{REGISTER}1"), b"")).await;
     let (topic, document) = client.message().await;
     assert_eq!(topic, "$dps/registrations/res/401/?$rid=1");

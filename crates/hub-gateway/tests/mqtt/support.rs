@@ -189,9 +189,8 @@ impl Hub {
 
     /// True when the hub has the identity.
     pub(crate) async fn exists(&self, id: &IdentityId) -> bool {
-        let registry = &self.engine.registry;
-        let view = registry.fetch(&context(&self.record), self.record.no, id);
-        view.await.is_ok()
+        let (registry, ctx) = (&self.engine.registry, context(&self.record));
+        registry.fetch(&ctx, self.record.no, id).await.is_ok()
     }
 
     /// A client that is connected as `id` with a kept session.
