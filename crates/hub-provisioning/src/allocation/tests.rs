@@ -76,7 +76,7 @@ fn the_hash_is_written_down() {
     .to_vec();
     assert_eq!(
         chosen,
-        ["a.test", "a.test", "a.test", "a.test", "a.test", "a.test"]
+        ["a.test", "a.test", "b.test", "b.test", "a.test", "b.test"]
     );
 }
 

@@ -1,0 +1,272 @@
+//! What back ends do, and who may not.
+
+use hub_domain::provisioning::{EnrollmentGroupId, ServicePermission, Terms};
+use hub_engine::IfMatch;
+use hub_provisioning::{
+    BulkMode, EnrollmentBulkItem, KeyRoll, NewAttestation, NewEnrollment, NewGroup, PreviewRequest,
+};
+use hub_storage::store::RegistrationFilter;
+
+use crate::support::{World, group_key, key, registration, said};
+
+fn new(id: &str) -> NewEnrollment {
+    NewEnrollment {
+        id: registration(id),
+        device: None,
+        attestation: NewAttestation::SymmetricKey {
+            primary: None,
+            secondary: None,
+        },
+        terms: Terms::default(),
+        information: None,
+    }
+}
+
+#[tokio::test]
+async fn each_operation_needs_its_permission() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    world.enroll_group("g", Terms::default()).await;
+    let d = registration("d");
+    let g = EnrollmentGroupId::parse("g").unwrap();
+    let service = &world.service;
+    let all_but = |permission: ServicePermission| {
+        let implying = match permission {
+            ServicePermission::EnrollmentRead => Some(ServicePermission::EnrollmentWrite),
+            ServicePermission::RegistrationStatusRead => {
+                Some(ServicePermission::RegistrationStatusWrite)
+            }
+            _ => None,
+        };
+        let rest: Vec<_> = ServicePermission::ALL
+            .into_iter()
+            .filter(|one| *one != permission && Some(*one) != implying)
+            .collect();
+        world.policy(&rest)
+    };
+    let read = all_but(ServicePermission::EnrollmentRead);
+    let write = all_but(ServicePermission::EnrollmentWrite);
+    let status = all_but(ServicePermission::RegistrationStatusRead);
+    let delete = all_but(ServicePermission::RegistrationStatusWrite);
+    let config = all_but(ServicePermission::ServiceConfig);
+    let (e, r) = (&service.enrollments, &service.registrations);
+    let preview = PreviewRequest {
+        id: d.clone(),
+        group: None,
+        payload: None,
+        address: None,
+    };
+    let group = NewGroup {
+        id: g.clone(),
+        attestation: NewAttestation::Unchanged,
+        terms: Terms::default(),
+    };
+    let host = hub_domain::HostName::parse("a.test").unwrap();
+    let refused = [
+        e.fetch(&read, &d).await.map(drop),
+        e.list(&read, None, 10).await.map(drop),
+        e.attestation(&write, &d).await.map(drop),
+        e.put(&write, new("x"), IfMatch::Absent).await.map(drop),
+        e.delete(&write, &d, IfMatch::Absent).await,
+        e.bulk(&write, BulkMode::Create, Vec::new()).await.map(drop),
+        e.roll_keys(&write, &d, KeyRoll::Swap, IfMatch::Absent)
+            .await
+            .map(drop),
+        service.groups.fetch(&read, &g).map(drop),
+        service.groups.list(&read, None, 10).map(drop),
+        service.groups.attestation(&write, &g).map(drop),
+        service
+            .groups
+            .put(&write, group, IfMatch::Any)
+            .await
+            .map(drop),
+        service.groups.delete(&write, &g, IfMatch::Absent).await,
+        service
+            .groups
+            .roll_keys(&write, &g, KeyRoll::Swap, IfMatch::Absent)
+            .await
+            .map(drop),
+        r.fetch(&status, &d).await.map(drop),
+        r.list(&status, RegistrationFilter::All, None, 10)
+            .await
+            .map(drop),
+        r.refusals(&status).await.map(drop),
+        r.statistics(&status).await.map(drop),
+        r.delete(&delete, &d, IfMatch::Absent).await,
+        r.preview(&read, preview).await.map(drop),
+        service
+            .service
+            .update(&config, |now| Ok(now.clone()))
+            .await
+            .map(drop),
+        service.service.unlink_hub(&config, &host).await,
+        service.authorities.list(&config).map(drop),
+    ];
+    for (number, result) in refused.into_iter().enumerate() {
+        let text = result.map_err(said).expect_err("it may not");
+        assert!(
+            text.starts_with("403001 this needs the permission"),
+            "{number}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn enrollments_are_created_once_and_replaced_by_their_etag() {
+    let world = World::with(&["a.test"]).await;
+    let ctx = world.admin();
+    let enrollments = &world.service.enrollments;
+    let first = enrollments
+        .put(&ctx, new("D"), IfMatch::Absent)
+        .await
+        .unwrap();
+    let again = enrollments.put(&ctx, new("d"), IfMatch::Absent).await;
+    assert_eq!(
+        again.map(drop).map_err(said),
+        Err("409201 there is an enrollment d already, replace it with its etag".to_owned())
+    );
+    let stale = enrollments
+        .put(&ctx, new("d"), IfMatch::Etag("other".to_owned()))
+        .await;
+    assert!(
+        stale
+            .map(drop)
+            .map_err(said)
+            .unwrap_err()
+            .starts_with("412201")
+    );
+    let replaced = enrollments
+        .put(&ctx, new("d"), IfMatch::Etag(first.etag.0.clone()))
+        .await
+        .unwrap();
+    assert_ne!(replaced.etag, first.etag);
+    assert_eq!(replaced.created, first.created);
+    let missing = enrollments.put(&ctx, new("e"), IfMatch::Any).await;
+    assert!(
+        missing
+            .map(drop)
+            .map_err(said)
+            .unwrap_err()
+            .starts_with("404201")
+    );
+}
+
+#[tokio::test]
+async fn a_bulk_operation_tells_what_failed_and_does_the_rest() {
+    let world = World::with(&["a.test"]).await;
+    let ctx = world.admin();
+    world.enroll("b", Terms::default()).await;
+    let item = |id: &str| EnrollmentBulkItem {
+        enrollment: new(id),
+        etag: None,
+    };
+    let enrollments = &world.service.enrollments;
+    let items = vec![item("a"), item("b"), item("c")];
+    let errors = enrollments
+        .bulk(&ctx, BulkMode::Create, items.clone())
+        .await
+        .unwrap();
+    let failed: Vec<_> = errors
+        .iter()
+        .map(|one| (one.id.as_str(), one.error.code()))
+        .collect();
+    assert_eq!(failed, [("b", 409_201)]);
+    assert!(
+        enrollments
+            .bulk(&ctx, BulkMode::Update, items.clone())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let unguarded = enrollments
+        .bulk(&ctx, BulkMode::UpdateIfMatch, items.clone())
+        .await
+        .unwrap();
+    assert_eq!(unguarded.len(), 3);
+    assert!(
+        enrollments
+            .bulk(&ctx, BulkMode::Delete, items.clone())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        enrollments
+            .bulk(&ctx, BulkMode::Delete, items)
+            .await
+            .unwrap()
+            .len(),
+        3
+    );
+}
+
+#[tokio::test]
+async fn an_enrollment_takes_its_registration_along_and_a_group_does_not() {
+    let world = World::with(&["a.test"]).await;
+    let ctx = world.admin();
+    world.enroll("d", Terms::default()).await;
+    world.enroll_group("g", Terms::default()).await;
+    world.register("d", &key(1)).await.unwrap();
+    world.register("x", &group_key("x")).await.unwrap();
+    let service = &world.service;
+    let g = EnrollmentGroupId::parse("g").unwrap();
+    service
+        .enrollments
+        .delete(&ctx, &registration("d"), IfMatch::Absent)
+        .await
+        .unwrap();
+    service
+        .groups
+        .delete(&ctx, &g, IfMatch::Absent)
+        .await
+        .unwrap();
+    let left = service
+        .registrations
+        .list(&ctx, RegistrationFilter::All, None, 10)
+        .await
+        .unwrap();
+    let left: Vec<_> = left.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(left, ["x"]);
+    assert!(
+        world.identity("a", "d").await.is_some(),
+        "devices stay in their hubs"
+    );
+    assert!(world.register("x", &group_key("x")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_preview_says_where_and_why_and_writes_nothing() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    let ctx = world.admin();
+    world.enroll("d", Terms::default()).await;
+    let request = PreviewRequest {
+        id: registration("d"),
+        group: None,
+        payload: None,
+        address: None,
+    };
+    let preview = world
+        .service
+        .registrations
+        .preview(&ctx, request)
+        .await
+        .unwrap();
+    let choice = preview.choice.unwrap();
+    assert_eq!(choice.ranked.len(), 2);
+    let first = choice.ranked.first().unwrap();
+    assert!(first.reason.contains("weight 1 of 2"), "{}", first.reason);
+    assert!(preview.policy_of_service);
+    assert!(
+        world
+            .service
+            .registrations
+            .fetch(&ctx, &registration("d"))
+            .await
+            .is_err()
+    );
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(
+        outcome["registrationState"]["assignedHub"],
+        first.host.as_str()
+    );
+}

@@ -1,0 +1,8 @@
+//! The provisioning service as its heads see it, over the in-memory reference.
+
+mod crashes;
+mod enrollments;
+mod outcomes;
+mod proofs;
+mod support;
+mod webhooks;

@@ -1,0 +1,274 @@
+//! What registrations lead to.
+
+use hub_domain::provisioning::{
+    AllocationPolicy, Capabilities, InitialTwin, ReprovisionPolicy, Terms,
+};
+use hub_domain::{Authentication, HostName};
+use hub_engine::IfMatch;
+use hub_provisioning::{KeyRoll, RegisterRequest};
+use serde_json::{Map, Value, json};
+
+use crate::support::{World, group_key, key, keys_of, line, registration, system};
+
+fn members(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn fixed(host: &str, policy: ReprovisionPolicy) -> Terms {
+    Terms {
+        allocation: Some(AllocationPolicy::Static),
+        hub: HostName::parse(host).ok(),
+        reprovision: Some(policy),
+        initial_twin: InitialTwin {
+            tags: members(json!({"made": "first"})),
+            desired: members(json!({"rate": 1})),
+        },
+        ..Terms::default()
+    }
+}
+
+const MIGRATE: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub_assignment: true,
+    migrate_device_data: true,
+};
+const RESET: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub_assignment: true,
+    migrate_device_data: false,
+};
+const NEVER: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub_assignment: false,
+    migrate_device_data: false,
+};
+
+/// Registers a device at `a`, changes its twin there, and then wants it at `b`.
+async fn moved(policy: ReprovisionPolicy) -> (World, Value) {
+    let world = World::with(&["a.test", "b.test"]).await;
+    world.enroll("d", fixed("a.test", policy)).await;
+    let first = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(line(&first), "assigned a.test d initialAssignment");
+    let hub = world.engine.hubs.by_name("a").unwrap();
+    let patch = hub_domain::twin::BackEndPatch {
+        tags: Some(members(json!({"made": "changed"}))),
+        desired: Some(members(json!({"rate": 9}))),
+    };
+    let id = hub_domain::IdentityId::parse("d").unwrap();
+    let ctx = system(&*world.environment);
+    world
+        .engine
+        .twins
+        .patch(&ctx, hub.no, &id, patch, IfMatch::Absent)
+        .await
+        .unwrap();
+    world
+        .change_terms("d", |terms| terms.hub = HostName::parse("b.test").ok())
+        .await;
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    (world, outcome)
+}
+
+#[tokio::test]
+async fn a_new_device_gets_its_keys_capability_and_twin() {
+    let world = World::with(&["a.test"]).await;
+    let terms = Terms {
+        capabilities: Capabilities { iot_edge: true },
+        initial_twin: InitialTwin {
+            tags: members(json!({"site": "x"})),
+            desired: members(json!({"rate": 5})),
+        },
+        ..Terms::default()
+    };
+    world.enroll("d", terms).await;
+    world.register("d", &key(1)).await.unwrap();
+    let device = world.identity("a", "d").await.unwrap().identity;
+    assert!(device.iot_edge);
+    let (primary, secondary) = device.authentication.keys().unwrap();
+    assert!(*primary == key(1) && *secondary == key(2));
+    assert!(world.identity("a", "d/$edgeAgent").await.is_some());
+    let twin = world.twin("a", "d").await.twin;
+    assert_eq!(Value::Object(twin.back_end.tags), json!({"site": "x"}));
+    assert_eq!(twin.back_end.desired.properties["rate"], json!(5));
+}
+
+#[tokio::test]
+async fn the_twin_migrates_with_the_device() {
+    let (world, outcome) = moved(MIGRATE).await;
+    assert_eq!(line(&outcome), "assigned b.test d deviceDataMigrated");
+    let twin = world.twin("b", "d").await.twin;
+    assert_eq!(
+        Value::Object(twin.back_end.tags),
+        json!({"made": "changed"})
+    );
+    assert_eq!(twin.back_end.desired.properties["rate"], json!(9));
+    assert!(
+        world.identity("a", "d").await.is_none(),
+        "it left its former hub"
+    );
+}
+
+#[tokio::test]
+async fn the_twin_begins_anew_with_the_reset_policy() {
+    let (world, outcome) = moved(RESET).await;
+    assert_eq!(line(&outcome), "assigned b.test d deviceDataReset");
+    let twin = world.twin("b", "d").await.twin;
+    assert_eq!(Value::Object(twin.back_end.tags), json!({"made": "first"}));
+    assert_eq!(twin.back_end.desired.properties["rate"], json!(1));
+    assert!(world.identity("a", "d").await.is_none());
+}
+
+#[tokio::test]
+async fn the_device_stays_with_the_never_policy() {
+    let (world, outcome) = moved(NEVER).await;
+    assert_eq!(
+        line(&outcome),
+        "assigned a.test d reprovisionedToInitialAssignment"
+    );
+    let twin = world.twin("a", "d").await.twin;
+    assert_eq!(
+        Value::Object(twin.back_end.tags),
+        json!({"made": "changed"})
+    );
+    assert!(world.identity("b", "d").await.is_none());
+}
+
+#[tokio::test]
+async fn a_device_that_registers_again_keeps_its_twin_and_a_new_operation() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll_group("g", Terms::default()).await;
+    let first = world.register("d", &group_key("d")).await.unwrap();
+    let second = world.register("d", &group_key("d")).await.unwrap();
+    assert_ne!(first["operationId"], second["operationId"]);
+    assert_eq!(line(&first), line(&second));
+    // Whoever asks for the older attempt gets the newest state.
+    let operation = first["operationId"].as_str().unwrap();
+    let asked = world
+        .outcome("d", &group_key("d"), operation)
+        .await
+        .unwrap();
+    assert_eq!(asked, second);
+}
+
+#[tokio::test]
+async fn an_identity_that_was_deleted_is_made_again() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", fixed("a.test", MIGRATE)).await;
+    world.register("d", &key(1)).await.unwrap();
+    let hub = world.engine.hubs.by_name("a").unwrap();
+    let id = hub_domain::IdentityId::parse("d").unwrap();
+    let ctx = system(&*world.environment);
+    world
+        .engine
+        .registry
+        .delete(&ctx, hub.no, &id, IfMatch::Absent)
+        .await
+        .unwrap();
+    let again = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(line(&again), "assigned a.test d initialAssignment");
+    assert_eq!(
+        Value::Object(world.twin("a", "d").await.twin.back_end.tags),
+        json!({"made": "first"})
+    );
+}
+
+#[tokio::test]
+async fn rolled_keys_reach_the_hub_with_the_next_registration() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    world.register("d", &key(1)).await.unwrap();
+    let rolled = world
+        .service
+        .enrollments
+        .roll_keys(
+            &world.admin(),
+            &registration("d"),
+            KeyRoll::Primary,
+            IfMatch::Absent,
+        )
+        .await
+        .unwrap();
+    let [primary, secondary] = keys_of(&rolled.attestation);
+    assert!(secondary == key(2), "the other key stays");
+    // The device goes on with its secondary key, and its identity gets the new primary one.
+    world.register("d", &key(2)).await.unwrap();
+    let device = world.identity("a", "d").await.unwrap().identity;
+    let Authentication::Sas {
+        primary: in_hub, ..
+    } = device.authentication
+    else {
+        panic!("it has keys");
+    };
+    assert!(in_hub == primary);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_and_kept_and_the_assignment_stays() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    world.enroll("d", fixed("a.test", MIGRATE)).await;
+    world.register("d", &key(1)).await.unwrap();
+    world
+        .change_terms("d", |terms| terms.hub = HostName::parse("gone.test").ok())
+        .await;
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(
+        line(&outcome),
+        "failed 400209 the enrollment names the hub gone.test, which is not linked"
+    );
+    let kept = world
+        .service
+        .registrations
+        .fetch(&world.admin(), &registration("d"))
+        .await
+        .unwrap();
+    assert_eq!(kept.assignment.unwrap().hub.as_str(), "a.test");
+    assert!(world.identity("a", "d").await.is_some());
+}
+
+#[tokio::test]
+async fn two_devices_of_one_id_at_once_have_one_outcome() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    world.enroll_group("g", Terms::default()).await;
+    let key = group_key("d");
+    let registrations = (0..16).map(|_| world.register("d", &key));
+    let outcomes = futures_util::future::join_all(registrations).await;
+    let mut lines: Vec<String> = outcomes
+        .into_iter()
+        .map(|outcome| line(&outcome.unwrap()))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let here = world.identity("a", "d").await.is_some();
+    let there = world.identity("b", "d").await.is_some();
+    assert!(here != there, "it is in one hub");
+}
+
+#[tokio::test]
+async fn an_answer_says_assigning_first() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    let begun = world
+        .begin("d", &key(1), RegisterRequest::default())
+        .await
+        .unwrap();
+    assert!(!begun.is_final());
+    assert_eq!(begun.retry_after().map(|wait| wait.as_secs()), Some(1));
+    let document: Value = serde_json::from_str(&begun.document()).unwrap();
+    assert_eq!(document["status"], "assigning");
+    assert_eq!(document["registrationState"]["registrationId"], "d");
+    // The vendor's form: everything is in the hub by then all the same.
+    assert!(world.identity("a", "d").await.is_some());
+}
+
+#[tokio::test]
+async fn hubs_share_a_group_by_their_weights() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    world.enroll_group("g", Terms::default()).await;
+    let mut at_a = 0;
+    for number in 0..60 {
+        let id = format!("d{number}");
+        let outcome = world.register(&id, &group_key(&id)).await.unwrap();
+        if outcome["registrationState"]["assignedHub"] == "a.test" {
+            at_a += 1;
+        }
+    }
+    assert!((15..=45).contains(&at_a), "{at_a} of 60");
+}

@@ -1,0 +1,164 @@
+//! Who may register.
+
+use hub_domain::Status;
+use hub_domain::provisioning::{Terms, derived_key};
+use hub_provisioning::{Credential, RegisterRequest};
+
+use crate::support::{World, group_key, key, line, registration, said};
+
+#[tokio::test]
+async fn either_key_of_an_enrollment_registers() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    for fill in [1, 2] {
+        let outcome = world.register("d", &key(fill)).await.unwrap();
+        assert_eq!(line(&outcome), "assigned a.test d initialAssignment");
+    }
+}
+
+#[tokio::test]
+async fn keys_derived_of_either_group_key_register() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll_group("g", Terms::default()).await;
+    for (id, fill) in [("d1", 3), ("d2", 4)] {
+        let outcome = world
+            .register(id, &derived_key(&key(fill), id))
+            .await
+            .unwrap();
+        assert_eq!(
+            line(&outcome),
+            format!("assigned a.test {id} initialAssignment")
+        );
+        assert_eq!(
+            outcome["registrationState"]["symmetricKey"]["enrollmentGroupId"],
+            "g"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_id_in_capitals_registers_with_a_key_derived_of_either_spelling() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll_group("g", Terms::default()).await;
+    let as_sent = world.register("Big-1", &group_key("Big-1")).await.unwrap();
+    assert_eq!(line(&as_sent), "assigned a.test Big-1 initialAssignment");
+    let lower = world.register("Big-2", &group_key("big-2")).await.unwrap();
+    assert_eq!(line(&lower), "assigned a.test Big-2 initialAssignment");
+}
+
+#[tokio::test]
+async fn what_proves_nothing_is_refused_and_noted() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    world.enroll_group("g", Terms::default()).await;
+    let cases = [
+        ("d", key(9), "401002 the token's signature is wrong"),
+        // Its own enrollment decides alone, whatever group would take it.
+        ("d", group_key("d"), "401002 the token's signature is wrong"),
+        (
+            "x",
+            key(1),
+            "401002 no enrollment has this registration id, and no group's key signed the token",
+        ),
+        (
+            "x",
+            key(3),
+            "401002 no enrollment has this registration id, and no group's key signed the token",
+        ),
+    ];
+    for (id, key, expected) in cases {
+        assert_eq!(world.register(id, &key).await, Err(expected.to_owned()));
+    }
+    let refusals = world
+        .service
+        .registrations
+        .refusals(&world.admin())
+        .await
+        .unwrap();
+    let mut noted: Vec<_> = refusals
+        .iter()
+        .map(|one| format!("{} {}", one.id, one.count))
+        .collect();
+    noted.sort();
+    assert_eq!(noted, ["d 2", "x 2"]);
+}
+
+#[tokio::test]
+async fn tokens_for_others_and_old_tokens_are_refused() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    let of_another = world.token("e", &key(1));
+    let call = world.call("d", Credential::Token(&of_another));
+    let admitted = world.service.registrations.admit(&call).await;
+    assert_eq!(
+        admitted.map_err(said),
+        Err("401002 the token does not speak for this registration".to_owned())
+    );
+    let old = world.token("d", &key(1));
+    world.later(3600 + 301);
+    let call = world.call("d", Credential::Token(&old));
+    let admitted = world.service.registrations.admit(&call).await;
+    assert_eq!(
+        admitted.map_err(said),
+        Err("401002 the token has expired, make a new one".to_owned())
+    );
+    let call = world.call("d", Credential::None);
+    let admitted = world.service.registrations.admit(&call).await;
+    assert_eq!(
+        admitted.map_err(said),
+        Err("401002 the call shows no proof".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn another_scope_is_no_scope() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    let token = world.token("d", &key(1));
+    let mut call = world.call("d", Credential::Token(&token));
+    call.id_scope = "0neFFFFFFFF";
+    let admitted = world.service.registrations.admit(&call).await;
+    assert_eq!(
+        admitted.map_err(said),
+        Err("404001 no provisioning service has this id scope".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_enrollment_tells_its_device_so() {
+    let world = World::with(&["a.test"]).await;
+    let disabled = Terms {
+        status: Status::Disabled,
+        ..Terms::default()
+    };
+    world.enroll("d", disabled.clone()).await;
+    world.enroll_group("g", disabled).await;
+    for (id, key) in [("d", key(1)), ("x", group_key("x"))] {
+        let status = world
+            .begin(id, &key, RegisterRequest::default())
+            .await
+            .unwrap();
+        assert!(status.is_final());
+        let document: serde_json::Value = serde_json::from_str(&status.document()).unwrap();
+        assert_eq!(document["status"], "disabled");
+        assert!(world.identity("a", id).await.is_none());
+    }
+    let refusals = world
+        .service
+        .registrations
+        .refusals(&world.admin())
+        .await
+        .unwrap();
+    assert_eq!(refusals.len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_registration_there_is_no_status() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    assert_eq!(
+        world.outcome("d", &key(1), "5.x").await,
+        Err("404201 there is no registration d".to_owned())
+    );
+    assert_eq!(registration("D"), registration("d"));
+}
