@@ -12,7 +12,7 @@ pub use build::{ArrayBuf, ListBuf, MapBuf};
 pub use iterate::{Items, MapItems};
 pub(crate) use reader::{Descriptor, Reader};
 pub use writer::MapWriter;
-pub(crate) use writer::{Composite, put};
+pub(crate) use writer::{Composite, FALSE, NULL, TRUE, put};
 
 use crate::error::DecodeError;
 

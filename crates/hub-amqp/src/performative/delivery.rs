@@ -3,7 +3,7 @@
 use super::outcome::State;
 use super::{DISPOSITION, Fields, Outcome, Role, TRANSFER, put_state};
 use crate::error::DecodeError;
-use crate::value::{Composite, Value};
+use crate::value::{Composite, FALSE, NULL, TRUE, Value};
 
 /// Longest delivery tag (part 2, section 2.8.7).
 pub(crate) const TAG_BYTES_MAX: usize = 32;
@@ -55,13 +55,11 @@ impl<'a> Transfer<'a> {
         list.put(out, self.delivery_id.map_or(Value::Null, Value::Uint));
         list.put(out, self.delivery_tag.map_or(Value::Null, Value::Binary));
         list.put(out, self.message_format.map_or(Value::Null, Value::Uint));
-        list.put(out, Value::Bool(self.settled));
-        list.put(out, Value::Bool(self.more));
-        list.put(out, Value::Null);
-        list.put(out, Value::Null);
-        list.put(out, Value::Bool(false));
-        list.put(out, Value::Bool(self.aborted));
-        list.put(out, Value::Bool(false));
+        let bit = |bit| if bit { TRUE } else { FALSE };
+        let (settled, more, aborted) = (bit(self.settled), bit(self.more), bit(self.aborted));
+        // Settled, more, receiver settle mode, state, resume, aborted, batchable: each is one byte, and this is written
+        // for every message.
+        list.put_codes(out, [settled, more, NULL, NULL, FALSE, aborted, FALSE]);
         list.end_list(out);
     }
 }

@@ -2,12 +2,17 @@
 
 use super::{Array, Map, Value};
 
+/// The values that are their code alone.
+pub(crate) const NULL: u8 = 0x40;
+pub(crate) const TRUE: u8 = 0x41;
+pub(crate) const FALSE: u8 = 0x42;
+
 /// Appends one value.
 pub(crate) fn put(out: &mut Vec<u8>, value: Value<'_>) {
     match value {
-        Value::Null => out.push(0x40),
-        Value::Bool(true) => out.push(0x41),
-        Value::Bool(false) => out.push(0x42),
+        Value::Null => out.push(NULL),
+        Value::Bool(true) => out.push(TRUE),
+        Value::Bool(false) => out.push(FALSE),
         Value::Ubyte(number) => out.extend([0x50, number]),
         Value::Ushort(number) => fixed(out, 0x60, number.to_be_bytes()),
         Value::Uint(0) => out.push(0x43),
@@ -127,6 +132,13 @@ impl Composite {
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, value: Value<'_>) {
         self.count += 1;
         put(out, value);
+    }
+
+    /// Appends values that are their code alone.
+    #[inline]
+    pub(crate) fn put_codes<const N: usize>(&mut self, out: &mut Vec<u8>, codes: [u8; N]) {
+        self.count += u32::try_from(N).unwrap_or(u32::MAX);
+        out.extend_from_slice(&codes);
     }
 
     /// Counts an item that the caller appends by other means.

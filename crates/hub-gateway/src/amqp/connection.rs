@@ -176,6 +176,7 @@ impl Connection {
             // What was held back for a slow reader, or for its turn, or was just begun, has no wake-up of its own.
             let begun = self.works.is_fresh() && !self.is_reader_slow();
             if read.is_pending() && !eased && !more && !begun {
+                self.rest();
                 return Ok(());
             }
         }
@@ -183,6 +184,17 @@ impl Connection {
         context.waker().wake_by_ref();
         self.poll_done(context)?;
         self.poll_write(context)
+    }
+
+    /// Gives the buffers back: an idle connection has none.
+    fn rest(&mut self) {
+        if self.unsent.is_empty() {
+            self.unsent = Vec::new();
+            let output = self.amqp.output(Instant::now().into_std());
+            if output.is_empty() {
+                *output = Vec::new();
+            }
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -323,7 +335,10 @@ impl Connection {
         loop {
             if self.sent == self.unsent.len() {
                 self.sent = 0;
-                self.unsent = std::mem::take(self.amqp.output(Instant::now().into_std()));
+                self.unsent.clear();
+                // A connection that has much to say keeps both buffers until it rests.
+                let output = self.amqp.output(Instant::now().into_std());
+                std::mem::swap(&mut self.unsent, output);
             }
             if self.unsent.is_empty() {
                 break;

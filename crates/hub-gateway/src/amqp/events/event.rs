@@ -78,17 +78,37 @@ impl EventWriter {
         }
         writer
             .message_annotations(|map| {
-                let offset = record.sequence.to_string();
+                let mut digits = [0; DIGITS_MAX];
                 map.symbol(
                     "x-opt-sequence-number",
                     Value::Long(sequence(record.sequence)),
                 )
-                .symbol("x-opt-offset", Value::String(&offset))
+                .symbol(
+                    "x-opt-offset",
+                    Value::String(decimal(record.sequence, &mut digits)),
+                )
                 .pairs(batch.annotations.as_map())
                 .pairs(bag.annotations.as_map());
             })
             .written(&bag.sections)
             .data(&record.body);
+    }
+}
+
+/// Figures of the largest number of 64 bits.
+const DIGITS_MAX: usize = 20;
+
+/// A number as text, without an allocation: it is written for every event.
+fn decimal(number: u64, digits: &mut [u8; DIGITS_MAX]) -> &str {
+    let mut rest = number;
+    let mut at = DIGITS_MAX;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return std::str::from_utf8(&digits[at..]).expect("invariant: figures are text");
+        }
     }
 }
 
@@ -366,6 +386,14 @@ mod tests {
         let mut out = Vec::new();
         writer.write(&mut out, &moved, None);
         assert!(pairs(Sections::parse(&out).unwrap().message_annotations).contains("device-id=d2"));
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_printed() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            let mut digits = [0; DIGITS_MAX];
+            assert_eq!(decimal(number, &mut digits), number.to_string());
+        }
     }
 
     #[test]
