@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod files;
 mod outside;
+mod provisioning;
 mod routing;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

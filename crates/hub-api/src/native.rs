@@ -15,6 +15,7 @@ mod moment;
 #[cfg(test)]
 mod openapi;
 mod operation;
+mod provisioning;
 mod queue;
 mod routing;
 mod run_file;
@@ -42,6 +43,17 @@ pub use moment::Moment;
 pub use operation::{
     Answer, BASE_PATH, Guard, Needs, OPERATIONS, Operation, OperationId, Parameter, ParameterKind,
     Verb,
+};
+pub use provisioning::{
+    AddressRange, AddressRanges, AllocationCandidate, AllocationPolicy, AllocationPreview,
+    AllocationRequest, AllocationWebhook, AttestationType, AuthorityReferences, CredentialPolicy,
+    CredentialPolicySettings, Enrollment, EnrollmentAttestation, EnrollmentCertificate,
+    EnrollmentCertificates, EnrollmentGroup, EnrollmentGroupSettings, EnrollmentSettings,
+    EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRoll, KeyRollResult,
+    KeyRollScope, KeyRollTarget, KeySlot, Latencies, Latency, LatencyValue, LinkedHub,
+    LinkedHubChange, LinkedHubs, NewIssuer, NewLinkedHub, ProvisioningService,
+    ProvisioningServiceChange, Refusal, Refusals, RegionName, Registration, RegistrationCounts,
+    RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy, TpmKeys,
 };
 pub use queue::{QueueBatch, QueueRecord};
 pub use routing::{

@@ -3,6 +3,7 @@
 mod certificate;
 mod common;
 mod device;
+mod dps;
 mod events;
 mod feedback;
 mod file;
@@ -18,6 +19,13 @@ use clap::Subcommand;
 pub(crate) use certificate::{CertificateCommand, CertificateUpload};
 pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusArgument};
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
+pub(crate) use dps::{
+    AddressRangeCommand, AllocationCommand, AllocationPreview, AttestationChoice,
+    CredentialPolicyCommand, DpsCommand, EnrollmentCommand, EnrollmentRoll, EnrollmentWrite,
+    GroupCommand, GroupRoll, GroupWrite, IssuerCommand, KeysCommand, LatencyCommand,
+    LatencyMeasure, LinkedHubCommand, LinkedHubCreate, LinkedHubUpdate, PolicyCommand, Proof,
+    RegistrationCommand, RegistrationFilter, RegistrationList, ServiceUpdate, TermsArguments,
+};
 pub(crate) use events::{EventsCommand, EventsWatch};
 pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};
 pub(crate) use file::{FileCommand, FileList};
@@ -64,6 +72,12 @@ pub enum Command {
     /// Where messages and events go
     #[command(subcommand)]
     Route(RouteCommand),
+    /// The provisioning service: devices register there and are told their hub
+    #[command(subcommand)]
+    Dps(Box<DpsCommand>),
+    /// Keys and certificates of all kinds
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Properties that are stamped on messages
     #[command(subcommand)]
     Enrichment(EnrichmentCommand),

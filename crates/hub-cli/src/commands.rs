@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate;
 mod device;
+pub(crate) mod dps;
 mod events;
 mod feedback;
 mod file;
@@ -33,6 +34,12 @@ pub(crate) async fn execute(
     if let Command::Hub(command) = command {
         return hub::execute(command, offline, variables, out).await;
     }
+    if let Command::Dps(command) = command {
+        return dps::execute(*command, variables, out).await;
+    }
+    if let Command::Keys(command) = command {
+        return dps::keys(command, variables, out).await;
+    }
     let common = common(&command).clone();
     let connected = connect(&common, variables).await?;
     let result = on_hub(command, &connected, out).await;
@@ -46,6 +53,8 @@ pub(crate) async fn on_hub(
 ) -> Result<(), Failure> {
     match command {
         Command::Hub(_) => unreachable!("commands on hubs find their hub themselves"),
+        Command::Dps(command) => dps::on_service(*command, &connected.client, out).await,
+        Command::Keys(command) => dps::on_keys(command, &connected.client, out).await,
         Command::Device(command) => device::execute(command, connected, out).await,
         Command::Module(command) => module::execute(command, connected, out).await,
         Command::Twin(command) => twin::execute(command, connected, out).await,
@@ -91,6 +100,8 @@ fn common(command: &Command) -> &crate::arguments::Common {
         Command::Feedback(FeedbackCommand::Watch(watch)) => &watch.common,
         Command::Events(EventsCommand::Watch(watch)) => &watch.common,
         Command::File(command) => command.common(),
+        Command::Dps(command) => command.common(),
+        Command::Keys(command) => command.common(),
         Command::Route(command) => command.common(),
         Command::Enrichment(command) => command.common(),
     }

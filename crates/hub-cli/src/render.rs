@@ -1,5 +1,7 @@
 //! Answers as tables for people and JSON for programs.
 
+pub(crate) mod dps;
+
 use std::io::Write;
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
@@ -114,6 +116,12 @@ pub(crate) fn hub_document(hub: &HubDocument) -> String {
     if let Some(provisioning) = &hub.provisioning {
         rows.push(("provisioning", provisioning.global_endpoint.clone()));
         rows.push(("id scope", provisioning.id_scope.clone()));
+        rows.extend(
+            provisioning
+                .connection_string
+                .clone()
+                .map(|string| ("provisioning owner", string)),
+        );
     }
     pairs(rows)
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod certificate;
 mod device;
+mod dps;
 mod events;
 mod feedback;
 mod hub;

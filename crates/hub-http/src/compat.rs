@@ -9,6 +9,7 @@ mod devices;
 mod etag;
 mod messages;
 mod methods;
+pub(crate) mod provisioning;
 mod refusal;
 mod routes;
 mod service_bound;
@@ -62,6 +63,9 @@ impl Call {
 pub(crate) async fn handle(State(app): State<AppState>, request: Request) -> Response {
     if files::is_path_of_file(request.uri().path()) {
         return files::handle(&app, request).await;
+    }
+    if provisioning::is_path(request.uri().path()) {
+        return provisioning::handle(&app, request).await;
     }
     let (parts, body) = request.into_parts();
     let id = parts.extensions.get::<RequestId>().cloned();

@@ -1,5 +1,7 @@
 //! The bounds of the HTTP face.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hub_api::native::Reach;
@@ -24,6 +26,29 @@ pub struct HttpConfig {
     pub drain_timeout: Duration,
     /// Where the installation is reached, as `/api/v1` says it.
     pub reach: Reach,
+    /// Tells which certificate clients are shown, where TLS is the server's.
+    pub shown_certificate: Option<ShownCertificate>,
+}
+
+/// Tells which certificate clients are shown at the moment, in DER.
+#[derive(Clone)]
+pub struct ShownCertificate(Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>);
+
+impl ShownCertificate {
+    /// Asks `certificate` each time.
+    pub fn new(certificate: impl Fn() -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(certificate))
+    }
+
+    pub(crate) fn der(&self) -> Option<Vec<u8>> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for ShownCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownCertificate(..)")
+    }
 }
 
 impl Default for HttpConfig {
@@ -37,6 +62,7 @@ impl Default for HttpConfig {
             streams_max: 100,
             drain_timeout: Duration::from_secs(10),
             reach: Reach::default(),
+            shown_certificate: None,
         }
     }
 }

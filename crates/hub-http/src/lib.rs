@@ -19,7 +19,7 @@ mod websocket;
 #[cfg(test)]
 mod testing;
 
-pub use config::HttpConfig;
+pub use config::{HttpConfig, ShownCertificate};
 pub use request::Client;
 pub use service::HttpService;
 pub use state::{AdminToken, AppState};

@@ -17,6 +17,7 @@ use axum::response::Response;
 use axum::routing::get;
 use http::Request;
 use hub_engine::Engine;
+use hub_provisioning::Provisioning;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::{Builder, upgrade};
@@ -41,14 +42,15 @@ pub struct HttpService {
 }
 
 impl HttpService {
-    /// The service over `engine`. `admin_token` opens `/api/v1`; `version` is shown to people.
+    /// The service over `engine` and `provisioning`. `admin_token` opens `/api/v1`; `version` is shown to people.
     pub fn new(
         engine: Arc<Engine>,
+        provisioning: Arc<Provisioning>,
         admin_token: AdminToken,
         version: impl Into<String>,
         config: HttpConfig,
     ) -> Self {
-        let app = AppState::new(engine, admin_token, version.into(), config);
+        let app = AppState::new(engine, provisioning, admin_token, version.into(), config);
         let router = router(&app);
         Self { app, router }
     }

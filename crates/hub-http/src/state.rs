@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hub_engine::Engine;
+use hub_provisioning::Provisioning;
 
 use crate::HttpConfig;
 
@@ -14,6 +15,7 @@ pub struct AppState(Arc<Shared>);
 /// What the installation's parts lend to the HTTP face.
 struct Shared {
     engine: Arc<Engine>,
+    provisioning: Arc<Provisioning>,
     admin_token: AdminToken,
     version: String,
     config: HttpConfig,
@@ -22,12 +24,14 @@ struct Shared {
 impl AppState {
     pub(crate) fn new(
         engine: Arc<Engine>,
+        provisioning: Arc<Provisioning>,
         admin_token: AdminToken,
         version: String,
         config: HttpConfig,
     ) -> Self {
         Self(Arc::new(Shared {
             engine,
+            provisioning,
             admin_token,
             version,
             config,
@@ -37,6 +41,11 @@ impl AppState {
     /// The operations.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.0.engine
+    }
+
+    /// The provisioning service.
+    pub fn provisioning(&self) -> &Arc<Provisioning> {
+        &self.0.provisioning
     }
 
     /// The secret that `/api/v1` asks for.

@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use hub_domain::sas::sign_token;
 use hub_domain::{HostName, Hub, HubName, SymmetricKey, Timestamp};
 use hub_engine::{Caller, Engine, EngineParts, Environment, NewHub, OpContext};
+use hub_provisioning::{Outside, Provisioning};
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{MemoryBlobs, MemoryLogs, MemoryStore};
 use serde_json::Value;
@@ -45,6 +46,7 @@ impl Environment for Scripted {
 /// An installation with the hub `hub.test`.
 pub(crate) struct Installation {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) provisioning: Arc<Provisioning>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) service: HttpService,
     /// Where uploads go.
@@ -62,22 +64,39 @@ impl Installation {
             next: Mutex::new(0),
         };
         let blobs = MemoryBlobs::default();
+        let environment: Arc<dyn Environment> = Arc::new(environment);
+        let store = Arc::new(MemoryStore::new());
         let engine = Engine::open(EngineParts {
             files: hub_engine::Files::new(Arc::new(blobs.clone())),
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::clone(&store) as _,
             logs: Arc::new(MemoryLogs::new()),
             bus: Arc::new(LocalBus::new(|duration| {
                 Box::pin(tokio::time::sleep(duration))
             })),
-            environment: Arc::new(environment),
+            environment: Arc::clone(&environment),
         })
         .await
         .unwrap();
         let hub = create_hub(&engine, "hub").await;
+        let provisioning = Provisioning::open(hub_provisioning::Parts {
+            engine: Arc::clone(&engine),
+            store,
+            environment,
+            outside: Outside::new(None).unwrap(),
+        })
+        .await
+        .unwrap();
         let token = AdminToken::new(ADMIN_TOKEN);
-        let service = HttpService::new(Arc::clone(&engine), token, "0.0.0", config);
+        let service = HttpService::new(
+            Arc::clone(&engine),
+            Arc::clone(&provisioning),
+            token,
+            "0.0.0",
+            config,
+        );
         Self {
             engine,
+            provisioning,
             hub,
             service,
             blobs,

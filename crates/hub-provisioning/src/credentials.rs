@@ -1,5 +1,7 @@
 //! Certificates for devices: who issues them, and how long they are good ("Certificate management").
 
+mod settings;
+
 use std::sync::Arc;
 
 use hub_domain::Timestamp;
@@ -9,6 +11,8 @@ use crate::Error;
 use crate::error::codes;
 use crate::parts::Parts;
 use crate::service::Service;
+
+pub use settings::{GivenIssuer, NewCredentialPolicy};
 
 /// Issuers and credential policies. Cheap to clone.
 #[derive(Clone)]

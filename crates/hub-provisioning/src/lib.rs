@@ -37,7 +37,7 @@ pub use attestation::{Credential, DeviceCall};
 pub use authorities::Authorities;
 pub use challenges::Challenge;
 pub use context::{Caller, Context};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, GivenIssuer, NewCredentialPolicy};
 pub use documents::{
     CertificateInfo, certificate_info, error_document, operation_document, registration_document,
 };
@@ -47,6 +47,7 @@ pub use enrollments::{
 pub use error::Error;
 pub use groups::{GroupBulkItem, Groups, NewGroup};
 pub use hub_api::client::Outside;
+pub use hub_storage::store::RegistrationFilter;
 pub use parts::Parts;
 pub use provisioning::Provisioning;
 pub use registrations::{

@@ -114,6 +114,12 @@ impl Certificates {
         }
     }
 
+    /// The certificate that clients are shown, in DER.
+    pub(crate) fn leaf(&self) -> Option<Vec<u8>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.cert.first().map(|leaf| leaf.to_vec())
+    }
+
     /// Makes the leaf anew if it lacks a name or ends soon; reads the operator's again if it changed.
     pub(crate) fn refresh(
         &self,

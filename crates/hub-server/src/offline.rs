@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hub_api::native::{HubDocument, Keys, Ports, Reach};
+use hub_api::native::{HubDocument, Keys, Ports, ProvisioningAccess, Reach};
+use hub_storage::Store as _;
 use hub_storage_sqlite::{Config as StorageConfig, OpenError, SqliteStorage};
 
 use crate::config::Config;
@@ -80,7 +81,16 @@ pub async fn hub_document(
             .exists()
             .then(|| ca_certificate.display().to_string()),
     };
-    let document = HubDocument::of(&hub, &reach, Keys::Shown);
+    let service = storage.store.provisioning_service().await;
+    let service = service.map_err(hub_engine::Error::from)?;
+    let host = engine.hubs.default_hub().map(|hub| hub.host.clone());
+    let provisioning = service
+        .zip(host)
+        .map(|(service, host)| ProvisioningAccess::of(&service, &host, Keys::Shown));
+    let document = HubDocument {
+        provisioning,
+        ..HubDocument::of(&hub, &reach, Keys::Shown)
+    };
     drop(engine);
     storage.close();
     Ok(document)

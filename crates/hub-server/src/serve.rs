@@ -16,7 +16,7 @@ use hub_gateway::{
     Admission, AdmissionConfig, Amqp, Counters, Heads, ListenError, Mqtt, serve_amqp, serve_https,
     serve_mqtt, server_config,
 };
-use hub_http::{AdminToken, HttpConfig, HttpService};
+use hub_http::{AdminToken, HttpConfig, HttpService, ShownCertificate};
 use hub_storage::bus::LocalBus;
 use hub_storage_sqlite::{OpenError, Opened, SqliteStorage};
 use rustls::ServerConfig;
@@ -137,8 +137,10 @@ async fn serve_storage(
     };
     let ca_certificate = certificates.trust_file().display().to_string();
     let admin_token = random_token(engine.environment());
+    let leaf = Arc::clone(&certificates);
     let http = HttpService::new(
         Arc::clone(&engine),
+        Arc::clone(&provisioning),
         AdminToken::new(admin_token.clone()),
         env!("CARGO_PKG_VERSION"),
         HttpConfig {
@@ -146,6 +148,7 @@ async fn serve_storage(
                 ports,
                 ca_certificate: Some(ca_certificate.clone()),
             },
+            shown_certificate: Some(ShownCertificate::new(move || leaf.leaf())),
             ..HttpConfig::default()
         },
     );

@@ -467,7 +467,7 @@ impl Client {
     }
 }
 
-fn paged<'a>(id: OperationId, segments: &'a [&'a str], page: &PageQuery) -> Call<'a> {
+pub(super) fn paged<'a>(id: OperationId, segments: &'a [&'a str], page: &PageQuery) -> Call<'a> {
     Call::new(id, segments)
         .parameter("after", page.after.as_ref())
         .parameter("max", page.max)

@@ -1,6 +1,7 @@
 //! Hubs and what a client needs to reach one.
 
-use hub_domain::Hub;
+use hub_domain::provisioning::{OWNER_POLICY, ProvisioningService};
+use hub_domain::{HostName, Hub};
 use serde::{Deserialize, Serialize};
 
 /// One page of a list.
@@ -245,6 +246,24 @@ pub struct ProvisioningAccess {
     pub connection_string: Option<String>,
 }
 
+impl ProvisioningAccess {
+    /// How devices and back ends reach `service` at `host`, on which it answers like on every other host.
+    pub fn of(service: &ProvisioningService, host: &HostName, keys: Keys) -> Self {
+        let connection_string = match keys {
+            Keys::Hidden => None,
+            Keys::Shown => service.policy(OWNER_POLICY).map(|policy| {
+                let key = policy.primary.to_base64();
+                format!("HostName={host};SharedAccessKeyName={OWNER_POLICY};SharedAccessKey={key}")
+            }),
+        };
+        Self {
+            global_endpoint: host.to_string(),
+            id_scope: service.id_scope.to_string(),
+            connection_string,
+        }
+    }
+}
+
 /// Device counts of a hub; modules are not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -266,7 +285,7 @@ mod tests {
 
     use hub_domain::access::DEFAULT_POLICIES;
     use hub_domain::{
-        HostName, HubName, HubNo, Permissions, Policy, Revision, Settings, SymmetricKey, Timestamp,
+        HubName, HubNo, Permissions, Policy, Revision, Settings, SymmetricKey, Timestamp,
     };
 
     use super::*;

@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::provisioning as own;
 use super::{
     Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Device,
     DeviceSettings, Enrichment, ErrorBody, EventLine, FallbackRoute, File, Guard, HubDocument,
@@ -92,15 +93,51 @@ fn document() -> Value {
     })
 }
 
+fn add<T: JsonSchema>(named: &mut Map<String, Value>, generator: &mut SchemaGenerator, name: &str) {
+    named.insert(name.to_owned(), generator.subschema_for::<T>().into());
+}
+
+fn provisioning_schemas(named: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
+    add::<own::AddressRange>(named, generator, "AddressRange");
+    add::<own::AddressRanges>(named, generator, "AddressRanges");
+    add::<own::AllocationPreview>(named, generator, "AllocationPreview");
+    add::<own::AllocationRequest>(named, generator, "AllocationRequest");
+    add::<own::CredentialPolicy>(named, generator, "CredentialPolicy");
+    add::<own::CredentialPolicySettings>(named, generator, "CredentialPolicySettings");
+    add::<own::Enrollment>(named, generator, "Enrollment");
+    add::<own::EnrollmentAttestation>(named, generator, "EnrollmentAttestation");
+    add::<own::EnrollmentGroup>(named, generator, "EnrollmentGroup");
+    add::<own::EnrollmentGroupSettings>(named, generator, "EnrollmentGroupSettings");
+    add::<own::EnrollmentSettings>(named, generator, "EnrollmentSettings");
+    add::<own::ExpiryReport>(named, generator, "ExpiryReport");
+    add::<own::Issuer>(named, generator, "Issuer");
+    add::<own::KeyRoll>(named, generator, "KeyRoll");
+    add::<own::KeyRollResult>(named, generator, "KeyRollResult");
+    add::<own::KeyRollTarget>(named, generator, "KeyRollTarget");
+    add::<own::Latencies>(named, generator, "Latencies");
+    add::<own::Latency>(named, generator, "Latency");
+    add::<own::LatencyValue>(named, generator, "LatencyValue");
+    add::<own::LinkedHub>(named, generator, "LinkedHub");
+    add::<own::LinkedHubChange>(named, generator, "LinkedHubChange");
+    add::<own::LinkedHubs>(named, generator, "LinkedHubs");
+    add::<own::NewIssuer>(named, generator, "NewIssuer");
+    add::<own::NewLinkedHub>(named, generator, "NewLinkedHub");
+    add::<own::ProvisioningService>(named, generator, "ProvisioningService");
+    add::<own::ProvisioningServiceChange>(named, generator, "ProvisioningServiceChange");
+    add::<own::Refusals>(named, generator, "Refusals");
+    add::<own::RegionName>(named, generator, "RegionName");
+    add::<own::Registration>(named, generator, "Registration");
+    add::<own::ServicePolicies>(named, generator, "ServicePolicies");
+    add::<own::ServicePolicy>(named, generator, "ServicePolicy");
+    add::<Page<own::Enrollment>>(named, generator, "EnrollmentPage");
+    add::<Page<own::EnrollmentGroup>>(named, generator, "EnrollmentGroupPage");
+    add::<Page<own::Registration>>(named, generator, "RegistrationPage");
+    add::<Page<own::Issuer>>(named, generator, "IssuerPage");
+    add::<Page<own::CredentialPolicy>>(named, generator, "CredentialPolicyPage");
+}
+
 /// Registers every type that the list names; a name that is missing here fails the test.
 fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    fn add<T: JsonSchema>(
-        named: &mut Map<String, Value>,
-        generator: &mut SchemaGenerator,
-        name: &str,
-    ) {
-        named.insert(name.to_owned(), generator.subschema_for::<T>().into());
-    }
     let mut named = Map::new();
     add::<Page<HubSummary>>(&mut named, generator, "HubSummaryPage");
     add::<HubSummary>(&mut named, generator, "HubSummary");
@@ -137,6 +174,7 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<QueueBatch>(&mut named, generator, "QueueBatch");
     add::<EventLine>(&mut named, generator, "EventLine");
     add::<Page<File>>(&mut named, generator, "FilePage");
+    provisioning_schemas(&mut named, generator);
     add::<ErrorBody>(&mut named, generator, "ErrorBody");
     named
 }

@@ -198,6 +198,110 @@ operation_ids! {
     ReplaceRoute "replaceRoute",
     /// A route goes.
     DeleteRoute "deleteRoute",
+    /// The provisioning service.
+    GetProvisioning "getProvisioning",
+    /// Other settings for the provisioning service.
+    PatchProvisioning "patchProvisioning",
+    /// The policies of the provisioning service.
+    ListServicePolicies "listServicePolicies",
+    /// One policy with its keys.
+    GetServicePolicy "getServicePolicy",
+    /// The hubs that devices can be assigned to.
+    ListLinkedHubs "listLinkedHubs",
+    /// A hub of another installation.
+    CreateLinkedHub "createLinkedHub",
+    /// One linked hub.
+    GetLinkedHub "getLinkedHub",
+    /// Other settings for a linked hub.
+    PatchLinkedHub "patchLinkedHub",
+    /// A linked hub goes.
+    DeleteLinkedHub "deleteLinkedHub",
+    /// Where callers are.
+    ListAddressRanges "listAddressRanges",
+    /// A range of addresses.
+    PutAddressRange "putAddressRange",
+    /// A range goes.
+    DeleteAddressRange "deleteAddressRange",
+    /// How far hubs are.
+    ListLatencies "listLatencies",
+    /// How far one is.
+    PutLatency "putLatency",
+    /// That is forgotten.
+    DeleteLatency "deleteLatency",
+    /// The authorities of the provisioning service.
+    ListAuthorities "listAuthorities",
+    /// A new authority of it.
+    CreateAuthority "createAuthority",
+    /// One authority of it.
+    GetAuthority "getAuthority",
+    /// Another certificate under the same name.
+    ReplaceAuthority "replaceAuthority",
+    /// An authority of it goes.
+    DeleteAuthority "deleteAuthority",
+    /// A code to be certified.
+    GenerateAuthorityCode "generateAuthorityCode",
+    /// The proof of possession.
+    VerifyAuthority "verifyAuthority",
+    /// The enrolled devices.
+    ListEnrollments "listEnrollments",
+    /// A new enrollment.
+    CreateEnrollment "createEnrollment",
+    /// One enrollment.
+    GetEnrollment "getEnrollment",
+    /// Other settings for an enrollment.
+    ReplaceEnrollment "replaceEnrollment",
+    /// An enrollment goes.
+    DeleteEnrollment "deleteEnrollment",
+    /// The proof of an enrollment with its keys.
+    GetEnrollmentKeys "getEnrollmentKeys",
+    /// New keys for an enrollment.
+    RollEnrollmentKeys "rollEnrollmentKeys",
+    /// The enrolled groups.
+    ListEnrollmentGroups "listEnrollmentGroups",
+    /// A new group.
+    CreateEnrollmentGroup "createEnrollmentGroup",
+    /// One group.
+    GetEnrollmentGroup "getEnrollmentGroup",
+    /// Other settings for a group.
+    ReplaceEnrollmentGroup "replaceEnrollmentGroup",
+    /// A group goes.
+    DeleteEnrollmentGroup "deleteEnrollmentGroup",
+    /// The proof of a group with its keys.
+    GetEnrollmentGroupKeys "getEnrollmentGroupKeys",
+    /// New keys for a group.
+    RollEnrollmentGroupKeys "rollEnrollmentGroupKeys",
+    /// New keys for many.
+    RollAllKeys "rollAllKeys",
+    /// What became of devices.
+    ListRegistrations "listRegistrations",
+    /// What became of one.
+    GetRegistration "getRegistration",
+    /// That is forgotten.
+    DeleteRegistration "deleteRegistration",
+    /// Devices that were turned away.
+    ListRefusals "listRefusals",
+    /// Where a device would go.
+    PreviewAllocation "previewAllocation",
+    /// The authorities that issue certificates.
+    ListIssuers "listIssuers",
+    /// A new one.
+    CreateIssuer "createIssuer",
+    /// One of them.
+    GetIssuer "getIssuer",
+    /// One goes.
+    DeleteIssuer "deleteIssuer",
+    /// How certificates are issued.
+    ListCredentialPolicies "listCredentialPolicies",
+    /// A new credential policy.
+    CreateCredentialPolicy "createCredentialPolicy",
+    /// One credential policy.
+    GetCredentialPolicy "getCredentialPolicy",
+    /// Other settings for one.
+    ReplaceCredentialPolicy "replaceCredentialPolicy",
+    /// One goes.
+    DeleteCredentialPolicy "deleteCredentialPolicy",
+    /// What expires.
+    ListExpiring "listExpiring",
 }
 
 /// The HTTP method.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hub_api::client::PageQuery;
+use hub_api::client::{Client, PageQuery};
 use hub_api::native::{Certificate, CertificateProof, CertificateReplacement, NewCertificate};
 
 use crate::arguments::{CertificateCommand, CertificateUpload};
@@ -29,13 +29,26 @@ pub(crate) async fn on_hub(
     Connected { client, hub }: &Connected,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    on(command, client, Some(hub), out).await
+}
+
+/// On the authorities of a hub, or of the provisioning service.
+pub(super) async fn on(
+    command: CertificateCommand,
+    client: &Client,
+    hub: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let output = command.common().output;
     let certificate = match command {
         CertificateCommand::List(_) => {
             let mut all = Vec::new();
             let mut query = PageQuery::default();
             loop {
-                let page = client.list_certificates(hub, &query).await?;
+                let page = match hub {
+                    Some(hub) => client.list_certificates(hub, &query).await?,
+                    None => client.list_authorities(&query).await?,
+                };
                 all.extend(page.items);
                 match page.next {
                     Some(next) => query.after = Some(next),
@@ -46,7 +59,10 @@ pub(crate) async fn on_hub(
         }
         CertificateCommand::Delete(named) => {
             let etag = named.etag.as_deref();
-            return Ok(client.delete_certificate(hub, &named.name, etag).await?);
+            return Ok(match hub {
+                Some(hub) => client.delete_certificate(hub, &named.name, etag).await?,
+                None => client.delete_authority(&named.name, etag).await?,
+            });
         }
         CertificateCommand::Create(create) => {
             let new = NewCertificate {
@@ -54,7 +70,10 @@ pub(crate) async fn on_hub(
                 is_verified: create.verified,
                 name: create.name,
             };
-            client.create_certificate(hub, &new).await?
+            match hub {
+                Some(hub) => client.create_certificate(hub, &new).await?,
+                None => client.create_authority(&new).await?,
+            }
         }
         CertificateCommand::Update(update) => {
             let CertificateUpload {
@@ -68,25 +87,47 @@ pub(crate) async fn on_hub(
                 is_verified: verified,
             };
             let etag = update.etag.as_deref();
-            client
-                .replace_certificate(hub, &name, &replacement, etag)
-                .await?
+            match hub {
+                Some(hub) => {
+                    client
+                        .replace_certificate(hub, &name, &replacement, etag)
+                        .await?
+                }
+                None => client.replace_authority(&name, &replacement, etag).await?,
+            }
         }
-        CertificateCommand::Show(show) => client.certificate(hub, &show.name).await?,
+        CertificateCommand::Show(show) => match hub {
+            Some(hub) => client.certificate(hub, &show.name).await?,
+            None => client.authority(&show.name).await?,
+        },
         CertificateCommand::GenerateVerificationCode(named) => {
             let etag = named.etag.as_deref();
-            client
-                .generate_verification_code(hub, &named.name, etag)
-                .await?
+            match hub {
+                Some(hub) => {
+                    client
+                        .generate_verification_code(hub, &named.name, etag)
+                        .await?
+                }
+                None => client.generate_authority_code(&named.name, etag).await?,
+            }
         }
         CertificateCommand::Verify(verify) => {
             let proof = CertificateProof {
                 certificate: read(&verify.path)?,
             };
             let (name, etag) = (&verify.certificate.name, &verify.certificate.etag);
-            client
-                .verify_certificate(hub, name, &proof, etag.as_deref())
-                .await?
+            match hub {
+                Some(hub) => {
+                    client
+                        .verify_certificate(hub, name, &proof, etag.as_deref())
+                        .await?
+                }
+                None => {
+                    client
+                        .verify_authority(name, &proof, etag.as_deref())
+                        .await?
+                }
+            }
         }
     };
     let table = |certificate: &Certificate| render::certificate(certificate);
@@ -94,7 +135,7 @@ pub(crate) async fn on_hub(
 }
 
 /// The file in base64, whatever form it has.
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::operation(format!("{} cannot be read: {error}", path.display()))
     })?;

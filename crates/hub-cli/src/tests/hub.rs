@@ -10,7 +10,7 @@ use crate::offline::{Offline, OfflineDocument};
 use crate::render;
 
 /// A data directory with one hub.
-struct Fixed;
+pub(super) struct Fixed;
 
 impl Offline for Fixed {
     fn hub_document<'a>(&'a self, _: &'a Path, name: Option<&'a str>) -> OfflineDocument<'a> {

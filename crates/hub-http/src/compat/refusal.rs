@@ -49,6 +49,11 @@ impl Refusal {
         }
     }
 
+    /// Code and text, for a face that answers in another form.
+    pub(super) fn into_parts(self) -> (ErrorCode, String) {
+        (self.code, self.text)
+    }
+
     /// The answer. A code's number carries its status, so every kind of error has one row:
     /// [`ErrorKind::default_code`] or the closer code of the error.
     pub(super) fn render(self, request_id: &str, now: Timestamp) -> Response {
@@ -106,9 +111,9 @@ impl Refusal {
 }
 
 /// The error and its sources in one line.
-fn chain(error: &Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(": ");
         text.push_str(&cause.to_string());

@@ -15,8 +15,6 @@ use super::{Document, Failure, Guarded, Query, Scope};
 
 /// What PEM begins with.
 const PEM_BEGIN: &str = "-----BEGIN ";
-/// Base64 digits of a line of PEM (RFC 7468, section 2).
-const PEM_LINE: usize = 64;
 
 pub(super) async fn list(scope: Scope, query: Query) -> Result<Json<Page<Certificate>>, Failure> {
     let (after, max) = page(query)?;
@@ -122,15 +120,15 @@ pub(super) async fn verify(
     Ok(Json(certificate_of(&view)))
 }
 
-fn name(scope: &Scope) -> Result<CertificateName, Failure> {
+pub(super) fn name(scope: &Scope) -> Result<CertificateName, Failure> {
     parse_name(scope.parameter("certificate"))
 }
 
-fn parse_name(text: &str) -> Result<CertificateName, Failure> {
+pub(super) fn parse_name(text: &str) -> Result<CertificateName, Failure> {
     CertificateName::parse(text).map_err(|error| Failure::invalid(error.to_string()))
 }
 
-const fn standing(is_verified: bool) -> UploadStanding {
+pub(super) const fn standing(is_verified: bool) -> UploadStanding {
     if is_verified {
         UploadStanding::Verified
     } else {
@@ -139,7 +137,7 @@ const fn standing(is_verified: bool) -> UploadStanding {
 }
 
 /// PEM as it is, anything else as base64, which the vendor's tools send of either form.
-fn bytes_of(text: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn bytes_of(text: &str) -> Result<Vec<u8>, Failure> {
     if text.contains(PEM_BEGIN) {
         return Ok(text.as_bytes().to_vec());
     }
@@ -149,7 +147,7 @@ fn bytes_of(text: &str) -> Result<Vec<u8>, Failure> {
         .map_err(|_| Failure::invalid("the certificate is neither PEM nor base64"))
 }
 
-fn certificate_of(view: &CertificateView) -> Certificate {
+pub(super) fn certificate_of(view: &CertificateView) -> Certificate {
     let certificate = &view.certificate;
     Certificate {
         name: certificate.name.to_string(),
@@ -164,20 +162,6 @@ fn certificate_of(view: &CertificateView) -> Certificate {
         expiry: Moment(view.not_after),
         created: Moment(certificate.created),
         updated: Moment(certificate.updated),
-        certificate: pem(&certificate.der),
+        certificate: hub_api::compat::provisioning::pem(&certificate.der),
     }
-}
-
-fn pem(der: &[u8]) -> String {
-    let digits = STANDARD.encode(der);
-    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    let mut rest = digits.as_str();
-    while !rest.is_empty() {
-        let (line, next) = rest.split_at(rest.len().min(PEM_LINE));
-        text.push_str(line);
-        text.push('\n');
-        rest = next;
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
 }

@@ -56,6 +56,13 @@ impl From<Error> for Failure {
     }
 }
 
+/// The service's own numbers are told in the text: those of this face are the hub's.
+impl From<hub_provisioning::Error> for Failure {
+    fn from(error: hub_provisioning::Error) -> Self {
+        Self(Error::new(error.kind(), error.message()).with_source(error))
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();

@@ -3,7 +3,8 @@
 use axum::Json;
 use http::StatusCode;
 use hub_api::native::{
-    HubDocument, HubSettings, HubSettingsChange, HubSummary, Keys, NewHub, Page, Statistics,
+    HubDocument, HubSettings, HubSettingsChange, HubSummary, Keys, NewHub, Page,
+    ProvisioningAccess, Statistics,
 };
 use hub_domain::limits::{PAGE_DEFAULT, PARTITIONS_DEFAULT};
 use hub_domain::{HostName, Hub, HubName};
@@ -58,11 +59,17 @@ pub(super) async fn get(scope: Scope) -> Result<Json<HubDocument>, Failure> {
         Caller::Admin => Keys::Shown,
         Caller::Policy { .. } | Caller::Identity { .. } | Caller::System => Keys::Hidden,
     };
-    Ok(Json(HubDocument::of(
-        scope.hub()?,
-        &scope.app.config().reach,
-        keys,
-    )))
+    let document = HubDocument::of(scope.hub()?, &scope.app.config().reach, keys);
+    let service = scope.app.provisioning().service.current();
+    let provisioning = scope
+        .engine()
+        .hubs
+        .default_hub()
+        .map(|hub| ProvisioningAccess::of(&service, &hub.host, keys));
+    Ok(Json(HubDocument {
+        provisioning,
+        ..document
+    }))
 }
 
 pub(super) async fn settings(scope: Scope) -> Result<Json<HubSettings>, Failure> {

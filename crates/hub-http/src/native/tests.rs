@@ -8,6 +8,7 @@ mod files;
 mod hubs;
 mod messages;
 mod methods;
+mod provisioning;
 mod registry;
 mod telemetry;
 mod twins;

@@ -1,5 +1,7 @@
 //! The list.
 
+mod provisioning;
+
 use super::{Answer, Guard, Needs, Operation, OperationId, Parameter, ParameterKind, Verb};
 
 const READ: Needs = Needs::Permission("RegistryRead");
@@ -183,7 +185,27 @@ const fn delete(id: OperationId, path: &'static str, summary: &'static str) -> O
 }
 
 /// Every operation of `/api/v1`.
-pub const OPERATIONS: &[Operation] = &[
+pub const OPERATIONS: &[Operation] = &joined::<{ OF_HUBS.len() + provisioning::OPERATIONS.len() }>(
+    OF_HUBS,
+    provisioning::OPERATIONS,
+);
+
+const fn joined<const LEN: usize>(first: &[Operation], second: &[Operation]) -> [Operation; LEN] {
+    let mut all = [first[0]; LEN];
+    let mut at = 0;
+    while at < LEN {
+        all[at] = if at < first.len() {
+            first[at]
+        } else {
+            second[at - first.len()]
+        };
+        at += 1;
+    }
+    all
+}
+
+/// Those on hubs and what is in them.
+const OF_HUBS: &[Operation] = &[
     listing(
         OperationId::ListHubs,
         HUBS,

@@ -26,6 +26,14 @@ async fn call(
             "batch" => "00000000-0000-0000-0000-000000000000",
             "route" => "r1",
             "enrichment" => "k1",
+            "policy" => "provisioningserviceowner",
+            "host" => "hub.test",
+            "range" => "10.0.0.0/8",
+            "region" => "eu",
+            "registration" => "r1",
+            "group" => "g1",
+            "issuer" => "i1",
+            "credentialPolicy" => "p1",
             other => panic!("a parameter without a value: {other}"),
         })
         .collect();
@@ -57,6 +65,21 @@ fn body(operation: &Operation) -> &'static str {
         Some("TwinChange") => r#"{"tags":{}}"#,
         Some("MethodCall") => r#"{"methodName":"m"}"#,
         Some("NewMessage" | "HubSettingsChange") => "{}",
+        Some("ProvisioningServiceChange" | "LinkedHubChange") => "{}",
+        Some("NewLinkedHub") => r#"{"connectionString":""}"#,
+        Some("RegionName") => r#"{"region":"eu"}"#,
+        Some("LatencyValue") => r#"{"microseconds":1}"#,
+        Some("EnrollmentSettings") => {
+            r#"{"registrationId":"r1","attestation":{"type":"symmetricKey"}}"#
+        }
+        Some("EnrollmentGroupSettings") => {
+            r#"{"enrollmentGroupId":"g1","attestation":{"type":"symmetricKey"}}"#
+        }
+        Some("KeyRoll") => r#"{"slot":"swap"}"#,
+        Some("KeyRollTarget") => r#"{"slot":"swap","of":"enrollments"}"#,
+        Some("AllocationRequest") => r#"{"registrationId":"r1"}"#,
+        Some("NewIssuer") => r#"{"name":"i1"}"#,
+        Some("CredentialPolicySettings") => r#"{"name":"p1","issuer":"i1"}"#,
         Some(other) => panic!("a request without a body: {other}"),
     }
 }

@@ -1,0 +1,617 @@
+//! The calls on the provisioning service.
+
+use super::calls::paged;
+use super::{Call, Client, ClientError, PageQuery};
+use crate::native::{
+    AddressRange, AddressRanges, AllocationPreview, AllocationRequest, Certificate,
+    CertificateProof, CertificateReplacement, CredentialPolicy, CredentialPolicySettings,
+    Enrollment, EnrollmentAttestation, EnrollmentGroup, EnrollmentGroupSettings,
+    EnrollmentSettings, ExpiryReport, Issuer, KeyRoll, KeyRollResult, KeyRollTarget, Latencies,
+    Latency, LatencyValue, LinkedHub, LinkedHubChange, LinkedHubs, NewCertificate, NewIssuer,
+    NewLinkedHub, OperationId, Page, ProvisioningService, ProvisioningServiceChange, Refusals,
+    RegionName, Registration, ServicePolicies, ServicePolicy,
+};
+
+impl Client {
+    /// The provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn provisioning(&self) -> Result<ProvisioningService, ClientError> {
+        self.fetch(Call::new(OperationId::GetProvisioning, &[]))
+            .await
+    }
+
+    /// Changes the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn patch_provisioning(
+        &self,
+        body: &ProvisioningServiceChange,
+    ) -> Result<ProvisioningService, ClientError> {
+        self.exchange(Call::new(OperationId::PatchProvisioning, &[]), body)
+            .await
+    }
+
+    /// The policies of the provisioning service, without keys.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn service_policies(&self) -> Result<ServicePolicies, ClientError> {
+        self.fetch(Call::new(OperationId::ListServicePolicies, &[]))
+            .await
+    }
+
+    /// A policy of the provisioning service with its keys.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn service_policy(&self, policy: &str) -> Result<ServicePolicy, ClientError> {
+        self.fetch(Call::new(OperationId::GetServicePolicy, &[policy]))
+            .await
+    }
+
+    /// The hubs that devices can be assigned to.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn linked_hubs(&self) -> Result<LinkedHubs, ClientError> {
+        self.fetch(Call::new(OperationId::ListLinkedHubs, &[]))
+            .await
+    }
+
+    /// Links a hub of another installation.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_linked_hub(&self, body: &NewLinkedHub) -> Result<LinkedHub, ClientError> {
+        self.exchange(Call::new(OperationId::CreateLinkedHub, &[]), body)
+            .await
+    }
+
+    /// A linked hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn linked_hub(&self, host: &str) -> Result<LinkedHub, ClientError> {
+        self.fetch(Call::new(OperationId::GetLinkedHub, &[host]))
+            .await
+    }
+
+    /// Changes what is set for a linked hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn patch_linked_hub(
+        &self,
+        host: &str,
+        body: &LinkedHubChange,
+    ) -> Result<LinkedHub, ClientError> {
+        self.exchange(Call::new(OperationId::PatchLinkedHub, &[host]), body)
+            .await
+    }
+
+    /// Unlinks a hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_linked_hub(&self, host: &str) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteLinkedHub, &[host]))
+            .await
+    }
+
+    /// Where callers are.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn address_ranges(&self) -> Result<AddressRanges, ClientError> {
+        self.fetch(Call::new(OperationId::ListAddressRanges, &[]))
+            .await
+    }
+
+    /// Says where a range of addresses is.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn put_address_range(
+        &self,
+        range: &str,
+        body: &RegionName,
+    ) -> Result<AddressRange, ClientError> {
+        self.exchange(Call::new(OperationId::PutAddressRange, &[range]), body)
+            .await
+    }
+
+    /// Forgets where a range of addresses is.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_address_range(&self, range: &str) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteAddressRange, &[range]))
+            .await
+    }
+
+    /// How long callers of the regions take to the hubs.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn latencies(&self) -> Result<Latencies, ClientError> {
+        self.fetch(Call::new(OperationId::ListLatencies, &[])).await
+    }
+
+    /// Says how long callers of a region take to a hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn put_latency(
+        &self,
+        region: &str,
+        host: &str,
+        body: &LatencyValue,
+    ) -> Result<Latency, ClientError> {
+        self.exchange(Call::new(OperationId::PutLatency, &[region, host]), body)
+            .await
+    }
+
+    /// Forgets how long callers of a region take to a hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_latency(&self, region: &str, host: &str) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteLatency, &[region, host]))
+            .await
+    }
+
+    /// Authorities of the provisioning service, in the order of their names.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_authorities(
+        &self,
+        page: &PageQuery,
+    ) -> Result<Page<Certificate>, ClientError> {
+        self.fetch(paged(OperationId::ListAuthorities, &[], page))
+            .await
+    }
+
+    /// Registers the certificate of an authority of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_authority(
+        &self,
+        body: &NewCertificate,
+    ) -> Result<Certificate, ClientError> {
+        self.exchange(Call::new(OperationId::CreateAuthority, &[]), body)
+            .await
+    }
+
+    /// An authority of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn authority(&self, name: &str) -> Result<Certificate, ClientError> {
+        self.fetch(Call::new(OperationId::GetAuthority, &[name]))
+            .await
+    }
+
+    /// Puts another certificate under the same name.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_authority(
+        &self,
+        name: &str,
+        body: &CertificateReplacement,
+        etag: Option<&str>,
+    ) -> Result<Certificate, ClientError> {
+        self.exchange(
+            Call::new(OperationId::ReplaceAuthority, &[name]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Forgets an authority of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_authority(
+        &self,
+        name: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteAuthority, &[name]).if_match(etag))
+            .await
+    }
+
+    /// Makes a code that the owner of an authority has to certify.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn generate_authority_code(
+        &self,
+        name: &str,
+        etag: Option<&str>,
+    ) -> Result<Certificate, ClientError> {
+        self.fetch(Call::new(OperationId::GenerateAuthorityCode, &[name]).if_match(etag))
+            .await
+    }
+
+    /// Proves possession of an authority.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn verify_authority(
+        &self,
+        name: &str,
+        body: &CertificateProof,
+        etag: Option<&str>,
+    ) -> Result<Certificate, ClientError> {
+        self.exchange(
+            Call::new(OperationId::VerifyAuthority, &[name]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Individual enrollments in the order of their ids.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_enrollments(
+        &self,
+        page: &PageQuery,
+    ) -> Result<Page<Enrollment>, ClientError> {
+        self.fetch(paged(OperationId::ListEnrollments, &[], page))
+            .await
+    }
+
+    /// Enrolls a device.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_enrollment(
+        &self,
+        body: &EnrollmentSettings,
+    ) -> Result<Enrollment, ClientError> {
+        self.exchange(Call::new(OperationId::CreateEnrollment, &[]), body)
+            .await
+    }
+
+    /// An individual enrollment.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn enrollment(&self, registration: &str) -> Result<Enrollment, ClientError> {
+        self.fetch(Call::new(OperationId::GetEnrollment, &[registration]))
+            .await
+    }
+
+    /// Replaces an individual enrollment, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_enrollment(
+        &self,
+        registration: &str,
+        body: &EnrollmentSettings,
+        etag: Option<&str>,
+    ) -> Result<Enrollment, ClientError> {
+        self.exchange(
+            Call::new(OperationId::ReplaceEnrollment, &[registration]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Deletes an individual enrollment.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_enrollment(
+        &self,
+        registration: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteEnrollment, &[registration]).if_match(etag))
+            .await
+    }
+
+    /// What an individual enrollment takes as proof, with its keys.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn enrollment_keys(
+        &self,
+        registration: &str,
+    ) -> Result<EnrollmentAttestation, ClientError> {
+        self.fetch(Call::new(OperationId::GetEnrollmentKeys, &[registration]))
+            .await
+    }
+
+    /// Rolls the keys of an individual enrollment.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_enrollment_keys(
+        &self,
+        registration: &str,
+        body: &KeyRoll,
+        etag: Option<&str>,
+    ) -> Result<EnrollmentAttestation, ClientError> {
+        self.exchange(
+            Call::new(OperationId::RollEnrollmentKeys, &[registration]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Enrollment groups in the order of their ids.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_enrollment_groups(
+        &self,
+        page: &PageQuery,
+    ) -> Result<Page<EnrollmentGroup>, ClientError> {
+        self.fetch(paged(OperationId::ListEnrollmentGroups, &[], page))
+            .await
+    }
+
+    /// Enrolls a group of devices.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_enrollment_group(
+        &self,
+        body: &EnrollmentGroupSettings,
+    ) -> Result<EnrollmentGroup, ClientError> {
+        self.exchange(Call::new(OperationId::CreateEnrollmentGroup, &[]), body)
+            .await
+    }
+
+    /// An enrollment group.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn enrollment_group(&self, group: &str) -> Result<EnrollmentGroup, ClientError> {
+        self.fetch(Call::new(OperationId::GetEnrollmentGroup, &[group]))
+            .await
+    }
+
+    /// Replaces an enrollment group, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_enrollment_group(
+        &self,
+        group: &str,
+        body: &EnrollmentGroupSettings,
+        etag: Option<&str>,
+    ) -> Result<EnrollmentGroup, ClientError> {
+        self.exchange(
+            Call::new(OperationId::ReplaceEnrollmentGroup, &[group]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Deletes an enrollment group.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_enrollment_group(
+        &self,
+        group: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteEnrollmentGroup, &[group]).if_match(etag))
+            .await
+    }
+
+    /// What an enrollment group takes as proof, with its keys.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn enrollment_group_keys(
+        &self,
+        group: &str,
+    ) -> Result<EnrollmentAttestation, ClientError> {
+        self.fetch(Call::new(OperationId::GetEnrollmentGroupKeys, &[group]))
+            .await
+    }
+
+    /// Rolls the keys of an enrollment group.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_enrollment_group_keys(
+        &self,
+        group: &str,
+        body: &KeyRoll,
+        etag: Option<&str>,
+    ) -> Result<EnrollmentAttestation, ClientError> {
+        self.exchange(
+            Call::new(OperationId::RollEnrollmentGroupKeys, &[group]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Rolls the keys of all enrollments of a kind.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_all_keys(&self, body: &KeyRollTarget) -> Result<KeyRollResult, ClientError> {
+        self.exchange(Call::new(OperationId::RollAllKeys, &[]), body)
+            .await
+    }
+
+    /// Registrations in the order of their ids: those that `filter` names (all, assigning, failed, individual), or those of a group.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_registrations(
+        &self,
+        filter: Option<&str>,
+        group: Option<&str>,
+        page: &PageQuery,
+    ) -> Result<Page<Registration>, ClientError> {
+        let call = paged(OperationId::ListRegistrations, &[], page)
+            .parameter("filter", filter)
+            .parameter("group", group);
+        self.fetch(call).await
+    }
+
+    /// What became of a device's registration.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn registration(&self, registration: &str) -> Result<Registration, ClientError> {
+        self.fetch(Call::new(OperationId::GetRegistration, &[registration]))
+            .await
+    }
+
+    /// Forgets a registration.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_registration(
+        &self,
+        registration: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteRegistration, &[registration]).if_match(etag))
+            .await
+    }
+
+    /// Devices that were turned away, the newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn refusals(&self, max: Option<usize>) -> Result<Refusals, ClientError> {
+        self.fetch(Call::new(OperationId::ListRefusals, &[]).parameter("max", max))
+            .await
+    }
+
+    /// Where a device would go, and why.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn preview_allocation(
+        &self,
+        body: &AllocationRequest,
+    ) -> Result<AllocationPreview, ClientError> {
+        self.exchange(Call::new(OperationId::PreviewAllocation, &[]), body)
+            .await
+    }
+
+    /// Authorities that issue certificates.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_issuers(&self, page: &PageQuery) -> Result<Page<Issuer>, ClientError> {
+        self.fetch(paged(OperationId::ListIssuers, &[], page)).await
+    }
+
+    /// Makes an authority that issues certificates.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_issuer(&self, body: &NewIssuer) -> Result<Issuer, ClientError> {
+        self.exchange(Call::new(OperationId::CreateIssuer, &[]), body)
+            .await
+    }
+
+    /// An authority that issues certificates.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn issuer(&self, issuer: &str) -> Result<Issuer, ClientError> {
+        self.fetch(Call::new(OperationId::GetIssuer, &[issuer]))
+            .await
+    }
+
+    /// Forgets an authority that issues certificates.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_issuer(&self, issuer: &str) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteIssuer, &[issuer]))
+            .await
+    }
+
+    /// Credential policies in the order of their names.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn list_credential_policies(
+        &self,
+        page: &PageQuery,
+    ) -> Result<Page<CredentialPolicy>, ClientError> {
+        self.fetch(paged(OperationId::ListCredentialPolicies, &[], page))
+            .await
+    }
+
+    /// Makes a credential policy.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_credential_policy(
+        &self,
+        body: &CredentialPolicySettings,
+    ) -> Result<CredentialPolicy, ClientError> {
+        self.exchange(Call::new(OperationId::CreateCredentialPolicy, &[]), body)
+            .await
+    }
+
+    /// A credential policy.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn credential_policy(&self, name: &str) -> Result<CredentialPolicy, ClientError> {
+        self.fetch(Call::new(OperationId::GetCredentialPolicy, &[name]))
+            .await
+    }
+
+    /// Replaces a credential policy.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_credential_policy(
+        &self,
+        name: &str,
+        body: &CredentialPolicySettings,
+        etag: Option<&str>,
+    ) -> Result<CredentialPolicy, ClientError> {
+        self.exchange(
+            Call::new(OperationId::ReplaceCredentialPolicy, &[name]).if_match(etag),
+            body,
+        )
+        .await
+    }
+
+    /// Deletes a credential policy.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_credential_policy(
+        &self,
+        name: &str,
+        etag: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteCredentialPolicy, &[name]).if_match(etag))
+            .await
+    }
+
+    /// Certificates that expire within so many days, or have expired.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn expiring(&self, days: Option<u32>) -> Result<ExpiryReport, ClientError> {
+        self.fetch(Call::new(OperationId::ListExpiring, &[]).parameter("within", days))
+            .await
+    }
+}

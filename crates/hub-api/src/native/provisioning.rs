@@ -1,0 +1,93 @@
+//! The provisioning service: itself, and what it keeps.
+
+mod allocation;
+mod enrollment;
+mod expiry;
+mod issuance;
+mod linked_hub;
+mod registration;
+
+use serde::{Deserialize, Serialize};
+
+pub use allocation::{AllocationCandidate, AllocationPreview, AllocationRequest};
+pub use enrollment::{
+    AllocationPolicy, AllocationWebhook, AttestationType, AuthorityReferences, Enrollment,
+    EnrollmentAttestation, EnrollmentCertificate, EnrollmentCertificates, EnrollmentGroup,
+    EnrollmentGroupSettings, EnrollmentSettings, EnrollmentTerms, InitialTwin, KeyRoll,
+    KeyRollResult, KeyRollScope, KeyRollTarget, KeySlot, ReprovisionPolicy, TpmKeys,
+};
+pub use expiry::{Expiry, ExpiryReport, ExpiryWhat};
+pub use issuance::{CredentialPolicy, CredentialPolicySettings, Issuer, NewIssuer};
+pub use linked_hub::{
+    AddressRange, AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
+    LinkedHubs, NewLinkedHub, RegionName,
+};
+pub use registration::{Refusal, Refusals, Registration, RegistrationStatus};
+
+/// The provisioning service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningService {
+    /// What devices name it by.
+    pub id_scope: String,
+    /// Where devices ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_endpoint: Option<String>,
+    /// How a hub is chosen where an enrollment says nothing.
+    pub allocation_policy: AllocationPolicy,
+    /// How many registrations there are, by what became of them.
+    pub registrations: RegistrationCounts,
+}
+
+/// How many registrations there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationCounts {
+    /// Devices that have their hub.
+    pub assigned: u64,
+    /// Devices that wait for it.
+    pub assigning: u64,
+    /// Devices that got none, or not the new one.
+    pub failed: u64,
+}
+
+/// Other settings for the service. What is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProvisioningServiceChange {
+    /// How a hub is chosen where an enrollment says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation_policy: Option<AllocationPolicy>,
+}
+
+/// The shared access policies of the service, without their keys.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePolicies {
+    /// The policies.
+    pub items: Vec<ServicePolicy>,
+}
+
+/// A shared access policy of the service.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePolicy {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    pub permissions: Vec<String>,
+    /// The first key; only where one policy is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_key: Option<String>,
+    /// The second key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secondary_key: Option<String>,
+    /// For the service's own clients, with the first key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_string: Option<String>,
+}

@@ -1,0 +1,186 @@
+//! Linked hubs, address ranges, latencies.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use hub_api::client::Client;
+use hub_api::native::{
+    Latency, LatencyValue, LinkedHub, LinkedHubChange, NewLinkedHub, RegionName,
+};
+
+use crate::arguments::{
+    AddressRangeCommand, LatencyCommand, LatencyMeasure, LinkedHubCommand, LinkedHubCreate,
+    LinkedHubUpdate,
+};
+use crate::failure::Failure;
+use crate::render;
+
+/// How long one connection may take.
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn linked_hub(
+    command: LinkedHubCommand,
+    client: &Client,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let output = command.common().output;
+    let hub = match command {
+        LinkedHubCommand::Create(LinkedHubCreate {
+            hub_connection_string,
+            settings,
+            common: _,
+        }) => {
+            let new = NewLinkedHub {
+                connection_string: hub_connection_string,
+                allocation_weight: settings.allocation_weight,
+                apply_allocation_policy: settings.apply_allocation_policy,
+                region: settings.region,
+            };
+            client.create_linked_hub(&new).await?
+        }
+        LinkedHubCommand::List(_) => {
+            let hubs = client.linked_hubs().await?.items;
+            let table = |hubs: &Vec<LinkedHub>| render::dps::linked_hubs(hubs);
+            return render::answer(output, &hubs, table, out);
+        }
+        LinkedHubCommand::Show(name) => client.linked_hub(&name.linked_hub).await?,
+        LinkedHubCommand::Update(LinkedHubUpdate {
+            name,
+            hub_connection_string,
+            settings,
+        }) => {
+            let change = LinkedHubChange {
+                connection_string: hub_connection_string,
+                allocation_weight: settings.allocation_weight,
+                apply_allocation_policy: settings.apply_allocation_policy,
+                region: settings.region,
+            };
+            client.patch_linked_hub(&name.linked_hub, &change).await?
+        }
+        LinkedHubCommand::Delete(name) => {
+            return Ok(client.delete_linked_hub(&name.linked_hub).await?);
+        }
+    };
+    let table = |hub: &LinkedHub| render::dps::linked_hubs(std::slice::from_ref(hub));
+    render::answer(output, &hub, table, out)
+}
+
+pub(super) async fn address_range(
+    command: AddressRangeCommand,
+    client: &Client,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        AddressRangeCommand::List(common) => {
+            let ranges = client.address_ranges().await?.items;
+            let table = |ranges: &Vec<_>| render::dps::address_ranges(ranges);
+            render::answer(common.output, &ranges, table, out)
+        }
+        AddressRangeCommand::Set {
+            range,
+            region,
+            common,
+        } => {
+            let range = client
+                .put_address_range(&range, &RegionName { region })
+                .await?;
+            let table = |range: &_| render::dps::address_ranges(std::slice::from_ref(range));
+            render::answer(common.output, &range, table, out)
+        }
+        AddressRangeCommand::Delete { range, .. } => {
+            Ok(client.delete_address_range(&range).await?)
+        }
+    }
+}
+
+pub(super) async fn latency(
+    command: LatencyCommand,
+    client: &Client,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        LatencyCommand::List(common) => {
+            let latencies = client.latencies().await?.items;
+            let table = |latencies: &Vec<Latency>| render::dps::latencies(latencies);
+            render::answer(common.output, &latencies, table, out)
+        }
+        LatencyCommand::Set {
+            region,
+            linked_hub,
+            milliseconds,
+            common,
+        } => {
+            let value = LatencyValue {
+                microseconds: microseconds(milliseconds)?,
+            };
+            let latency = client.put_latency(&region, &linked_hub, &value).await?;
+            let table = |latency: &_| render::dps::latencies(std::slice::from_ref(latency));
+            render::answer(common.output, &latency, table, out)
+        }
+        LatencyCommand::Delete {
+            region, linked_hub, ..
+        } => Ok(client.delete_latency(&region, &linked_hub).await?),
+        LatencyCommand::Measure(measure) => self::measure(measure, client, out).await,
+    }
+}
+
+fn microseconds(milliseconds: f64) -> Result<u64, Failure> {
+    let duration = Duration::try_from_secs_f64(milliseconds / 1000.0)
+        .map_err(|_| Failure::usage("--milliseconds must be a number from 0"))?;
+    u64::try_from(duration.as_micros()).map_err(|_| Failure::usage("--milliseconds is too large"))
+}
+
+/// The time of a TCP handshake is one round trip, which is what a device waits for too.
+async fn measure(
+    measure: LatencyMeasure,
+    client: &Client,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut measured = Vec::new();
+    let mut silent = Vec::new();
+    for hub in client.linked_hubs().await?.items {
+        let target = (hub.host_name.as_str(), measure.port);
+        match fastest(target, measure.count).await {
+            Some(latency) => measured.push(Latency {
+                region: measure.region.clone(),
+                host_name: hub.host_name,
+                microseconds: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
+            }),
+            None => silent.push(hub.host_name),
+        }
+    }
+    if !measure.dry_run {
+        for latency in &measured {
+            let value = LatencyValue {
+                microseconds: latency.microseconds,
+            };
+            client
+                .put_latency(&latency.region, &latency.host_name, &value)
+                .await?;
+        }
+    }
+    let table = |latencies: &Vec<Latency>| render::dps::latencies(latencies);
+    render::answer(measure.common.output, &measured, table, out)?;
+    if silent.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Failure::operation(format!("no answer from {}", silent.join(", "))).with_hint(format!(
+            "what was known of them stays; is port {} open there? --port chooses another",
+            measure.port
+        )),
+    )
+}
+
+async fn fastest(target: (&str, u16), count: u32) -> Option<Duration> {
+    let mut best = None;
+    for _ in 0..count {
+        let begun = Instant::now();
+        let connecting = tokio::net::TcpStream::connect(target);
+        if let Ok(Ok(_)) = tokio::time::timeout(MEASURE_TIMEOUT, connecting).await {
+            let took = begun.elapsed();
+            best = Some(best.map_or(took, |best: Duration| best.min(took)));
+        }
+    }
+    best
+}

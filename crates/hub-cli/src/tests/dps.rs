@@ -1,0 +1,336 @@
+//! `dps` and `keys`.
+
+use serde_json::{Value, json};
+
+use super::script::Exchange;
+use super::{Outcome, parse, run};
+
+const P: &str = "/api/v1/provisioning";
+
+fn enrollment(etag: &str) -> Value {
+    json!({
+        "registrationId": "d1", "attestation": { "type": "symmetricKey" },
+        "terms": { "status": "enabled", "iotEdge": false, "hubs": ["a.test"] },
+        "etag": etag, "created": "2026-01-31T12:00:00.0000000Z", "updated": "2026-01-31T12:00:00.0000000Z",
+    })
+}
+
+fn group(etag: &str) -> Value {
+    json!({
+        "enrollmentGroupId": "g1", "attestation": { "type": "symmetricKey" },
+        "terms": { "status": "enabled", "iotEdge": false },
+        "etag": etag, "created": "2026-01-31T12:00:00.0000000Z", "updated": "2026-01-31T12:00:00.0000000Z",
+    })
+}
+
+/// Runs one command against one answer; what was printed and asked.
+async fn one(line: &str, answer: Exchange) -> (String, String) {
+    let line: Vec<&str> = line.split(' ').collect();
+    let (outcome, asked) = run(&line, vec![answer]).await;
+    (outcome.printed(), asked.join("\n"))
+}
+
+#[tokio::test]
+async fn the_service_is_shown() {
+    let service = json!({
+        "idScope": "0ne1", "globalEndpoint": "hub.test", "allocationPolicy": "hashed",
+        "registrations": { "assigned": 3, "assigning": 1, "failed": 2 },
+    });
+    let (printed, asked) = one("dps show", Exchange::json(200, &service)).await;
+    assert_eq!(asked, format!("GET {P}"));
+    assert_eq!(
+        printed,
+        "\
+id scope           0ne1
+endpoint           hub.test
+allocation policy  hashed
+assigned           3
+assigning          1
+failed             2
+"
+    );
+    let line = "dps update --allocation-policy geolatency";
+    let (_, asked) = one(line, Exchange::json(200, &service)).await;
+    assert_eq!(
+        asked,
+        format!(r#"PATCH {P} {{"allocationPolicy":"geoLatency"}}"#)
+    );
+}
+
+#[tokio::test]
+async fn an_enrollment_is_created_with_the_words_of_the_vendors_tool() {
+    let line = "dps enrollment create --eid d1 --at symmetricKey --did dev-1 --ps disabled --ap static --ih a.test \
+                --rp reprovisionandresetdata --ee true --its {\"site\":1}";
+    let (printed, asked) = one(line, Exchange::json(201, &enrollment("e1"))).await;
+    let expected = json!({
+        "registrationId": "d1", "deviceId": "dev-1", "attestation": { "type": "symmetricKey" },
+        "terms": {
+            "status": "disabled", "iotEdge": true, "initialTwin": { "tags": { "site": 1 } },
+            "reprovisionPolicy": { "updateHubAssignment": true, "migrateDeviceData": false },
+            "allocationPolicy": "static", "hubs": ["a.test"],
+        },
+    });
+    let (head, body) = asked.split_once(" {").unwrap();
+    assert_eq!(head, format!("POST {P}/enrollments"));
+    let body: Value = serde_json::from_str(&format!("{{{body}")).unwrap();
+    assert_eq!(body, expected);
+    assert!(printed.contains("registration id      d1"), "{printed}");
+}
+
+#[tokio::test]
+async fn an_update_writes_back_what_was_read_guarded_by_its_etag() {
+    let line = [
+        "dps",
+        "enrollment",
+        "update",
+        "--eid",
+        "d1",
+        "--ps",
+        "disabled",
+    ];
+    let answers = vec![
+        Exchange::json(200, &enrollment("e1")),
+        Exchange::json(200, &enrollment("e2")),
+    ];
+    let (outcome, asked) = run(&line, answers).await;
+    outcome.printed();
+    assert_eq!(asked[0], format!("GET {P}/enrollments/d1"));
+    assert_eq!(
+        asked[1],
+        format!(
+            r#"PUT {P}/enrollments/d1 if "e1" {{"registrationId":"d1","attestation":{{"type":"symmetricKey"}},"terms":{{"status":"disabled","iotEdge":false,"hubs":["a.test"]}}}}"#
+        )
+    );
+}
+
+#[tokio::test]
+async fn certificates_of_a_group_are_sent_as_their_files_hold_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, "text").unwrap();
+    let line = format!(
+        "dps enrollment-group create --eid g1 --cp {}",
+        path.display()
+    );
+    let (_, asked) = one(&line, Exchange::json(201, &group("e1"))).await;
+    assert!(
+        asked.contains(
+            r#""attestation":{"type":"x509","signingCertificates":{"primary":{"certificate":"dGV4dA=="}}}"#
+        ),
+        "{asked}"
+    );
+    let line = "dps enrollment-group create --eid g1 --ca-name root --scn next";
+    let (_, asked) = one(line, Exchange::json(201, &group("e1"))).await;
+    assert!(
+        asked.contains(
+            r#""attestation":{"type":"x509","caReferences":{"primary":"root","secondary":"next"}}"#
+        ),
+        "{asked}"
+    );
+}
+
+#[tokio::test]
+async fn keys_are_rolled_in_one_or_all_and_derived_without_a_server() {
+    let keys = json!({ "type": "symmetricKey", "symmetricKey": { "primaryKey": "AAAA", "secondaryKey": "BBBB" } });
+    let line = "dps enrollment-group regenerate-keys --eid g1 --kt secondary";
+    let (printed, asked) = one(line, Exchange::json(200, &keys)).await;
+    assert_eq!(
+        asked,
+        format!(r#"POST {P}/enrollmentGroups/g1/rollKeys {{"slot":"secondary"}}"#)
+    );
+    assert!(printed.contains("secondary key  BBBB"), "{printed}");
+    let line = "dps enrollment regenerate-keys --all --key-type swap";
+    let answer = Exchange::json(200, &json!({ "rolled": 2, "skipped": 1 }));
+    let (printed, asked) = one(line, answer).await;
+    assert_eq!(
+        asked,
+        format!(r#"POST {P}/rollKeys {{"slot":"swap","of":"enrollments"}}"#)
+    );
+    assert_eq!(printed, "keys of 2 enrollments rolled, 1 have none\n");
+    let key =
+        "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
+    let line = [
+        "dps",
+        "enrollment-group",
+        "compute-device-key",
+        "--key",
+        key,
+        "--rid",
+        "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6",
+    ];
+    let mut out = Vec::new();
+    let offline = super::hub::Fixed;
+    crate::commands::execute(parse(&line).unwrap(), &offline, &|_| None, &mut out)
+        .await
+        .unwrap();
+    let printed = String::from_utf8(out).unwrap();
+    assert_eq!(printed, "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=\n");
+}
+
+#[tokio::test]
+async fn failed_and_refused_devices_are_shown_with_the_reason() {
+    let failed = json!({ "items": [{
+        "registrationId": "d1", "enrollmentGroupId": "g1", "attestation": "symmetricKey", "status": "failed",
+        "errorCode": 400_209, "errorMessage": "no hub can be assigned", "operationId": "5.1", "etag": "e",
+        "created": "2026-01-31T12:00:00.0000000Z", "updated": "2026-01-31T12:00:00.0000000Z",
+    }] });
+    let line = "dps registration list --filter failed";
+    let (printed, asked) = one(line, Exchange::json(200, &failed)).await;
+    assert_eq!(
+        asked,
+        format!("GET {P}/registrations?max=1000&filter=failed")
+    );
+    assert!(printed.contains("no hub can be assigned"), "{printed}");
+    let refused = json!({ "items": [{
+        "registrationId": "D2", "errorCode": 401_002, "errorMessage": "the token's signature is wrong",
+        "address": "10.0.0.7", "count": 12, "first": "2026-01-31T12:00:00.0000000Z",
+        "last": "2026-01-31T12:00:00.0000000Z",
+    }] });
+    let line = "dps registration list --filter refused";
+    let (printed, asked) = one(line, Exchange::json(200, &refused)).await;
+    assert_eq!(asked, format!("GET {P}/refusals?max=1000"));
+    assert!(
+        printed.contains("the token's signature is wrong"),
+        "{printed}"
+    );
+    let line = ["dps", "registration", "show", "--rid", "d2"];
+    let answers = vec![
+        Exchange::refusal(404, "GenericNotFound"),
+        Exchange::json(200, &refused),
+    ];
+    let (outcome, _) = run(&line, answers).await;
+    let printed = outcome.printed();
+    assert!(printed.contains("status           refused"), "{printed}");
+    let answers = vec![
+        Exchange::refusal(404, "GenericNotFound"),
+        Exchange::json(200, &json!({ "items": [] })),
+    ];
+    let (outcome, _) = run(&line, answers).await;
+    let Outcome::Failed(1, text) = outcome else {
+        panic!("it is known");
+    };
+    assert!(
+        text.contains("hint: the device has not asked yet"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn hubs_places_and_latencies_are_set() {
+    let hub = json!({
+        "hostName": "far.test", "isOwn": false, "policy": "iothubowner", "allocationWeight": 3,
+        "applyAllocationPolicy": true, "region": "eu",
+    });
+    let line = "dps linked-hub create --hub-connection-string HostName=far.test --allocation-weight 3 --region eu";
+    let (printed, asked) = one(line, Exchange::json(201, &hub)).await;
+    assert_eq!(
+        asked,
+        format!(
+            r#"POST {P}/linkedHubs {{"connectionString":"HostName=far.test","allocationWeight":3,"region":"eu"}}"#
+        )
+    );
+    assert!(
+        printed.contains("far.test   iothubowner  3       yes        eu"),
+        "{printed}"
+    );
+    let range = json!({ "range": "10.0.0.0/8", "region": "eu" });
+    let line = "dps address-range set --range 10.0.0.0/8 --region eu";
+    let (_, asked) = one(line, Exchange::json(200, &range)).await;
+    assert_eq!(
+        asked,
+        format!(r#"PUT {P}/addressRanges/10%2E0%2E0%2E0%2F8 {{"region":"eu"}}"#)
+    );
+    let latency = json!({ "region": "eu", "hostName": "far.test", "microseconds": 12_500 });
+    let line = "dps latency set --region eu --linked-hub far.test --ms 12.5";
+    let (printed, asked) = one(line, Exchange::json(200, &latency)).await;
+    assert_eq!(
+        asked,
+        format!(r#"PUT {P}/latencies/eu/far%2Etest {{"microseconds":12500}}"#)
+    );
+    assert!(printed.contains("12.500 ms"), "{printed}");
+}
+
+#[tokio::test]
+async fn latencies_are_measured_from_this_machine() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let hubs = json!({ "items": [{
+        "hostName": "127.0.0.1", "isOwn": true, "allocationWeight": 1, "applyAllocationPolicy": true,
+    }] });
+    let line = [
+        "dps",
+        "latency",
+        "measure",
+        "--region",
+        "eu",
+        "--port",
+        &port,
+        "--dry-run",
+    ];
+    let (outcome, asked) = run(&line, vec![Exchange::json(200, &hubs)]).await;
+    let printed = outcome.printed();
+    assert_eq!(asked, [format!("GET {P}/linkedHubs")]);
+    assert!(printed.contains("127.0.0.1"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_preview_says_where_and_why() {
+    let preview = json!({
+        "enrollmentGroupId": "g1", "isEnabled": true, "policy": "geoLatency", "isPolicyOfService": false,
+        "stays": false, "region": "eu", "hubs": [{ "hostName": "a.test", "reason": "12 ms from eu" }],
+        "notes": ["b.test is left out"],
+    });
+    let line = "dps allocation preview --rid d1 --eid g1 --address 10.0.0.7 --payload {\"a\":1}";
+    let (printed, asked) = one(line, Exchange::json(200, &preview)).await;
+    assert_eq!(
+        asked,
+        format!(
+            r#"POST {P}/allocation/preview {{"registrationId":"d1","enrollmentGroupId":"g1","address":"10.0.0.7","payload":{{"a":1}}}}"#
+        )
+    );
+    assert_eq!(
+        printed,
+        "\
+policy   geoLatency, of the group g1
+region   eu
+goes to  a.test: 12 ms from eu
+note     b.test is left out
+"
+    );
+}
+
+#[tokio::test]
+async fn what_expires_is_listed() {
+    let report = json!({ "until": "2026-03-02T12:00:00.0000000Z", "items": [{
+        "what": "enrollmentGroup", "name": "g1", "slot": "primary", "subject": "CN=ca", "thumbprint": "AB",
+        "expiry": "2026-01-31T12:00:00.0000000Z", "isExpired": true,
+    }] });
+    let (printed, asked) = one("keys expiring --within 4w", Exchange::json(200, &report)).await;
+    assert_eq!(asked, "GET /api/v1/keys/expiring?within=28");
+    assert!(
+        printed.contains("enrollmentGroup  g1    primary  CN=ca"),
+        "{printed}"
+    );
+    let nothing = json!({ "until": "2026-03-02T12:00:00.0000000Z", "items": [] });
+    let (printed, _) = one("keys expiring", Exchange::json(200, &nothing)).await;
+    assert_eq!(
+        printed,
+        "nothing expires until 2026-03-02T12:00:00.0000000Z\n"
+    );
+}
+
+#[test]
+fn commands_that_make_no_sense_are_refused_before_anything_is_asked() {
+    for line in [
+        "dps enrollment show",
+        "dps enrollment regenerate-keys --kt primary",
+        "dps enrollment regenerate-keys --kt primary --all --eid d1",
+        "dps registration list --filter lost",
+        "dps issuer create -n i --cp x.pem",
+        "keys expiring --within soon",
+        "keys expiring --within 99999999w",
+    ] {
+        let parts: Vec<&str> = line.split(' ').collect();
+        assert!(parse(&parts).is_err(), "{line}");
+    }
+}

@@ -1,0 +1,119 @@
+//! The one renderer of the provisioning service's refusals.
+
+use axum::response::Response;
+use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use hub_api::compat::InputError;
+use hub_domain::{ErrorCode, Timestamp};
+use hub_engine::ErrorKind;
+use hub_provisioning::{Error, error_document};
+
+use super::super::refusal;
+use super::text;
+
+/// Where the vendor repeats the code.
+const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("x-ms-error-code");
+
+/// A request that is not done, and why.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    error: Error,
+    allowed: Option<String>,
+}
+
+impl Refusal {
+    /// Nothing at this path, or nothing for this method where `allowed` says what the path has.
+    pub(super) fn no_such_route(allowed: &[&str]) -> Self {
+        if allowed.is_empty() {
+            let text = "there is no such operation, check the path";
+            return Error::new(ErrorKind::NotFound, text)
+                .with_code(ErrorCode::GenericNotFound.number())
+                .into();
+        }
+        let allowed = allowed.join(", ");
+        let error = Error::new(
+            ErrorKind::Invalid,
+            format!("this path takes only {allowed}"),
+        );
+        Self {
+            error: error.with_code(ErrorCode::GenericMethodNotAllowed.number()),
+            allowed: Some(allowed),
+        }
+    }
+
+    /// Why, without what only the whole answer needs.
+    pub(super) fn into_error(self) -> Error {
+        self.error
+    }
+
+    /// The answer; a code's number carries its status.
+    pub(super) fn render(self, request_id: &str, now: Timestamp) -> Response {
+        self.log(request_id);
+        let code = self.error.code();
+        let status = u16::try_from(code / 1000)
+            .ok()
+            .and_then(|status| StatusCode::from_u16(status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = text(status, error_document(&self.error, request_id, now));
+        let headers = response.headers_mut();
+        headers.insert(ERROR_CODE_HEADER, HeaderValue::from(code));
+        if let Some(allowed) = self.allowed.as_deref().and_then(super::header) {
+            headers.insert(ALLOW, allowed);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("SharedAccessSignature");
+            headers.insert(WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+
+    /// The operation ends here, so its error is logged here, with the whole chain.
+    fn log(&self, request_id: &str) {
+        let (code, error) = (self.error.code(), refusal::chain(&self.error));
+        match self.error.kind() {
+            ErrorKind::Internal => tracing::error!(request_id, error, "request failed"),
+            ErrorKind::Unavailable => tracing::warn!(request_id, error, "request failed"),
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::PreconditionFailed
+            | ErrorKind::Invalid
+            | ErrorKind::TooLarge
+            | ErrorKind::NotAuthenticated
+            | ErrorKind::NotAllowed
+            | ErrorKind::Throttled
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::DeviceOffline
+            | ErrorKind::TimedOut
+            | ErrorKind::BadDeviceAnswer => {
+                tracing::debug!(request_id, code, error, "request refused");
+            }
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            allowed: None,
+        }
+    }
+}
+
+impl From<InputError> for Refusal {
+    fn from(error: InputError) -> Self {
+        Error::new(ErrorKind::Invalid, error.to_string())
+            .with_code(error.code().number())
+            .into()
+    }
+}
+
+/// What both faces check in the same way: bodies, versions, guards.
+impl From<refusal::Refusal> for Refusal {
+    fn from(refused: refusal::Refusal) -> Self {
+        let (code, text) = refused.into_parts();
+        Error::new(ErrorKind::Invalid, text)
+            .with_code(code.number())
+            .into()
+    }
+}

@@ -1,0 +1,114 @@
+//! Who may do what. Walks the table of routes, so that a new one is tested here too.
+
+use hub_domain::provisioning::{
+    OWNER_POLICY, ProvisioningService, ServicePermission, ServicePermissions, ServicePolicy,
+};
+use hub_domain::sas::sign_token;
+use hub_domain::{SymmetricKey, Timestamp};
+use hub_provisioning::{Caller, Context};
+
+use super::super::routes::ROUTES;
+use super::{LATER, refused, token};
+use crate::testing::{BEGINNING, Installation};
+
+fn target(pattern: &str) -> String {
+    pattern.replace("{id}", "r1")
+}
+
+#[tokio::test]
+async fn no_route_answers_without_a_caller() {
+    let installation = Installation::new().await;
+    for route in &ROUTES {
+        let request = installation.request(route.method.as_str(), &target(route.pattern));
+        let answer = installation.send(request, "{}").await;
+        assert_eq!(refused(&answer), "401 401002", "{route:?}");
+        assert_eq!(answer.header("www-authenticate"), "SharedAccessSignature");
+    }
+}
+
+/// A policy for each permission, named like it.
+async fn with_policies(installation: &Installation) {
+    let ctx = Context {
+        caller: Caller::Admin,
+        request_id: "test".to_owned(),
+        now: BEGINNING,
+    };
+    let decide = |service: &ProvisioningService| {
+        let mut next = service.clone();
+        for permission in ServicePermission::ALL {
+            next.policies.push(ServicePolicy {
+                name: permission.as_str().to_owned(),
+                permissions: ServicePermissions::of(&[permission]),
+                primary: SymmetricKey::from_bytes(&[1; 32]).unwrap(),
+                secondary: SymmetricKey::from_bytes(&[2; 32]).unwrap(),
+            });
+        }
+        Ok(next)
+    };
+    let service = &installation.provisioning.service;
+    service.update(&ctx, decide).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_route_answers_exactly_the_policies_that_have_its_permission() {
+    let installation = Installation::new().await;
+    with_policies(&installation).await;
+    for route in &ROUTES {
+        for permission in ServicePermission::ALL {
+            let held = ServicePermissions::of(&[permission]);
+            let request = installation.request(route.method.as_str(), &target(route.pattern));
+            let request =
+                request.header("authorization", token(&installation, permission.as_str()));
+            let answer = installation.send(request, "{}").await;
+            if held.allows(route.permission) {
+                assert!(
+                    !matches!(answer.status.as_u16(), 401 | 403),
+                    "{permission:?} {route:?}: {}",
+                    answer.text()
+                );
+            } else {
+                assert_eq!(refused(&answer), "403 403001", "{permission:?} {route:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_prove_nothing_are_refused_and_never_shown() {
+    let installation = Installation::new().await;
+    installation.add_hub("other").await;
+    let service = installation.provisioning.service.current();
+    let key = &service.policy(OWNER_POLICY).unwrap().primary;
+    let wrong = SymmetricKey::from_bytes(&[7; 32]).unwrap();
+    let owner = |resource: &str, key, expiry| sign_token(resource, key, expiry, Some(OWNER_POLICY));
+    let cases = [
+        "nonsense".to_owned(),
+        "Bearer local-admin-token".to_owned(),
+        owner("hub.test", &wrong, LATER),
+        owner("elsewhere.test", key, LATER),
+        owner("hub.test/devices/d1", key, LATER),
+        owner("hub.test", key, Timestamp::from_seconds(1_700_000_000)),
+        sign_token("hub.test", key, LATER, Some("nobody")),
+        sign_token("hub.test", key, LATER, None),
+        installation.token("iothubowner"),
+    ];
+    for case in cases {
+        let request = installation
+            .request("GET", "/enrollments/r1")
+            .header("authorization", &case);
+        let answer = installation.send(request, "").await;
+        assert_eq!(refused(&answer), "401 401002", "{case}");
+        let signature = case
+            .split("sig=")
+            .nth(1)
+            .and_then(|rest| rest.split('&').next());
+        assert!(!signature.is_some_and(|signature| answer.text().contains(signature)));
+    }
+    for host in ["hub.test", "other.test", "OTHER.test:443"] {
+        let request = installation
+            .request("GET", "/enrollments/r1")
+            .header("authorization", owner(host, key, LATER));
+        let answer = installation.send(request, "").await;
+        assert_eq!(refused(&answer), "404 404201", "{host}");
+    }
+}
