@@ -221,7 +221,7 @@ impl Desk {
         if error.kind() == ErrorKind::Internal {
             tracing::error!(error = error as &dyn std::error::Error, tracking, registration_id = %id, "a registration failed");
         } else {
-            tracing::info!(%error, code = error.code(), tracking, registration_id = %id, "registration refused");
+            tracing::debug!(%error, code = error.code(), tracking, registration_id = %id, "registration refused");
         }
         Answer {
             status: u16::try_from(error.code() / 1_000).unwrap_or(500),
