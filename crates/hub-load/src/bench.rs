@@ -10,6 +10,7 @@ mod plan;
 mod process;
 mod publish;
 mod read_back;
+mod registrations;
 mod report;
 mod requests;
 mod server;
@@ -85,6 +86,8 @@ enum Part {
     Method,
     /// Reported patches.
     Twin,
+    /// Registrations of new devices with the provisioning service.
+    Registration,
 }
 
 /// Writes devices into a data directory that no server uses. Implemented by the program over the storage.
@@ -136,6 +139,9 @@ fn measure(args: &Args, seeder: &dyn Seed, machine: Machine) -> Result<Report> {
     }
     if bench.plan.has(Part::Method) || bench.plan.has(Part::Twin) {
         bench.requests(&mut report)?;
+    }
+    if bench.plan.has(Part::Registration) {
+        bench.registrations(&mut report)?;
     }
     if let Some(devices) = bench.plan.registered {
         start::with_devices(&bench, devices, &mut report)?;
@@ -278,6 +284,16 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
+    fn registrations(&self, report: &mut Report) -> Result<()> {
+        let count = self.plan.registrations;
+        say(&format!("{count} registrations"));
+        let (server, hub) = self.thingstead(&self.data("registrations", 1)?)?;
+        let run = registrations::run(&server, &hub, count);
+        let outcome = self.runtime.block_on(run)?;
+        record_registrations(report, count, &outcome);
+        server.process.stop()
+    }
+
     fn idle_amqp(&self, report: &mut Report) -> Result<()> {
         let counts = &self.plan.session_counts;
         let sessions = counts.iter().copied().max().unwrap_or_default();
@@ -405,6 +421,21 @@ fn record_handshakes(report: &mut Report, kind: Kind, what: &str, outcome: &hand
     report.add(kind, what, Measure::PerSecond, outcome.per_second);
     report.add(kind, what, Measure::ServerBusy, outcome.server_busy * 100.0);
     report.add(kind, what, Measure::LoadBusy, outcome.load_busy * 100.0);
+}
+
+fn record_registrations(report: &mut Report, count: usize, outcome: &registrations::Outcome) {
+    let ours = Kind::Thingstead;
+    let what = format!("registration with a full handshake, {count}");
+    report.add(ours, &what, Measure::CpuMicroseconds, outcome.server_cpu_us);
+    let per_core = outcome.per_server_core();
+    report.add(ours, &what, Measure::PerServerCore, per_core);
+    report.add(ours, &what, Measure::PerSecond, outcome.per_second);
+    report.add(ours, &what, Measure::ServerBusy, outcome.server_busy * 100.0);
+    report.add(ours, &what, Measure::LoadBusy, outcome.load_busy * 100.0);
+    for (which, value) in [("first", outcome.first_p50_ms), ("last", outcome.last_p50_ms)] {
+        let what = format!("{what}, the {which} 5,000");
+        report.add(ours, &what, Measure::P50Milliseconds, value);
+    }
 }
 
 fn stop(servers: Vec<Server>) -> Result<()> {

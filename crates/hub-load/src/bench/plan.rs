@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) session_counts: Vec<usize>,
     /// Method calls in a round.
     pub(super) calls: usize,
+    /// Devices that register.
+    pub(super) registrations: usize,
     pub(super) registered: Option<u64>,
     parts: Vec<Part>,
 }
@@ -48,6 +50,7 @@ impl Plan {
                 vec![2_000, 10_000]
             },
             calls,
+            registrations: if args.quick { 10_000 } else { 100_000 },
             registered: args.registered,
             parts: args.only.clone(),
         }
