@@ -1,5 +1,7 @@
 //! Replays what the fuzzers found worth keeping (`fuzz/corpus/amqp_*`), without the fuzzer.
 
+#[path = "support/conversing.rs"]
+mod conversing;
 #[path = "support/decoding.rs"]
 mod decoding;
 #[path = "support/serving.rs"]
@@ -28,4 +30,9 @@ fn every_value_message_and_frame_of_the_corpus_is_judged_without_panic() {
 #[test]
 fn every_conversation_of_the_corpus_is_judged_without_panic() {
     replay("amqp_connection", serving::judge);
+}
+
+#[test]
+fn every_login_and_answer_of_the_corpus_is_judged_without_panic() {
+    replay("amqp_client", conversing::judge);
 }

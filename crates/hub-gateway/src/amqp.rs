@@ -11,7 +11,7 @@ mod links;
 mod provisioning;
 mod reply;
 mod service;
-mod telemetry;
+pub(crate) mod telemetry;
 mod text;
 mod work;
 

@@ -11,6 +11,8 @@
 mod admission;
 mod amqp;
 mod counters;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod listener;
 mod mqtt;
 mod provisioning;

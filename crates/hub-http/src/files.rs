@@ -4,7 +4,7 @@
 //! Bodies go to the file storage as they come; answers and errors are spelled as the storage documentation says
 //! ("Blob service REST API", "Status and error codes"). There is nothing to read here.
 
-mod block_list;
+pub(crate) mod block_list;
 mod checks;
 mod refusal;
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod compat;
 mod config;
 mod connection;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod native;
 mod page;
 mod request;

@@ -14,9 +14,9 @@ use hub_engine::sessions::TelemetryBatch;
 use super::text::{text_of, uuid_text};
 
 /// The message format of a batch: each data section is a whole message (`BatchMessageFormat` of the C SDK).
-pub(super) const BATCH_FORMAT: u32 = 0x8001_3700;
+pub(crate) const BATCH_FORMAT: u32 = 0x8001_3700;
 /// Largest message of a telemetry link: 256 KiB, and what AMQP adds to it.
-pub(super) const MESSAGE_BYTES_MAX: u64 = 256 * 1024 + 64 * 1024;
+pub(crate) const MESSAGE_BYTES_MAX: u64 = 256 * 1024 + 64 * 1024;
 
 /// Application properties that are system properties elsewhere.
 const SYSTEM_APPLICATION_PROPERTIES: [(&str, SystemProperty); 2] = [
@@ -36,10 +36,10 @@ const FAULT: &str = "AzIoTHub_Fault";
 
 /// Where a device's telemetry is collected.
 #[derive(Default)]
-pub(super) struct Collected {
-    pub(super) batch: TelemetryBatch,
+pub(crate) struct Collected {
+    pub(crate) batch: TelemetryBatch,
     /// The property bags that may ask for a fault.
-    pub(super) faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Collected {
@@ -54,7 +54,7 @@ impl Collected {
 
 /// A message that cannot be taken.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BadMessage {
+pub(crate) enum BadMessage {
     /// Its bytes are none.
     #[error("the message cannot be decoded")]
     Decode(#[from] hub_amqp::DecodeError),
@@ -67,7 +67,7 @@ pub(super) enum BadMessage {
 }
 
 /// Adds what was sent, all of it or nothing.
-pub(super) fn push(
+pub(crate) fn push(
     collected: &mut Collected,
     format: u32,
     message: &[u8],
@@ -105,7 +105,7 @@ fn push_batch(collected: &mut Collected, message: &[u8]) -> Result<(), BadMessag
     Ok(())
 }
 
-fn convert<'a>(sections: &Sections<'a>) -> Result<(String, Cow<'a, [u8]>), BadMessage> {
+pub(crate) fn convert<'a>(sections: &Sections<'a>) -> Result<(String, Cow<'a, [u8]>), BadMessage> {
     let body = body_of(&sections.body).ok_or(BadMessage::Body)?;
     let bag = bag_of(sections);
     telemetry_size(bag.as_bytes(), body.len())?;

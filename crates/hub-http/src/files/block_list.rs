@@ -16,7 +16,7 @@ use super::refusal::{StorageCode, StorageRefusal};
 ///
 /// # Errors
 /// When it is no such list, or has more than 50,000 blocks.
-pub(super) fn parse(body: &[u8]) -> Result<Vec<BlockId>, StorageRefusal> {
+pub(crate) fn parse(body: &[u8]) -> Result<Vec<BlockId>, StorageRefusal> {
     let invalid = || StorageRefusal::of(StorageCode::InvalidXmlDocument);
     let text = std::str::from_utf8(body).map_err(|_| invalid())?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));

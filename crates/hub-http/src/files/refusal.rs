@@ -67,7 +67,7 @@ storage_codes! {
 
 /// A request that is not done, and why.
 #[derive(Debug)]
-pub(super) struct StorageRefusal {
+pub(crate) struct StorageRefusal {
     code: StorageCode,
     error: Option<Error>,
 }
