@@ -51,6 +51,8 @@ struct Head {
 enum Todo {
     Nothing,
     Judge(SaslOutcome),
+    Challenge,
+    Respond,
     Open,
     Attach(SessionId),
     Answer(LinkId),
@@ -118,18 +120,17 @@ impl Head {
             };
             assert!(!self.has_ended, "nothing follows the end");
             let todo = note(&event, self.is_client, &mut self.links, &mut self.waiting);
-            match &event {
-                Event::Opened(open) => {
-                    self.peer_frame_bytes_max =
-                        usize::try_from(open.max_frame_size).unwrap_or(usize::MAX);
-                }
-                Event::SessionBegan(session) => assert!(self.sessions.insert(*session)),
-                Event::SessionEnded(ended) => {
-                    assert!(self.sessions.remove(&ended.session));
-                }
-                Event::Ended(_) => self.has_ended = true,
-                _ => {}
+            if let Event::Opened(open) = &event {
+                let bytes = usize::try_from(open.max_frame_size);
+                self.peer_frame_bytes_max = bytes.unwrap_or(usize::MAX);
             }
+            if let Event::SessionBegan(session) = &event {
+                assert!(self.sessions.insert(*session), "a session begins once");
+            }
+            if let Event::SessionEnded(ended) = &event {
+                assert!(self.sessions.remove(&ended.session), "and ends once");
+            }
+            self.has_ended = matches!(event, Event::Ended(_));
             self.act(&todo);
             if self.has_ended {
                 assert_eq!(self.connection.phase(), Phase::Ended);
@@ -142,6 +143,8 @@ impl Head {
         match *todo {
             Todo::Nothing => {}
             Todo::Judge(outcome) => self.connection.finish_sasl(outcome),
+            Todo::Challenge => self.connection.challenge(b"what else?"),
+            Todo::Respond => self.connection.respond(b"nothing"),
             Todo::Open if self.is_client => self.begin(),
             Todo::Open => self.connection.open(&OpenAnswer::default()),
             Todo::Attach(session) if self.is_client => self.attach(session),
@@ -237,9 +240,21 @@ fn note(
         Event::SaslInit(init) => {
             assert!(!is_client, "only servers judge");
             Todo::Judge(match init.initial_response {
+                Some([b'c', ..]) => return Todo::Challenge,
                 Some([b'n', ..]) => SaslOutcome::Auth,
                 Some(_) | None => SaslOutcome::Ok,
             })
+        }
+        Event::SaslResponse(response) => {
+            assert!(!is_client, "only servers judge");
+            match response {
+                [b'c', ..] => Todo::Challenge,
+                _ => Todo::Judge(SaslOutcome::Ok),
+            }
+        }
+        Event::SaslChallenge(_) => {
+            assert!(is_client, "only clients are challenged");
+            Todo::Respond
         }
         Event::Opened(_) => Todo::Open,
         Event::SessionBegan(session) => Todo::Attach(*session),
