@@ -59,10 +59,11 @@ pub(super) async fn on(
         }
         CertificateCommand::Delete(named) => {
             let etag = named.etag.as_deref();
-            return Ok(match hub {
+            match hub {
                 Some(hub) => client.delete_certificate(hub, &named.name, etag).await?,
                 None => client.delete_authority(&named.name, etag).await?,
-            });
+            }
+            return Ok(());
         }
         CertificateCommand::Create(create) => {
             let new = NewCertificate {
