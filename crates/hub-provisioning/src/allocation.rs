@@ -51,9 +51,12 @@ pub(crate) struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    /// The policy of the enrollment, or the service's own.
+    /// The policy of the enrollment, or the service's own. An enrollment that only names its hub means that one: the
+    /// documents of 2018-04-01 have no policy.
     pub(crate) fn policy(&self) -> AllocationPolicy {
-        self.terms.allocation.unwrap_or(self.settings.allocation)
+        let named = self.terms.hub.as_ref().map(|_| AllocationPolicy::Static);
+        let said = self.terms.allocation.or(named);
+        said.unwrap_or(self.settings.allocation)
     }
 
     /// The hubs to choose from: those that the enrollment names, else all that take part.

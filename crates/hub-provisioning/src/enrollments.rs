@@ -14,7 +14,8 @@ use hub_storage::{Conflict, StoreError};
 use serde_json::{Map, Value};
 
 use crate::parts::Parts;
-use crate::rules::{check_certificates, check_match, check_terms};
+use crate::rules::{check_certificates, check_hubs, check_match, check_terms};
+use crate::service::Service;
 use crate::{Context, Error};
 
 /// How often a write without a guard is decided anew when others were faster.
@@ -27,6 +28,7 @@ const INFORMATION_BYTES_MAX: usize = 8 * 1024;
 #[derive(Clone)]
 pub struct Enrollments {
     parts: Parts,
+    service: Service,
 }
 
 /// An enrollment as a back end writes it.
@@ -113,8 +115,8 @@ pub enum KeyRoll {
 }
 
 impl Enrollments {
-    pub(crate) const fn new(parts: Parts) -> Self {
-        Self { parts }
+    pub(crate) const fn new(parts: Parts, service: Service) -> Self {
+        Self { parts, service }
     }
 
     /// One enrollment. It holds keys: what of it may be shown is the caller's to decide.
@@ -176,6 +178,11 @@ impl Enrollments {
         let mut attempt = 0;
         loop {
             let former = self.parts.store.enrollment(&new.id).await?;
+            check_hubs(
+                &new.terms,
+                former.as_ref().map(|one| &one.terms),
+                &self.service.linked_hubs(),
+            )?;
             check_place(
                 "enrollment",
                 &new.id,

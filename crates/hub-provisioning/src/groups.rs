@@ -15,7 +15,8 @@ use crate::enrollments::{
     BulkError, BulkMode, KeyRoll, NewAttestation, again, check_page, check_place, made, rolled,
 };
 use crate::parts::Parts;
-use crate::rules::{check_match, check_terms};
+use crate::rules::{check_hubs, check_match, check_terms};
+use crate::service::Service;
 use crate::{Context, Error};
 
 /// Groups read at once at the start.
@@ -28,6 +29,7 @@ const GROUPS_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct Groups {
     parts: Parts,
+    service: Service,
     table: Arc<RwLock<Arc<Vec<Arc<EnrollmentGroup>>>>>,
     writing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -53,9 +55,10 @@ pub struct GroupBulkItem {
 }
 
 impl Groups {
-    pub(crate) async fn open(parts: Parts) -> Result<Self, Error> {
+    pub(crate) async fn open(parts: Parts, service: Service) -> Result<Self, Error> {
         let groups = Self {
             parts,
+            service,
             table: Arc::default(),
             writing: Arc::default(),
         };
@@ -153,6 +156,11 @@ impl Groups {
         let mut attempt = 0;
         loop {
             let former = self.find(&new.id).ok();
+            check_hubs(
+                &new.terms,
+                former.as_ref().map(|one| &one.terms),
+                &self.service.linked_hubs(),
+            )?;
             let present = former.as_ref().map(|one| &one.etag.0);
             check_place("enrollment group", &new.id, present, &if_match)?;
             if former.is_none() && self.all().len() >= GROUPS_MAX {

@@ -32,11 +32,11 @@ impl Provisioning {
     /// When storage cannot be read or written.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let service = Service::open(parts.clone()).await?;
-        let groups = Groups::open(parts.clone()).await?;
+        let groups = Groups::open(parts.clone(), service.clone()).await?;
         let credentials = Credentials::new(parts.clone(), service.clone());
         Ok(Arc::new(Self {
             access: Access::new(parts.clone(), service.clone()),
-            enrollments: Enrollments::new(parts.clone()),
+            enrollments: Enrollments::new(parts.clone(), service.clone()),
             registrations: Registrations::new(
                 parts.clone(),
                 service.clone(),

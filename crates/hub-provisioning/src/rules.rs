@@ -1,9 +1,9 @@
 //! What enrollments of both kinds have to keep.
 
-use hub_domain::Timestamp;
-use hub_domain::provisioning::{AllocationPolicy, Attestation, InitialTwin, Terms};
+use hub_domain::provisioning::{AllocationPolicy, Attestation, InitialTwin, LinkedHub, Terms};
 use hub_domain::twin::BackEndReplacement;
 use hub_domain::twin::Twin;
+use hub_domain::{HostName, Timestamp};
 use hub_engine::IfMatch;
 use hub_engine::x509::Certificate;
 
@@ -31,6 +31,30 @@ pub(crate) fn check_terms(terms: &Terms, now: Timestamp) -> Result<(), Error> {
             | AllocationPolicy::GeoLatency,
         )
         | None => Ok(()),
+    }
+}
+
+/// The hubs that an enrollment names are linked. One that it named before may have gone since.
+///
+/// # Errors
+/// `Invalid` with what to change.
+pub(crate) fn check_hubs(
+    terms: &Terms,
+    former: Option<&Terms>,
+    linked: &[LinkedHub],
+) -> Result<(), Error> {
+    let named = |terms: &Terms, host: &HostName| {
+        terms.hub.as_ref() == Some(host) || terms.hubs.contains(host)
+    };
+    let unknown = terms.hub.iter().chain(&terms.hubs).find(|host| {
+        !linked.iter().any(|hub| hub.host == **host)
+            && !former.is_some_and(|former| named(former, host))
+    });
+    match unknown {
+        Some(host) => Err(Error::invalid(format!(
+            "the enrollment names the hub {host}, which is not linked"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -95,5 +119,31 @@ pub(crate) fn check_match(if_match: &IfMatch, actual: &str) -> Result<(), Error>
             hub_engine::ErrorKind::PreconditionFailed,
             "the etag is not the present one, read it again",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hubs_of_an_enrollment_are_linked_or_were() {
+        let host = |name: &str| HostName::parse(name).expect("a valid name");
+        let linked = [LinkedHub::own(host("a.test"))];
+        let naming = |hub: Option<&str>, hubs: &[&str]| Terms {
+            hub: hub.map(host),
+            hubs: hubs.iter().map(|name| host(name)).collect(),
+            ..Terms::default()
+        };
+        let check = |terms: &Terms, former: Option<&Terms>| {
+            check_hubs(terms, former, &linked).map_err(|error| error.message().to_owned())
+        };
+        let refused = Err("the enrollment names the hub b.test, which is not linked".to_owned());
+        assert_eq!(check(&naming(None, &[]), None), Ok(()));
+        assert_eq!(check(&naming(Some("a.test"), &["a.test"]), None), Ok(()));
+        assert_eq!(check(&naming(Some("b.test"), &[]), None), refused);
+        assert_eq!(check(&naming(None, &["a.test", "b.test"]), None), refused);
+        let former = naming(Some("b.test"), &[]);
+        assert_eq!(check(&naming(None, &["b.test"]), Some(&former)), Ok(()));
     }
 }

@@ -158,6 +158,10 @@ fn the_static_policy_takes_the_named_hub_or_none() {
     case.terms.hub = None;
     case.terms.hubs = vec![host("a.test")];
     assert_eq!(case.first("x"), "a.test");
+    // Older documents name the hub and know no policy.
+    case.terms.hub = Some(host("b.test"));
+    case.terms.allocation = None;
+    assert_eq!(case.first("x"), "b.test");
     case.terms.hub = Some(host("c.test"));
     assert_eq!(
         case.choose("x"),

@@ -29,7 +29,9 @@ impl Room {
         webhook: &AllocationWebhook,
         attempt: &Attempt<'_>,
     ) -> Result<(HostName, Given), Error> {
-        let hubs = self.service.linked_hubs();
+        let named = &attempt.attested.terms.hubs;
+        let mut hubs = self.service.linked_hubs();
+        hubs.retain(|hub| named.is_empty() || named.contains(&hub.host));
         let question = question(attempt, &hubs);
         let call = OutsideCall {
             method: OutsideMethod::Post,
@@ -86,12 +88,7 @@ fn question(attempt: &Attempt<'_>, hubs: &[LinkedHub]) -> Value {
     if let Some(payload) = &attempt.request.payload {
         context.insert("payload".into(), payload.clone());
     }
-    let named = &attested.terms.hubs;
-    let linked: Vec<&str> = hubs
-        .iter()
-        .filter(|hub| named.is_empty() || named.contains(&hub.host))
-        .map(|hub| hub.host.as_str())
-        .collect();
+    let linked: Vec<&str> = hubs.iter().map(|hub| hub.host.as_str()).collect();
     let (name, enrollment) = enrollment(attempt, attested);
     json!({
         name: enrollment,
@@ -167,7 +164,7 @@ fn read_answer(body: &[u8], hubs: &[LinkedHub]) -> Result<(HostName, Given), Str
         .iter()
         .any(|hub| hub.host == host && matches!(hub.link, Link::Own | Link::Remote { .. }));
     if !is_linked {
-        return Err(format!("named the hub {host}, which is not linked"));
+        return Err(format!("named the hub {host}, which it was not given"));
     }
     let members = |value: Option<&Value>, what: &str| match value {
         None | Some(Value::Null) => Ok(Map::new()),

@@ -1,7 +1,7 @@
 //! What registrations lead to.
 
 use hub_domain::provisioning::{
-    AllocationPolicy, Capabilities, InitialTwin, ReprovisionPolicy, Terms,
+    AllocationPolicy, Capabilities, InitialTwin, Link, LinkedHub, ReprovisionPolicy, Terms,
 };
 use hub_domain::{Authentication, HostName};
 use hub_engine::IfMatch;
@@ -204,9 +204,22 @@ async fn a_failure_is_told_and_kept_and_the_assignment_stays() {
     let world = World::with(&["a.test", "b.test"]).await;
     world.enroll("d", fixed("a.test", MIGRATE)).await;
     world.register("d", &key(1)).await.unwrap();
+    let gone = HostName::parse("gone.test").unwrap();
+    let link = Link::Remote {
+        policy: "iothubowner".to_owned(),
+        key: key(9),
+        port: None,
+    };
+    let linked = LinkedHub {
+        link,
+        ..LinkedHub::own(gone.clone())
+    };
+    let (ctx, service) = (world.admin(), &world.service.service);
+    service.link_hub(&ctx, linked).await.unwrap();
     world
-        .change_terms("d", |terms| terms.hub = HostName::parse("gone.test").ok())
+        .change_terms("d", |terms| terms.hub = Some(gone.clone()))
         .await;
+    service.unlink_hub(&ctx, &gone).await.unwrap();
     let outcome = world.register("d", &key(1)).await.unwrap();
     assert_eq!(
         line(&outcome),

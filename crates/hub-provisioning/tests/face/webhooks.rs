@@ -144,7 +144,7 @@ async fn a_webhook_that_fails_or_lies_fails_the_registration() {
         (
             200,
             r#"{"iotHubHostName":"nowhere.test"}"#,
-            "failed 400208 the webhook of the custom allocation named the hub nowhere.test, which is not linked",
+            "failed 400208 the webhook of the custom allocation named the hub nowhere.test, which it was not given",
         ),
         (
             200,
