@@ -21,11 +21,13 @@ MORE_ARGUMENTS = os.environ.get("BEHAVIOURS_SERVE", "").split()
 class Hub:
     """A hub on the real ports, in a data folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, wrapper=(), host=namespace.HOST, address=None):
+    def __init__(self, folder: pathlib.Path, wrapper=(), host=namespace.HOST, address=None, config=None):
         self.folder = folder
         # Of the default hub; with an address the installation listens there alone, beside another one.
         self.host_name = host
         self.address = address
+        # The path of a configuration file.
+        self.config = config
         self.binary = os.environ["BEHAVIOURS_BINARY"]
         self.wrapper = list(wrapper)
         self.log = folder.parent / f"{folder.name}.log"
@@ -45,6 +47,7 @@ class Hub:
         """Starts the server and returns when it is ready."""
         arguments = ["serve", "--data-dir", str(self.folder), "--hostname", self.host_name]
         arguments += ["--listen", self.address] if self.address else []
+        arguments += ["--config", str(self.config)] if self.config else []
         arguments += MORE_ARGUMENTS
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(

@@ -39,7 +39,8 @@ def handler_of(webhook):
         def do_POST(self):
             length = int(self.headers["Content-Length"])
             request = json.loads(self.rfile.read(length))
-            webhook.asked.put({"path": self.path, "headers": dict(self.headers), "body": request})
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            webhook.asked.put({"path": self.path, "headers": headers, "body": request})
             answer = webhook.answer(request)
             if answer is HANG:
                 webhook.closed.wait(HANGS_FOR)

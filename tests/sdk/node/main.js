@@ -12,6 +12,7 @@ require('./batches');
 require('./event-hubs');
 require('./uploads');
 require('./tpm');
+require('./provisioning');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/telemetry'),
@@ -19,4 +20,5 @@ matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/methods'),
   ...require('./matrix/c2d'),
   ...require('./matrix/sessions'),
+  ...require('./matrix/provisioning'),
 });
