@@ -13,6 +13,7 @@ use hub_domain::Timestamp;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 pub use rustls_pki_types::CertificateDer;
@@ -123,6 +124,40 @@ impl<'a> Certificate<'a> {
             Err(_) => false,
         };
         says_so && may_sign
+    }
+
+    /// How many authorities may stand between it and a device: `None` when it does not say.
+    pub fn path_length(&self) -> Option<u32> {
+        let basic = self.fields.basic_constraints().ok().flatten()?;
+        basic.value.path_len_constraint
+    }
+
+    /// The subject's name, in DER.
+    pub fn subject_der(&self) -> &[u8] {
+        self.fields.subject().as_raw()
+    }
+
+    /// The key, in DER (`SubjectPublicKeyInfo`).
+    pub fn public_key_der(&self) -> &[u8] {
+        self.fields.public_key().raw
+    }
+
+    /// What certificates below it name its key by.
+    pub fn key_identifier(&self) -> Option<&[u8]> {
+        self.fields
+            .iter_extensions()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0),
+                _ => None,
+            })
+    }
+
+    /// Checks that `issuer` itself issued it, whatever either may be used for.
+    ///
+    /// # Errors
+    /// When the name or the signature is another's.
+    pub fn check_issued_by(&self, issuer: &Certificate<'_>) -> Result<(), PathError> {
+        path::check_signature(self, issuer)
     }
 
     /// The SHA-256 of the certificate.

@@ -29,6 +29,8 @@ mod refusals;
 mod registrations;
 mod rules;
 mod service;
+
+pub mod issuance;
 pub mod tpm;
 
 pub use access::Access;

@@ -1,5 +1,7 @@
 //! Replays what the fuzzer found worth keeping (`fuzz/corpus`), without the fuzzer.
 
+#[path = "support/judge_certificate_request.rs"]
+mod judge_certificate_request;
 #[path = "support/judge_tpm_public.rs"]
 mod judge_tpm_public;
 
@@ -22,4 +24,9 @@ fn replay(target: &str, judge: fn(&[u8])) {
 #[test]
 fn every_tpm_key_of_the_corpus_is_judged_without_panic() {
     replay("tpm_public", judge_tpm_public::judge);
+}
+
+#[test]
+fn every_certificate_request_of_the_corpus_is_judged_without_panic() {
+    replay("certificate_request", judge_certificate_request::judge);
 }

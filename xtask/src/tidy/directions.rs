@@ -228,6 +228,10 @@ const HOMES: &[Home] = &[
         at: &["hub-server"],
     },
     Home {
+        name: "yasna",
+        at: &["hub-provisioning"],
+    },
+    Home {
         name: "toml",
         at: &["hub-server"],
     },

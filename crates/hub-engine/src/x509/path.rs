@@ -141,7 +141,10 @@ fn find_issuer(
 }
 
 /// Checks that `issuer` itself issued `leaf`.
-fn check_signature(leaf: &Certificate<'_>, issuer: &Certificate<'_>) -> Result<(), PathError> {
+pub(super) fn check_signature(
+    leaf: &Certificate<'_>,
+    issuer: &Certificate<'_>,
+) -> Result<(), PathError> {
     if leaf.fields.issuer().as_raw() != issuer.fields.subject().as_raw() {
         return Err(PathError::NoPath(None));
     }
