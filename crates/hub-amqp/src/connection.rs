@@ -38,6 +38,9 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(250);
 /// it would cost far more than its bytes.
 const REPEATED_BYTES_MAX: usize = 8 * 1024;
 
+/// Frames on channels whose session the peer has ended that are passed over.
+const LATE_FRAMES_MAX: u32 = 256;
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -75,6 +78,10 @@ pub struct Connection {
     sessions: Vec<Option<Box<Session>>>,
     /// One more than our channel, by the peer's channel; 0 for a channel that is free.
     channels: Vec<u16>,
+    /// One more than the highest channel on which the peer has ended a session.
+    ended_channels: u32,
+    /// Frames that may come late on such a channel.
+    late_frames_left: u32,
     links: Links,
     /// Counts sessions and links.
     generation: u32,
@@ -150,6 +157,8 @@ impl Connection {
             last_sent: now,
             sessions: Vec::new(),
             channels: Vec::new(),
+            ended_channels: 0,
+            late_frames_left: 0,
             links: Links::default(),
             generation: 0,
             failing: None,
@@ -274,10 +283,7 @@ impl Connection {
             _ => {}
         }
         let Some(session) = self.session_of(channel) else {
-            return Err(connection_fault(
-                condition::NOT_ALLOWED,
-                "frame on a channel without a session",
-            ));
+            return self.take_late(channel);
         };
         let is_ending = !self.is_begun(session);
         match performative {
@@ -298,6 +304,19 @@ impl Connection {
                 Ok(Step::Again)
             }
         }
+    }
+
+    /// What comes on a channel behind the end of its session is for nobody. Nothing should (part 2, section 2.5.5), but
+    /// pyamqp settles, grants credit and detaches there.
+    fn take_late(&mut self, channel: u16) -> Result<Step<'static>, Fault> {
+        if u32::from(channel) >= self.ended_channels || self.late_frames_left == 0 {
+            return Err(connection_fault(
+                condition::NOT_ALLOWED,
+                "frame on a channel without a session",
+            ));
+        }
+        self.late_frames_left -= 1;
+        Ok(Step::Again)
     }
 
     /// Events that are due before the next frame.

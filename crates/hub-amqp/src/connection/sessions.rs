@@ -2,8 +2,8 @@
 
 use super::session::SessionState;
 use super::{
-    AmqpError, CommandError, Connection, DetachCause, Detached, Event, Fault, Phase, SessionEnded,
-    SessionId, Step, Violation, connection_fault,
+    AmqpError, CommandError, Connection, DetachCause, Detached, Event, Fault, LATE_FRAMES_MAX,
+    Phase, SessionEnded, SessionId, Step, Violation, connection_fault,
 };
 use crate::connection::session::{OUTGOING_WINDOW, Session};
 use crate::error::condition;
@@ -210,6 +210,8 @@ impl Connection {
             return Step::Again;
         };
         self.channels[usize::from(channel)] = 0;
+        self.ended_channels = self.ended_channels.max(u32::from(channel) + 1);
+        self.late_frames_left = LATE_FRAMES_MAX;
         while matches!(self.sessions.last(), Some(None)) {
             self.sessions.pop();
         }

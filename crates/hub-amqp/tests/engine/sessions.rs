@@ -119,6 +119,32 @@ fn a_session_is_ended_for_a_violation_and_the_connection_lives() {
 }
 
 #[test]
+fn what_comes_late_behind_the_end_of_a_session_is_passed_over() {
+    let mut server = raw::open_server(Config::default());
+    server.see(&raw::begin(3));
+    assert_eq!(server.see(&frame(3, END, &[])), [Seen::SessionEnded(None)]);
+    for _ in 0..256 {
+        assert_eq!(server.see(&raw::transfer(3, 0, 0, false, b"x")), []);
+    }
+    let refused = Seen::Ended("amqp:not-allowed".to_owned());
+    assert_eq!(
+        server.see(&raw::transfer(3, 0, 0, false, b"x")),
+        [refused.clone()],
+        "within a bound"
+    );
+
+    let mut server = raw::open_server(Config::default());
+    server.see(&raw::begin(3));
+    server.see(&frame(3, END, &[]));
+    assert!(matches!(server.see(&raw::begin(3))[..], [Seen::Began(_)]));
+    assert_eq!(
+        server.see(&raw::transfer(4, 0, 0, false, b"x")),
+        [refused],
+        "a channel that never had a session"
+    );
+}
+
+#[test]
 fn the_window_is_opened_again_by_itself() {
     let server = Config {
         incoming_window: 10,
