@@ -164,14 +164,15 @@ impl Drop for ForgetOnDrop<'_> {
 impl Bus for LocalBus {
     fn claim<'a>(&'a self, key: &'a SessionKey, mailbox: Arc<Mailbox>) -> Reading<'a, Epoch> {
         Box::pin(async move {
-            let epoch = Epoch(self.next_epoch.fetch_add(1, Ordering::Relaxed));
-            let older = {
+            let (epoch, older) = {
                 let mut shard = self.shard(key);
+                // Under the lock: whoever claims last has the highest epoch.
+                let epoch = Epoch(self.next_epoch.fetch_add(1, Ordering::Relaxed));
                 let older = shard.sessions.insert(key.clone(), (epoch, mailbox));
                 if older.is_none() && key.id.module.is_none() {
                     *shard.connected.entry(key.hub).or_default() += 1;
                 }
-                older
+                (epoch, older)
             };
             if let Some((_, older)) = older {
                 older.put(Notice::Close(CloseReason::Superseded));
