@@ -133,10 +133,15 @@ impl FaultKind {
 }
 
 impl FaultRequest {
+    /// Whether a property bag may ask for a fault: a look that costs little, for every message has one.
+    pub fn may_be(raw_bag: &[u8]) -> bool {
+        raw_bag.windows(MARK.len()).any(|window| window == MARK)
+    }
+
     /// The fault that a property bag asks for; `None` for ordinary messages and unknown faults. Seconds beyond
     /// [`FAULT_SECONDS_MAX`] count as so many, unreadable ones as zero.
     pub fn parse(raw_bag: &[u8]) -> Option<Self> {
-        if !raw_bag.windows(MARK.len()).any(|window| window == MARK) {
+        if !Self::may_be(raw_bag) {
             return None;
         }
         let bag = PropertyBag::decode(raw_bag).ok()?;

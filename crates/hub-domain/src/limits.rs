@@ -173,6 +173,8 @@ pub const COMMITTER_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const CONNECTION_INBOUND_MESSAGES_MAX: usize = 256;
 /// Unacknowledged inbound bytes of one connection before it is no longer read.
 pub const CONNECTION_INBOUND_BYTES_MAX: usize = 1024 * 1024;
+/// Telemetry of senders that are gone, of the whole installation, while routes read twins for it.
+pub const TELEMETRY_LEFT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Tokens of one AMQP connection (403005 beyond); the vendor's C# pool puts 995 devices on one.
 pub const CONNECTION_TOKENS_MAX: usize = 1_024;
 /// Event readers without an epoch of one partition and consumer group ("Event Hubs quotas").

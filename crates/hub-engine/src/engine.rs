@@ -12,6 +12,7 @@ use crate::dispatcher::Dispatcher;
 use crate::messages::Deliveries;
 use crate::quotas::Quotas;
 use crate::routing::connections::ConnectionFeed;
+use crate::routing::leftovers::Leftovers;
 use crate::routing::router::Router;
 use crate::sessions::Rooms;
 use crate::{
@@ -86,6 +87,7 @@ pub struct Engine {
     deliveries: Arc<Deliveries>,
     dispatcher: Dispatcher,
     router: Router,
+    leftovers: Arc<Leftovers>,
 }
 
 impl Engine {
@@ -119,11 +121,13 @@ impl Engine {
             hubs.clone(),
             Arc::clone(&parts.environment),
         );
+        let leftovers = Arc::new(Leftovers::default());
         let telemetry = Telemetry::new(
             hubs.clone(),
             Arc::clone(&activities),
             Arc::clone(&twins),
             Arc::clone(&quotas),
+            Arc::clone(&leftovers),
         );
         let events = Events::new(hubs.clone(), Arc::clone(&parts.store));
         let uploads = Uploads::new(parts.clone(), registry.clone());
@@ -140,6 +144,7 @@ impl Engine {
                 quotas,
                 deliveries: Arc::clone(&deliveries),
                 connections: Arc::clone(&connections),
+                leftovers: Arc::clone(&leftovers),
             },
         );
         let router = Router::new(parts.clone(), hubs.clone(), connections);
@@ -163,6 +168,7 @@ impl Engine {
             deliveries,
             dispatcher,
             router,
+            leftovers,
         }))
     }
 
@@ -192,6 +198,7 @@ impl Engine {
             let authorities = std::pin::pin!(self.sessions.watch_authorities());
             let service_bound = std::pin::pin!(self.service_bound.follow());
             let routing = std::pin::pin!(self.router.run());
+            let leftovers = std::pin::pin!(self.leftovers.run());
             let faults = std::pin::pin!(self.sessions.run_faults());
             tokio::select! {
                 result = dispatch => result,
@@ -200,9 +207,11 @@ impl Engine {
                 () = service_bound => Ok(()),
                 () = routing => Ok(()),
                 () = faults => Ok(()),
+                () = leftovers => Ok(()),
                 () = shutdown => Ok(()),
             }
         };
+        self.leftovers.finish().await;
         self.router.finish().await;
         crate::maintenance::flush_activity(&self.parts, &self.activities).await;
         result

@@ -39,6 +39,17 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// Whose failure an error is, and so what becomes of what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The request's: it is refused, and sent again it would be refused again, or later not.
+    Request,
+    /// The hub's, which is not able to at the moment. What was sent is to be kept and sent again.
+    HubForNow,
+    /// The hub's, and a fault of it. What was sent is to be kept and sent again.
+    Hub,
+}
+
 impl ErrorKind {
     /// All kinds, for tables and their tests.
     pub const ALL: [Self; 14] = [
@@ -57,6 +68,26 @@ impl ErrorKind {
         Self::Unavailable,
         Self::Internal,
     ];
+
+    /// Whose failure it is.
+    pub const fn origin(self) -> Origin {
+        match self {
+            Self::NotFound
+            | Self::AlreadyExists
+            | Self::PreconditionFailed
+            | Self::Invalid
+            | Self::TooLarge
+            | Self::NotAuthenticated
+            | Self::NotAllowed
+            | Self::Throttled
+            | Self::QuotaExceeded
+            | Self::DeviceOffline
+            | Self::TimedOut
+            | Self::BadDeviceAnswer => Origin::Request,
+            Self::Unavailable => Origin::HubForNow,
+            Self::Internal => Origin::Hub,
+        }
+    }
 
     /// The code used when an error names no closer one.
     pub const fn default_code(self) -> ErrorCode {
@@ -119,6 +150,11 @@ impl Error {
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whose failure it is.
+    pub fn origin(&self) -> Origin {
+        self.0.kind.origin()
     }
 
     /// The stable code.

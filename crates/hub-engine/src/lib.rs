@@ -38,7 +38,7 @@ pub use access::{Access, PolicyProof};
 pub use certificates::{CertificateUpload, CertificateView, Certificates, UploadStanding};
 pub use context::{Caller, Environment, OpContext};
 pub use engine::{Engine, EngineParts, Files};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Origin};
 pub use events::{Events, FactPage};
 pub use hub_storage::blobs::{BlobContent, BlobError, BlobState, BlockId, Existing};
 pub use hub_storage::bus::{CloseReason, Notice};

@@ -6,6 +6,7 @@
 
 pub(crate) mod connections;
 pub(crate) mod ingest;
+pub(crate) mod leftovers;
 mod message;
 pub(crate) mod plan;
 pub(crate) mod router;

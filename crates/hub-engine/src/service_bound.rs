@@ -218,25 +218,12 @@ impl ServiceBound {
         Ok(ServiceBoundToken(bytes))
     }
 
-    /// Takes what was received out of the queue; done when that is durable.
+    /// Takes what was received out of the queue, because it was read or because its reader rejects it: nobody is told of
+    /// the difference. Done when that is durable.
     ///
     /// # Errors
     /// Needs `ServiceConnect`. The lock was lost (412002).
     pub async fn complete(
-        &self,
-        ctx: &OpContext,
-        hub: HubNo,
-        kind: ServiceBoundKind,
-        token: ServiceBoundToken,
-    ) -> Result<(), Error> {
-        self.settle(ctx, (hub, kind), token, End::Remove).await
-    }
-
-    /// Drops what was received: nobody gets it again.
-    ///
-    /// # Errors
-    /// As for [`ServiceBound::complete`].
-    pub async fn reject(
         &self,
         ctx: &OpContext,
         hub: HubNo,

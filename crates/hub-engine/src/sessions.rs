@@ -33,6 +33,7 @@ use crate::messages::Deliveries;
 use crate::quotas::Quotas;
 use crate::routing::connections::ConnectionFeed;
 use crate::routing::ingest::{Ingest, Lane};
+use crate::routing::leftovers::Leftovers;
 use crate::x509::CertificateDer;
 use crate::{Access, EngineParts, Error, ErrorKind, Hubs, Twins};
 use authorities::Authorities;
@@ -56,6 +57,7 @@ pub struct Sessions {
     quotas: Arc<Quotas>,
     authorities: Arc<Authorities>,
     faults: Arc<Faults>,
+    leftovers: Arc<Leftovers>,
 }
 
 /// The rooms of the engine that sessions share with others.
@@ -66,6 +68,7 @@ pub(crate) struct Rooms {
     pub(crate) quotas: Arc<Quotas>,
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) connections: Arc<ConnectionFeed>,
+    pub(crate) leftovers: Arc<Leftovers>,
 }
 
 /// What a head knows of a device that connects.
@@ -133,6 +136,7 @@ impl Sessions {
             quotas,
             deliveries,
             connections,
+            leftovers,
         } = rooms;
         let faults = Arc::new(Faults::new(hubs.clone()));
         Self {
@@ -148,6 +152,7 @@ impl Sessions {
             deliveries,
             connections,
             quotas,
+            leftovers,
         }
     }
 
@@ -193,6 +198,7 @@ impl Sessions {
                     log,
                     slot,
                     twins: Arc::clone(&self.twins),
+                    leftovers: Arc::clone(&self.leftovers),
                 },
                 lane: Lane::default(),
                 activities: Arc::clone(&self.activities),

@@ -9,6 +9,7 @@ use hub_domain::{HubNo, Timestamp};
 use crate::activity::Activities;
 use crate::quotas::Quotas;
 use crate::routing::ingest::{Ingest, Lane, Sender};
+use crate::routing::leftovers::Leftovers;
 use crate::sessions::{ProvenIdentity, TelemetryBatch};
 use crate::{Error, ErrorKind, Hubs, Twins};
 
@@ -19,6 +20,7 @@ pub struct Telemetry {
     activities: Arc<Activities>,
     twins: Arc<Twins>,
     quotas: Arc<Quotas>,
+    leftovers: Arc<Leftovers>,
 }
 
 fn no_hub() -> Error {
@@ -31,12 +33,14 @@ impl Telemetry {
         activities: Arc<Activities>,
         twins: Arc<Twins>,
         quotas: Arc<Quotas>,
+        leftovers: Arc<Leftovers>,
     ) -> Self {
         Self {
             hubs,
             activities,
             twins,
             quotas,
+            leftovers,
         }
     }
 
@@ -84,6 +88,7 @@ impl Telemetry {
             log,
             slot,
             twins: Arc::clone(&self.twins),
+            leftovers: Arc::clone(&self.leftovers),
         };
         let from = Sender {
             hub: sender.hub,

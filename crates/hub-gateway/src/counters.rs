@@ -31,6 +31,8 @@ pub enum CloseCause {
     IdentityChanged,
     /// Messages could not be made durable.
     StorageFailed,
+    /// Messages that a quota refuses.
+    QuotaExceeded,
     /// The device asked for it.
     FaultInjected,
     /// The hub is stopping.
@@ -39,7 +41,7 @@ pub enum CloseCause {
 
 impl CloseCause {
     /// Every cause, in the order of its counter.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ClientDisconnect,
         Self::SocketClosed,
         Self::TlsFailed,
@@ -53,6 +55,7 @@ impl CloseCause {
         Self::Superseded,
         Self::IdentityChanged,
         Self::StorageFailed,
+        Self::QuotaExceeded,
         Self::FaultInjected,
         Self::Shutdown,
     ];
@@ -73,6 +76,7 @@ impl CloseCause {
             Self::Superseded => "superseded",
             Self::IdentityChanged => "identity_changed",
             Self::StorageFailed => "storage_failed",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::FaultInjected => "fault_injected",
             Self::Shutdown => "shutdown",
         }

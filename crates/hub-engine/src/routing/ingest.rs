@@ -16,6 +16,7 @@ use hub_storage::store::Ordinal;
 use hub_storage::{MessageLog, Pending, StoreError};
 use tokio::sync::oneshot;
 
+use super::leftovers::Leftovers;
 use super::message::{Raw, Routed, parts_of};
 use super::{Plan, Slot};
 use crate::twins::TwinKey;
@@ -27,6 +28,7 @@ pub(crate) struct Ingest {
     pub(crate) log: Arc<dyn MessageLog>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) twins: Arc<Twins>,
+    pub(crate) leftovers: Arc<Leftovers>,
 }
 
 /// Who sends.
@@ -108,7 +110,8 @@ impl Ingest {
         }
         let (hub, id, ordinal) = (sender.hub, sender.id.clone(), sender.ordinal);
         let mut turn = lane.enter();
-        Pending::of(Box::pin(async move {
+        let bytes = waiting.batch.bytes();
+        let work = async move {
             turn.wait().await;
             let key = TwinKey {
                 hub,
@@ -127,7 +130,8 @@ impl Ingest {
             let submitted = waiting.submit(&plan, twin.as_deref());
             drop(turn);
             submitted.await
-        }))
+        };
+        Pending::of(self.leftovers.keep(Box::pin(work), bytes))
     }
 }
 

@@ -224,8 +224,8 @@ impl Session {
         parts.ingest.log.backlog().is_full() || parts.quotas.holds_telemetry(parts.key.hub)
     }
 
-    /// Submits a batch of telemetry and empties it; resolves when what routes take of it is durable, and must be polled
-    /// for that. What no route takes is acknowledged at once.
+    /// Submits a batch of telemetry and empties it; resolves when what routes take of it is durable. It goes there whether
+    /// that is waited for or not. What no route takes is acknowledged at once.
     ///
     /// # Errors
     /// `QuotaExceeded` when the hub's messages of the day are used up, and what an injected fault says; of the batch

@@ -292,6 +292,31 @@ async fn conditions_on_the_twin_see_every_acknowledged_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn telemetry_of_a_sender_that_hung_up_goes_where_its_twin_says() {
+    let mut world = World::running().await;
+    world.given(device("d1")).await;
+    world.without_fallback().await;
+    world
+        .given_route("site", Source::DeviceMessages, "$twin.tags.site = 'north'")
+        .await;
+    world.patch_tags("d1", r#"{"site":"north"}"#).await;
+    let d1 = world.open("d1").await;
+    for body in ["1", "2", "3"] {
+        let mut batch = TelemetryBatch::new();
+        batch.push(RecordFlags::default(), b"", body.as_bytes());
+        drop(d1.session.send_telemetry(world.now(), &mut batch));
+    }
+    drop(d1);
+    world.idle().await;
+    world.say_log().await;
+    world.check(
+        "DeviceMessages d1  1
+         DeviceMessages d1  2
+         DeviceMessages d1  3",
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_order_of_a_sender_stays_while_twins_are_read_and_routes_change() {
     let mut world = World::running().await;
     world.given(device("d1")).await;

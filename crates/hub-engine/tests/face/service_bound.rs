@@ -100,7 +100,6 @@ impl World {
         let (queue, hub) = (&self.engine.service_bound, self.hub.no);
         match how {
             "complete" => queue.complete(ctx, hub, kind, token).await,
-            "reject" => queue.reject(ctx, hub, kind, token).await,
             _ => queue.abandon(ctx, hub, kind, token).await,
         }
     }
@@ -116,7 +115,7 @@ async fn feedback_comes_in_batches_and_once() {
     world.say_read(FEEDBACK).await;
     world.say_end("complete", FEEDBACK, first).await;
     world.say_end("complete", FEEDBACK, first).await;
-    world.say_end("reject", FEEDBACK, second).await;
+    world.say_end("complete", FEEDBACK, second).await;
     world.say_read(FEEDBACK).await;
     world.restart().await;
     world.say_read(FEEDBACK).await;
@@ -126,7 +125,7 @@ async fn feedback_comes_in_batches_and_once() {
          read nothing
          complete: ()
          complete: PreconditionFailed 412002
-         reject: ()
+         complete: ()
          read nothing
          read nothing",
     );
@@ -260,7 +259,7 @@ async fn only_who_may_connect_as_a_service_reads_and_settles() {
         let queue = &world.engine.service_bound;
         let read = queue.receive(&ctx, world.hub.no, FEEDBACK).await;
         world.say_result("read", read.map(|_| ()));
-        for how in ["complete", "reject", "abandon"] {
+        for how in ["complete", "abandon"] {
             let result = world.end(&ctx, how, FEEDBACK, token).await;
             world.say_result(how, result);
         }
@@ -268,7 +267,6 @@ async fn only_who_may_connect_as_a_service_reads_and_settles() {
     world.say_end("complete", FEEDBACK, token).await;
     let refused = "read: NotAllowed 401002
          complete: NotAllowed 401002
-         reject: NotAllowed 401002
          abandon: NotAllowed 401002\n";
     world.check(&format!("{}complete: ()", refused.repeat(3)));
 }

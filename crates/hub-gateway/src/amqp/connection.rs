@@ -20,7 +20,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use hub_amqp::{AmqpError, LinkId, SessionId, condition};
+use hub_amqp::{AmqpError, LinkId, Phase, SessionId, condition};
 use hub_domain::limits::{CONNECTION_INBOUND_BYTES_MAX, CONNECTION_INBOUND_MESSAGES_MAX};
 use hub_domain::{Hub, Timestamp};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
@@ -134,6 +134,10 @@ impl Connection {
         // Sessions end before the goodbye, which may take its time.
         self.devices = Devices::default();
         self.links = HashMap::new();
+        if cause == CloseCause::FaultInjected && self.amqp.phase() == Phase::Open {
+            // Without a word.
+            return cause;
+        }
         // Boxed, so that an idle connection has no room for it.
         let goodbye = Box::pin(tokio::time::timeout(GOODBYE, self.goodbye()));
         drop(goodbye.await);

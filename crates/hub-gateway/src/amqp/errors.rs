@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use hub_amqp::{AmqpError, Connection, DeliveryId, LinkId, MapBuf, Outcome, Value, condition};
 use hub_domain::ErrorCode;
-use hub_engine::{CloseReason, Engine, Error, ErrorKind};
+use hub_domain::fault::FaultKind;
+use hub_engine::{CloseReason, Engine, Error, ErrorKind, Origin};
 
 /// Bad input.
 pub(super) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
@@ -54,25 +55,13 @@ impl Refusal {
     /// Of an operation that failed. Failures of the hub itself are logged here, once.
     pub(super) fn of(engine: &Engine, error: &Error) -> Self {
         let refusal = Self::new(engine, condition_of(error), error.message());
-        match error.kind() {
-            ErrorKind::Internal => tracing::error!(
+        match error.origin() {
+            Origin::Hub => tracing::error!(
                 error = error as &dyn std::error::Error,
                 tracking = refusal.tracking,
                 "an operation over amqp failed"
             ),
-            ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::Invalid
-            | ErrorKind::TooLarge
-            | ErrorKind::NotAuthenticated
-            | ErrorKind::NotAllowed
-            | ErrorKind::Throttled
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::DeviceOffline
-            | ErrorKind::TimedOut
-            | ErrorKind::BadDeviceAnswer
-            | ErrorKind::Unavailable => {
+            Origin::Request | Origin::HubForNow => {
                 tracing::debug!(%error, tracking = refusal.tracking, "refused over amqp");
             }
         }
@@ -92,8 +81,8 @@ impl Refusal {
                 condition::UNAUTHORIZED_ACCESS,
                 "the identity's credentials changed",
             ),
-            CloseReason::FaultInjected(_) => (
-                condition::CONNECTION_FORCED,
+            CloseReason::FaultInjected(kind) => (
+                condition_of_fault(kind),
                 "the device asked for this fault (400029)",
             ),
             CloseReason::Shutdown => (condition::CONNECTION_FORCED, "the hub is stopping"),
@@ -126,6 +115,20 @@ impl Refusal {
     /// Rejects a delivery.
     pub(super) fn reject(&self, amqp: &mut Connection, link: LinkId, delivery: DeliveryId) {
         self.tell(|error| amqp.settle(link, delivery, &Outcome::Rejected(Some(*error))));
+    }
+}
+
+/// The client library of Node comes again after `amqp:link:detach-forced` and gives up after `amqp:connection:forced`.
+const fn condition_of_fault(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::KillAmqpSession | FaultKind::KillLink(_) => condition::DETACH_FORCED,
+        FaultKind::KillTcp
+        | FaultKind::ShutDownMqtt
+        | FaultKind::ShutDownAmqp
+        | FaultKind::KillAmqpConnection
+        | FaultKind::Throttling
+        | FaultKind::MessageQuota
+        | FaultKind::Authentication => condition::CONNECTION_FORCED,
     }
 }
 

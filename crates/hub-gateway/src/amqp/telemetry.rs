@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use hub_amqp::{Body, MessageId, Properties, Sections, Value};
 use hub_domain::Timestamp;
+use hub_domain::fault::FaultRequest;
 use hub_domain::message::{SystemProperty, TelemetryError, push_encoded, telemetry_size};
 use hub_engine::RecordFlags;
 use hub_engine::sessions::TelemetryBatch;
@@ -31,9 +32,6 @@ const SYSTEM_ANNOTATIONS: [(&str, SystemProperty); 4] = [
     ("Correlation-Context", SystemProperty::TraceContext),
 ];
 
-/// What the properties begin with by which a device asks for a fault of its own connection.
-const FAULT: &str = "AzIoTHub_Fault";
-
 /// Where a device's telemetry is collected.
 #[derive(Default)]
 pub(crate) struct Collected {
@@ -46,7 +44,7 @@ impl Collected {
     fn push(&mut self, bag: String, body: &[u8]) {
         self.batch
             .push(RecordFlags::default(), bag.as_bytes(), body);
-        if bag.contains(FAULT) {
+        if FaultRequest::may_be(bag.as_bytes()) {
             self.faults.push(bag);
         }
     }

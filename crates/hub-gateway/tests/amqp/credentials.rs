@@ -159,6 +159,7 @@ async fn a_policy_does_what_its_permissions_allow() {
 #[tokio::test]
 async fn plain_takes_policies_and_devices_with_tokens_and_policies_with_their_keys() {
     let hub = Hub::with_device().await;
+    hub.given("d1/m1").await;
     let owner = hub.policy_token("iothubowner", "hub.test", hub.in_a_day());
     let key_text = hub
         .record
@@ -174,6 +175,11 @@ async fn plain_takes_policies_and_devices_with_tokens_and_policies_with_their_ke
             &token("d1", hub.in_a_day()),
             "/devices/d1/messages/events",
         ),
+        (
+            "d1/m1@sas.hub",
+            &token("d1/m1", hub.in_a_day()),
+            "/devices/d1/modules/m1/messages/events",
+        ),
     ] {
         let response = format!("\0{name}\0{password}");
         let mut client = hub.client(plain(response.as_bytes())).await;
@@ -186,6 +192,9 @@ async fn plain_takes_policies_and_devices_with_tokens_and_policies_with_their_ke
         ("iothubowner@sas.root.other", "x"),
         ("d1@sas.hub", &owner[..20]),
         ("d1@sas.hub", "x"),
+        ("d1@sas.hub", &token("d1/m1", hub.in_a_day())),
+        ("d1/none@sas.hub", &token("d1/none", hub.in_a_day())),
+        ("d1/@sas.hub", "x"),
     ] {
         let response = format!("\0{name}\0{password}");
         let mut client = hub.client(plain(response.as_bytes())).await;

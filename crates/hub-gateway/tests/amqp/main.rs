@@ -8,7 +8,10 @@
 mod credentials;
 mod devices;
 mod events;
+mod full_disk;
+mod hubs;
 mod limits;
 mod provisioning;
 mod service;
 mod support;
+mod x509;

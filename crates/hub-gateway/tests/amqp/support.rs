@@ -25,11 +25,10 @@ use hub_gateway::{
 };
 use hub_provisioning::{Outside, Parts, Provisioning};
 use hub_storage::bus::LocalBus;
-use hub_storage::memory::{MemoryLogs, MemoryStore};
-use rustls::RootCertStore;
-use rustls::client::WantsClientCert;
+use hub_storage::memory::{Faults as _, MemoryLog, MemoryLogs, MemoryStore};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -65,6 +64,7 @@ pub(crate) struct Hub {
     pub(crate) engine: Arc<Engine>,
     pub(crate) provisioning: Arc<Provisioning>,
     pub(crate) record: Arc<HubRecord>,
+    pub(crate) log: Arc<MemoryLog>,
     pub(crate) address: SocketAddr,
     /// Counts what the provisioning service draws.
     drawn: Arc<AtomicU64>,
@@ -80,6 +80,7 @@ impl Hub {
 
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
         let store = Arc::new(MemoryStore::new());
+        let logs = Arc::new(MemoryLogs::new());
         let began = Instant::now();
         let environment = |random: &Arc<AtomicU64>| -> Arc<dyn Environment> {
             Arc::new(Scripted {
@@ -91,7 +92,7 @@ impl Hub {
         let engine = Engine::open(EngineParts {
             files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
             store: Arc::clone(&store) as Arc<_>,
-            logs: Arc::new(MemoryLogs::new()),
+            logs: Arc::clone(&logs) as Arc<_>,
             bus: Arc::new(LocalBus::new(|duration| {
                 Box::pin(tokio::time::sleep(duration))
             })),
@@ -99,7 +100,9 @@ impl Hub {
         })
         .await
         .unwrap();
-        let record = create_hub(&engine).await;
+        let record = create_hub(&engine, "hub").await;
+        let log = logs.open_memory(&record).unwrap();
+        log.hold();
         let provisioning = Provisioning::open(Parts {
             engine: Arc::clone(&engine),
             store,
@@ -123,10 +126,16 @@ impl Hub {
         ));
         let dispatching = Arc::clone(&engine);
         running.spawn(async move { dispatching.run(std::future::pending()).await.unwrap() });
+        // The chores trim the log when they begin; a test's faults are not meant for that.
+        while log.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        log.resume();
         Self {
             engine,
             provisioning,
             record,
+            log,
             address,
             drawn,
             counters,
@@ -142,12 +151,42 @@ impl Hub {
         hub
     }
 
+    /// A further hub with the host `{name}.test`.
+    pub(crate) async fn add_hub(&self, name: &str) -> Arc<HubRecord> {
+        create_hub(&self.engine, name).await
+    }
+
     /// Creates an identity with the key of [`key`].
     pub(crate) async fn given(&self, id: &str) {
-        let new = identity(id, Status::Enabled);
+        self.given_in(&self.record, identity(id, Status::Enabled))
+            .await;
+    }
+
+    /// Creates an identity that proves itself like this.
+    pub(crate) async fn given_with(&self, id: &str, authentication: NewAuthentication) {
+        let new = NewIdentity {
+            authentication,
+            ..identity(id, Status::Enabled)
+        };
+        self.given_in(&self.record, new).await;
+    }
+
+    /// Creates an identity in any hub.
+    pub(crate) async fn given_in(&self, hub: &HubRecord, new: NewIdentity) {
+        let registry = &self.engine.registry;
+        let ctx = context_of(hub, self.engine.environment().now());
+        registry.create(&ctx, hub.no, new).await.unwrap();
+    }
+
+    /// Lets an identity prove itself in another way.
+    pub(crate) async fn replace_with(&self, id: &str, authentication: NewAuthentication) {
+        let update = NewIdentity {
+            authentication,
+            ..identity(id, Status::Enabled)
+        };
         let registry = &self.engine.registry;
         registry
-            .create(&self.context(), self.record.no, new)
+            .replace(&self.context(), self.record.no, update, IfMatch::Any)
             .await
             .unwrap();
     }
@@ -170,7 +209,10 @@ impl Hub {
 
     /// A client that has sent nothing yet.
     pub(crate) async fn client(&self, login: hub_amqp::Login<'_>) -> Client {
-        Client::new(self.address, self.trust().with_no_client_auth(), login).await
+        let config = ClientConfig::builder()
+            .with_root_certificates(self.roots())
+            .with_no_client_auth();
+        self.client_with(config, login).await
     }
 
     /// As [`Hub::client`], with a certificate.
@@ -178,14 +220,27 @@ impl Hub {
         &self,
         (certificate, key): (CertificateDer<'static>, PrivateKeyDer<'static>),
     ) -> Client {
-        let config = self.trust().with_client_auth_cert(vec![certificate], key);
-        Client::new(self.address, config.unwrap(), hub_amqp::Login::Bare).await
+        let config = ClientConfig::builder()
+            .with_root_certificates(self.roots())
+            .with_client_auth_cert(vec![certificate], key);
+        self.client_with(config.unwrap(), hub_amqp::Login::Bare)
+            .await
     }
 
-    fn trust(&self) -> rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert> {
+    /// As [`Hub::client`], with TLS of its own.
+    pub(crate) async fn client_with(
+        &self,
+        config: ClientConfig,
+        login: hub_amqp::Login<'_>,
+    ) -> Client {
+        Client::new(self.address, config, login).await
+    }
+
+    /// What clients trust.
+    pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
-        rustls::ClientConfig::builder().with_root_certificates(roots)
+        roots
     }
 
     /// A client that put the token of `id`.
@@ -246,16 +301,21 @@ impl Hub {
 
     /// All telemetry as `{device} [{bag}] {body}`, one a line. Long bodies are told by their length.
     pub(crate) async fn telemetry(&self) -> String {
+        self.telemetry_of(&self.record).await
+    }
+
+    /// That of any hub.
+    pub(crate) async fn telemetry_of(&self, hub: &HubRecord) -> String {
         let mut lines = Vec::new();
-        for partition in 0..self.record.partition_count {
+        for partition in 0..hub.partition_count {
             let limit = ReadLimit {
                 records: 1_000,
                 bytes: usize::MAX,
             };
-            let (ctx, hub) = (self.context(), self.record.no);
+            let ctx = context_of(hub, self.engine.environment().now());
             let events = &self.engine.events;
             let records = events
-                .telemetry(&ctx, hub, partition, Position::Start, limit)
+                .telemetry(&ctx, hub.no, partition, Position::Start, limit)
                 .await
                 .unwrap();
             lines.extend(records.iter().map(|record| {
@@ -335,15 +395,19 @@ impl Hub {
     }
 
     fn context(&self) -> OpContext {
-        OpContext {
-            caller: Caller::Policy {
-                hub: self.record.no,
-                name: "test".to_owned(),
-                permissions: Permissions::of(&Permission::ALL),
-            },
-            request_id: "test".to_owned(),
-            now: self.engine.environment().now(),
-        }
+        context_of(&self.record, self.engine.environment().now())
+    }
+}
+
+fn context_of(hub: &HubRecord, now: Timestamp) -> OpContext {
+    OpContext {
+        caller: Caller::Policy {
+            hub: hub.no,
+            name: "test".to_owned(),
+            permissions: Permissions::of(&Permission::ALL),
+        },
+        request_id: "test".to_owned(),
+        now,
     }
 }
 
@@ -373,7 +437,7 @@ pub(crate) fn token(id: &str, expires: Timestamp) -> String {
     sign_token(&resource(id), &key(), expires, None)
 }
 
-fn identity(id: &str, status: Status) -> NewIdentity {
+pub(crate) fn identity(id: &str, status: Status) -> NewIdentity {
     NewIdentity {
         id: IdentityId::parse(id).unwrap(),
         status,
@@ -389,15 +453,15 @@ fn identity(id: &str, status: Status) -> NewIdentity {
     }
 }
 
-async fn create_hub(engine: &Engine) -> Arc<HubRecord> {
+async fn create_hub(engine: &Engine, name: &str) -> Arc<HubRecord> {
     let ctx = OpContext {
         caller: Caller::Admin,
         request_id: "set-up".to_owned(),
         now: BEGINNING,
     };
     let new = NewHub {
-        name: HubName::parse("hub").unwrap(),
-        host: HostName::parse("hub.test").unwrap(),
+        name: HubName::parse(name).unwrap(),
+        host: HostName::parse(&format!("{name}.test")).unwrap(),
         aliases: Vec::new(),
         partition_count: 4,
     };
@@ -410,7 +474,6 @@ fn server_tls() -> (Arc<rustls::ServerConfig>, CertificateDer<'static>) {
     let certificate = CertificateDer::from(issued.cert.der().to_vec());
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
     let key = CertifiedKey::new(vec![certificate.clone()], key);
-    let resolver = SingleCertAndKey::from(key);
-    let config = server_config(Arc::new(resolver), &[]).unwrap();
+    let config = server_config(Arc::new(SingleCertAndKey::from(key)), &[]).unwrap();
     (config, certificate)
 }

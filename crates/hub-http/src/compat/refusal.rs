@@ -6,7 +6,7 @@ use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use hub_api::compat::{ErrorBody, InputError};
 use hub_domain::{ErrorCode, Timestamp};
-use hub_engine::{Error, ErrorKind};
+use hub_engine::{Error, Origin};
 
 use super::JSON;
 
@@ -89,21 +89,10 @@ impl Refusal {
             return;
         };
         let chain = chain(error);
-        match error.kind() {
-            ErrorKind::Internal => tracing::error!(request_id, error = chain, "request failed"),
-            ErrorKind::Unavailable => tracing::warn!(request_id, error = chain, "request failed"),
-            ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::Invalid
-            | ErrorKind::TooLarge
-            | ErrorKind::NotAuthenticated
-            | ErrorKind::NotAllowed
-            | ErrorKind::Throttled
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::DeviceOffline
-            | ErrorKind::TimedOut
-            | ErrorKind::BadDeviceAnswer => {
+        match error.origin() {
+            Origin::Hub => tracing::error!(request_id, error = chain, "request failed"),
+            Origin::HubForNow => tracing::warn!(request_id, error = chain, "request failed"),
+            Origin::Request => {
                 tracing::debug!(request_id, code = %self.code, error = chain, "request refused");
             }
         }

@@ -42,14 +42,10 @@ pub(super) async fn receive(call: Call, kind: ServiceBoundKind) -> Result<Respon
     Ok(response)
 }
 
-/// Completes a batch, or drops it where the query says `reject`: nobody gets it again.
+/// Completes a batch: nobody gets it again. To reject one, which the query says by `reject`, is the same.
 pub(super) async fn complete(call: Call, kind: ServiceBoundKind) -> Result<Response, Refusal> {
     let (queue, token) = (&call.engine.service_bound, token(&call)?);
-    if call.query.value("reject").is_some() {
-        queue.reject(&call.ctx, call.hub.no, kind, token).await?;
-    } else {
-        queue.complete(&call.ctx, call.hub.no, kind, token).await?;
-    }
+    queue.complete(&call.ctx, call.hub.no, kind, token).await?;
     Ok(no_content())
 }
 

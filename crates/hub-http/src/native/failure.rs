@@ -11,7 +11,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use hub_api::native::{ErrorBody, ErrorDetail};
 use hub_domain::ErrorCode;
-use hub_engine::{Error, ErrorKind};
+use hub_engine::{Error, ErrorKind, Origin};
 
 use crate::request::RequestId;
 
@@ -115,23 +115,11 @@ pub(super) fn detail(error: &Error, request_id: String) -> ErrorDetail {
 /// The vendor has no number for "proved, but not allowed" other than one of 401, after which a client would prove
 /// itself again.
 fn code(error: &Error) -> ErrorCode {
-    match error.kind() {
-        ErrorKind::NotAllowed if error.code().http_status() == 401 => ErrorCode::GenericForbidden,
-        ErrorKind::NotFound
-        | ErrorKind::AlreadyExists
-        | ErrorKind::PreconditionFailed
-        | ErrorKind::Invalid
-        | ErrorKind::TooLarge
-        | ErrorKind::NotAuthenticated
-        | ErrorKind::NotAllowed
-        | ErrorKind::Throttled
-        | ErrorKind::QuotaExceeded
-        | ErrorKind::DeviceOffline
-        | ErrorKind::TimedOut
-        | ErrorKind::BadDeviceAnswer
-        | ErrorKind::Unavailable
-        | ErrorKind::Internal => error.code(),
+    let code = error.code();
+    if error.kind() == ErrorKind::NotAllowed && code.http_status() == 401 {
+        return ErrorCode::GenericForbidden;
     }
+    code
 }
 
 fn status(error: &Error) -> StatusCode {
@@ -148,25 +136,10 @@ fn log(error: &Error, request_id: &str) {
         }
         text
     };
-    match error.kind() {
-        ErrorKind::Internal => tracing::error!(request_id, error = chain(), "operation failed"),
-        ErrorKind::Unavailable => {
-            tracing::warn!(request_id, error = chain(), "operation not possible")
-        }
-        ErrorKind::NotFound
-        | ErrorKind::AlreadyExists
-        | ErrorKind::PreconditionFailed
-        | ErrorKind::Invalid
-        | ErrorKind::TooLarge
-        | ErrorKind::NotAuthenticated
-        | ErrorKind::NotAllowed
-        | ErrorKind::Throttled
-        | ErrorKind::QuotaExceeded
-        | ErrorKind::DeviceOffline
-        | ErrorKind::TimedOut
-        | ErrorKind::BadDeviceAnswer => {
-            tracing::debug!(request_id, error = chain(), "operation refused")
-        }
+    match error.origin() {
+        Origin::Hub => tracing::error!(request_id, error = chain(), "operation failed"),
+        Origin::HubForNow => tracing::warn!(request_id, error = chain(), "operation not possible"),
+        Origin::Request => tracing::debug!(request_id, error = chain(), "operation refused"),
     }
 }
 

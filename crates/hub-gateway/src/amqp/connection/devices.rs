@@ -1,11 +1,14 @@
 //! The links of devices, and the sessions that they open and end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_amqp::{LinkId, condition};
-use hub_domain::{Hub, IdentityId};
-use hub_engine::sessions::{Credential, OpenRequest, Persistence};
+use hub_domain::{ErrorCode, Hub, IdentityId};
+use hub_engine::sessions::{Credential, OpenRequest, Opened, Persistence};
+use hub_engine::{Engine, Error};
 use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
 
 use super::super::addresses::DeviceAddress;
 use super::super::device::{DeviceLink, DeviceNo, DeviceState, Waiting};
@@ -14,6 +17,11 @@ use super::super::links::{Asked, Link};
 use super::super::work::Done;
 use super::Connection;
 use crate::counters::CloseCause;
+
+/// How long links of a device wait for the end of its injected fault before they are refused.
+const FAULT_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked whether the fault is over.
+const FAULT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Connection {
     pub(super) fn attach_device(
@@ -65,16 +73,8 @@ impl Connection {
         let device = self.devices.add(Arc::clone(&hub), id.clone(), waiting);
         self.links.insert(link, Link::Device(device, of));
         let engine = Arc::clone(&self.head.engine);
-        let now = self.now();
         self.works.push(1, 0, async move {
-            let request = OpenRequest {
-                hub,
-                id,
-                credential: shown.credential(),
-                model_id: model_id.as_deref(),
-                persistence: Persistence::Connection,
-            };
-            let result = engine.sessions.open(now, request).await;
+            let result = open_after_fault(&engine, (hub, id), &shown, model_id.as_deref()).await;
             Done::Opened { device, result }
         });
         Ok(())
@@ -159,6 +159,36 @@ impl Connection {
                 .links
                 .values()
                 .all(|link| matches!(link, Link::CbsRequests | Link::CbsReplies(_)))
+    }
+}
+
+/// Opens a session; while an injected fault of the device holds, its links wait. Node, refused several links at once,
+/// comes again only after 45 s, and refused by the end of its session it comes again without a pause.
+async fn open_after_fault(
+    engine: &Engine,
+    (hub, id): (Arc<Hub>, IdentityId),
+    shown: &Shown,
+    model_id: Option<&str>,
+) -> Result<Opened, Error> {
+    let waits_until = Instant::now() + FAULT_WAIT_MAX;
+    loop {
+        let request = OpenRequest {
+            hub: Arc::clone(&hub),
+            id: id.clone(),
+            credential: shown.credential(),
+            model_id,
+            persistence: Persistence::Connection,
+        };
+        let now = engine.environment().now();
+        match engine.sessions.open(now, request).await {
+            Err(error)
+                if error.code() == ErrorCode::ConnectionRejectedOnFaultInjection
+                    && Instant::now() < waits_until =>
+            {
+                tokio::time::sleep(FAULT_LOOK_EVERY).await;
+            }
+            result => return result,
+        }
     }
 }
 

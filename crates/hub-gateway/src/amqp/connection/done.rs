@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hub_amqp::{DeliveryId, LinkId, Outcome, SaslOutcome, condition};
+use hub_amqp::{DeliveryId, LinkId, Outcome, SaslOutcome};
 use hub_domain::{HubNo, IdentityId};
 use hub_engine::sessions::{Credential, Opened, Proved};
-use hub_engine::{Error, ErrorKind, StoredMessage};
+use hub_engine::{Error, ErrorKind, Origin, StoredMessage};
 
 use super::super::cbs;
 use super::super::credentials::Grant;
@@ -372,24 +372,13 @@ fn send_message(
 fn durable(result: &Result<(), Error>) -> Result<(), CloseCause> {
     match result {
         Ok(()) => Ok(()),
-        Err(error) => match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::Internal => {
+        Err(error) => match error.origin() {
+            Origin::Hub | Origin::HubForNow => {
                 tracing::debug!(%error, "a message could not be made durable");
                 Err(CloseCause::StorageFailed)
             }
-            ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::Invalid
-            | ErrorKind::TooLarge
-            | ErrorKind::NotAuthenticated
-            | ErrorKind::NotAllowed
-            | ErrorKind::Throttled
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::DeviceOffline
-            | ErrorKind::TimedOut
-            | ErrorKind::BadDeviceAnswer => {
-                tracing::debug!(condition = condition::PRECONDITION_FAILED, %error, "not done");
+            Origin::Request => {
+                tracing::debug!(%error, "not done");
                 Ok(())
             }
         },

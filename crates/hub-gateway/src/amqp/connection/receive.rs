@@ -148,15 +148,16 @@ impl Connection {
             let Some(open) = self.devices.open(of.device) else {
                 continue;
             };
-            for bag in &of.collected.faults {
-                open.session.note_fault(bag.as_bytes());
-            }
             let batch = &mut of.collected.batch;
             if batch.is_empty() {
                 continue;
             }
             let (messages, bytes) = (batch.count() as usize, batch.bytes());
             let appended = open.session.send_telemetry(now, batch);
+            // Behind it: the message that asks for a fault is stored like any other.
+            for bag in &of.collected.faults {
+                open.session.note_fault(bag.as_bytes());
+            }
             let deliveries = of.deliveries;
             self.works.push(messages, bytes, async move {
                 let result = appended.await.map(drop);

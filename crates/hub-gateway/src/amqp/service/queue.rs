@@ -173,8 +173,9 @@ impl QueueLink {
         Some(Box::pin(async move {
             let queues = &engine.service_bound;
             match outcome {
-                Settlement::Complete => queues.complete(&ctx, hub, kind, token).await,
-                Settlement::Reject => queues.reject(&ctx, hub, kind, token).await,
+                Settlement::Complete | Settlement::Reject => {
+                    queues.complete(&ctx, hub, kind, token).await
+                }
                 Settlement::Abandon => queues.abandon(&ctx, hub, kind, token).await,
             }
         }))

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::task::Context;
 
+use hub_domain::fault::FaultRequest;
 use hub_domain::limits::TWIN_REPORTED_BYTES_MAX;
 use hub_domain::message::telemetry_size;
 use hub_domain::twin::device_view;
 use hub_engine::methods::MethodCallId;
 use hub_engine::sessions::{Delivery as Guarantee, Subscription, TelemetryBatch};
-use hub_engine::{Error, ErrorKind, RecordFlags};
+use hub_engine::{Error, ErrorKind, Origin, RecordFlags};
 use hub_mqtt::{
     Delivery, PacketId, Phase, Publish, QoS, Role, ServerInbound, Subscribe, SubscribeReturn,
     Unsubscribe, decode, encode,
@@ -28,6 +29,8 @@ const PATCH_TEXT_BYTES_MAX: usize = 4 * TWIN_REPORTED_BYTES_MAX;
 struct Inbound {
     batch: TelemetryBatch,
     acks: Vec<u8>,
+    /// The property bags that may ask for a fault.
+    faults: Vec<Box<[u8]>>,
 }
 
 impl Connection {
@@ -166,7 +169,9 @@ impl Connection {
         if publish.delivery.is_duplicate() {
             flags = flags.with(RecordFlags::DUP);
         }
-        self.session.note_fault(bag);
+        if FaultRequest::may_be(bag) {
+            inbound.faults.push(bag.into());
+        }
         inbound.batch.push(flags, bag, publish.payload);
         if let Delivery::AtLeastOnce { id, .. } = publish.delivery {
             encode::puback(id, &mut inbound.acks);
@@ -185,12 +190,16 @@ impl Connection {
         let appended = self
             .session
             .send_telemetry(self.engine.environment().now(), &mut inbound.batch);
+        // Behind it: the message that asks for a fault is stored like any other.
+        for bag in inbound.faults.drain(..) {
+            self.session.note_fault(&bag);
+        }
         let work = async move {
             match appended.await {
                 Ok(_) => Ok(acks),
                 Err(error) => {
-                    tracing::debug!(%error, "telemetry could not be made durable");
-                    Err(CloseCause::StorageFailed)
+                    tracing::debug!(%error, "telemetry was not taken");
+                    Err(cause_of_refusal(&error))
                 }
             }
         };
@@ -390,7 +399,23 @@ fn answer(topic: &str, payload: &[u8], out: &mut Vec<u8>) {
 }
 
 fn is_storage_failure(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
+    match error.origin() {
+        Origin::Hub | Origin::HubForNow => true,
+        Origin::Request => false,
+    }
+}
+
+/// MQTT cannot refuse a message, so the connection ends.
+fn cause_of_refusal(error: &Error) -> CloseCause {
+    let is_quota = matches!(
+        error.kind(),
+        ErrorKind::QuotaExceeded | ErrorKind::Throttled
+    );
+    match error.origin() {
+        Origin::Hub | Origin::HubForNow => CloseCause::StorageFailed,
+        Origin::Request if is_quota => CloseCause::QuotaExceeded,
+        Origin::Request => CloseCause::BadMessage,
+    }
 }
 
 /// The error answer: the status in the topic, the body that the Node client reads.

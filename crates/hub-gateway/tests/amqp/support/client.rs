@@ -402,6 +402,23 @@ impl Client {
         .await
     }
 
+    /// Sends a message whose outcome is asked for later, if ever.
+    pub(crate) async fn send_unanswered(&mut self, link: LinkId, message: &[u8]) {
+        self.tokens += 1;
+        let outgoing = Outgoing::unsettled(self.tokens);
+        self.amqp.send(link, &outgoing, message).unwrap();
+        self.flush().await;
+    }
+
+    /// The next outcome of what was sent.
+    pub(crate) async fn outcome(&mut self) -> String {
+        self.wait(|seen| match seen {
+            Seen::Settled(_, outcome) => Some(outcome.clone()),
+            _ => None,
+        })
+        .await
+    }
+
     /// Sends a message that waits for nothing.
     pub(crate) fn send_settled(&mut self, link: LinkId, message: &[u8]) {
         self.amqp.send(link, &Outgoing::SETTLED, message).unwrap();
