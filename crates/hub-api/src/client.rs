@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod events;
 mod files;
+mod messages;
 mod outside;
 mod provisioning;
 mod routing;
@@ -26,6 +27,7 @@ pub use config::{ClientConfig, ConnectionString, ConnectionStringError, Credenti
 pub use error::ClientError;
 pub use events::{AtEnd, EventQuery, EventStream, Received};
 pub use files::FileStream;
+pub use messages::Settlement;
 pub use outside::{Outside, OutsideCall, OutsideError, OutsideMethod, path_segment};
 
 /// How long a call may take when nothing says otherwise.

@@ -37,7 +37,9 @@ pub use identity::{
     Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings,
     Module, ModuleSettings, Status, SymmetricKeys, Thumbprints,
 };
-pub use message::{Ack, MessageBody, NewMessage, PurgedMessages, SentMessage};
+pub use message::{
+    Ack, Delivery, MessageBody, NewMessage, PurgedMessages, ReceivedMessage, SentMessage,
+};
 pub use method::{MethodCall, MethodResult};
 pub use moment::Moment;
 pub use operation::{
@@ -62,7 +64,8 @@ pub use routing::{
 };
 pub use run_file::{RUN_FILE_NAME, RunFile};
 pub use settings::{
-    CloudToDeviceSettings, CloudToDeviceSettingsChange, HubSettings, HubSettingsChange,
-    QueueSettings, QueueSettingsChange, SettingsError,
+    CloudToDeviceSettings, CloudToDeviceSettingsChange, FileUploadSettings,
+    FileUploadSettingsChange, HubSettings, HubSettingsChange, QueueSettings, QueueSettingsChange,
+    SettingsError,
 };
 pub use twin::{Twin, TwinChange, TwinDesired, TwinProperties};

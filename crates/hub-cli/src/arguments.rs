@@ -30,7 +30,7 @@ pub(crate) use events::{EventsCommand, EventsWatch};
 pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};
 pub(crate) use file::{FileCommand, FileList};
 pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
-pub(crate) use message::{AckArgument, MessageCommand, MessageSend};
+pub(crate) use message::{AckArgument, MessageCommand, MessageReceive, MessageSend, MessageSettle};
 pub(crate) use method::{MethodCommand, MethodInvoke};
 pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};
 pub(crate) use routing::{

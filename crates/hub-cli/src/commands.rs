@@ -97,6 +97,12 @@ fn common(command: &Command) -> &crate::arguments::Common {
         Command::Method(MethodCommand::Invoke(invoke)) => &invoke.common,
         Command::Message(MessageCommand::Send(send)) => &send.common,
         Command::Message(MessageCommand::Purge(purge)) => &purge.common,
+        Command::Message(MessageCommand::Receive(receive)) => &receive.common,
+        Command::Message(
+            MessageCommand::Complete(message)
+            | MessageCommand::Reject(message)
+            | MessageCommand::Abandon(message),
+        ) => &message.common,
         Command::Feedback(FeedbackCommand::Watch(watch)) => &watch.common,
         Command::Events(EventsCommand::Watch(watch)) => &watch.common,
         Command::File(command) => command.common(),

@@ -1,5 +1,6 @@
 //! Answers as tables for people and JSON for programs.
 
+mod delivery;
 pub(crate) mod dps;
 
 use std::io::Write;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::arguments::OutputFormat;
 use crate::failure::Failure;
 use crate::text::{printable, shortened};
+pub(crate) use delivery::delivery;
 
 /// Characters of a twin's member that one line shows.
 const VALUE_CHARACTERS_MAX: usize = 80;
@@ -173,6 +175,14 @@ pub(crate) fn hub_settings(settings: &HubSettings) -> String {
         ),
         ("feedback", queue(&settings.cloud_to_device.feedback)),
         ("file notifications", queue(&settings.file_notifications)),
+        (
+            "upload tickets",
+            format!("time to live {} s", settings.file_upload.ticket_ttl_seconds),
+        ),
+        (
+            "uploads are told",
+            yes_or_no(settings.file_upload.notifications),
+        ),
     ])
 }
 

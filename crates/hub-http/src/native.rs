@@ -83,6 +83,10 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         }
         OperationId::SendMessage => on(verb, messages::send),
         OperationId::PurgeMessages => on(verb, messages::purge),
+        OperationId::ReceiveMessage => on(verb, messages::receive),
+        OperationId::CompleteMessage => on(verb, messages::complete),
+        OperationId::RejectMessage => on(verb, messages::reject),
+        OperationId::AbandonMessage => on(verb, messages::abandon),
         OperationId::ReceiveBatch => on(verb, queues::receive),
         OperationId::CompleteBatch => on(verb, queues::complete),
         OperationId::AbandonBatch => on(verb, queues::abandon),

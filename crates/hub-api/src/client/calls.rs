@@ -6,8 +6,7 @@ use super::{CALL_TIMEOUT, Call, Client, ClientError};
 use crate::native::{
     Certificate, CertificateProof, CertificateReplacement, Device, DeviceSettings, HubDocument,
     HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
-    NewCertificate, NewHub, NewMessage, OperationId, Page, PurgedMessages, QueueBatch, SentMessage,
-    Statistics, Twin, TwinChange,
+    NewCertificate, NewHub, OperationId, Page, Statistics, Twin, TwinChange,
 };
 
 /// Time to answer when a call of a method names none (`hub_domain::limits`).
@@ -397,72 +396,6 @@ impl Client {
         let device = response.saturating_add(call.connect_timeout_in_seconds.unwrap_or(0));
         let timeout = CALL_TIMEOUT.saturating_add(Duration::from_secs(device));
         self.exchange(Call::new(id, &segments).timeout(Some(timeout)), call)
-            .await
-    }
-
-    /// Queues a message for a device.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn send_message(
-        &self,
-        hub: &str,
-        device: &str,
-        message: &NewMessage,
-    ) -> Result<SentMessage, ClientError> {
-        self.exchange(Call::new(OperationId::SendMessage, &[hub, device]), message)
-            .await
-    }
-
-    /// Reads and locks the next records of a queue: `feedback` or `filenotifications`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn receive_batch(&self, hub: &str, queue: &str) -> Result<QueueBatch, ClientError> {
-        self.fetch(Call::new(OperationId::ReceiveBatch, &[hub, queue]))
-            .await
-    }
-
-    /// Completes what was read.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn complete_batch(
-        &self,
-        hub: &str,
-        queue: &str,
-        lock_token: &str,
-    ) -> Result<(), ClientError> {
-        let path = [hub, queue, lock_token];
-        self.perform(Call::new(OperationId::CompleteBatch, &path))
-            .await
-    }
-
-    /// Puts back what was read.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn abandon_batch(
-        &self,
-        hub: &str,
-        queue: &str,
-        lock_token: &str,
-    ) -> Result<(), ClientError> {
-        let path = [hub, queue, lock_token];
-        self.perform(Call::new(OperationId::AbandonBatch, &path))
-            .await
-    }
-
-    /// Empties a device's message queue.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn purge_messages(
-        &self,
-        hub: &str,
-        device: &str,
-    ) -> Result<PurgedMessages, ClientError> {
-        self.fetch(Call::new(OperationId::PurgeMessages, &[hub, device]))
             .await
     }
 }

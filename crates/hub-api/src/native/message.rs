@@ -111,3 +111,59 @@ pub struct PurgedMessages {
     /// How many messages it held.
     pub purged: u64,
 }
+
+/// What was received in a device's place; without members when nothing waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Names the delivery until it is completed, rejected or abandoned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_token: Option<String>,
+    /// When others may receive the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<Moment>,
+    /// The message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<ReceivedMessage>,
+}
+
+/// A message as its device gets it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ReceivedMessage {
+    /// Its number within the installation.
+    pub number: u64,
+    /// Whom it is for.
+    pub to: String,
+    /// When it was queued.
+    pub enqueued_time: Moment,
+    /// When it is no longer worth delivering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_time_utc: Option<Moment>,
+    /// How often it was delivered before.
+    pub delivery_count: u32,
+    /// The sender's own id of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The id of what the message answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// Who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The type of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The encoding of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// Which feedback its sender wants.
+    pub ack: Ack,
+    /// The sender's own properties.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// The body: `text` where it is UTF-8, else `base64`.
+    pub body: MessageBody,
+}

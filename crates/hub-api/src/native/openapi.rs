@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::provisioning as own;
 use super::{
-    Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Device,
+    Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Delivery, Device,
     DeviceSettings, Enrichment, ErrorBody, EventLine, FallbackRoute, File, Guard, HubDocument,
     HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
     Needs, NewCertificate, NewHub, NewMessage, OPERATIONS, Operation, Page, Parameter,
@@ -171,6 +171,7 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<NewMessage>(&mut named, generator, "NewMessage");
     add::<SentMessage>(&mut named, generator, "SentMessage");
     add::<PurgedMessages>(&mut named, generator, "PurgedMessages");
+    add::<Delivery>(&mut named, generator, "Delivery");
     add::<QueueBatch>(&mut named, generator, "QueueBatch");
     add::<EventLine>(&mut named, generator, "EventLine");
     add::<Page<File>>(&mut named, generator, "FilePage");

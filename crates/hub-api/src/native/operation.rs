@@ -164,6 +164,14 @@ operation_ids! {
     SendMessage "sendMessage",
     /// An empty queue.
     PurgeMessages "purgeMessages",
+    /// The next message of a device, in its place.
+    ReceiveMessage "receiveMessage",
+    /// A received message that is done with.
+    CompleteMessage "completeMessage",
+    /// A received message that is refused.
+    RejectMessage "rejectMessage",
+    /// A received message that goes back.
+    AbandonMessage "abandonMessage",
     /// The next records of a queue for back ends.
     ReceiveBatch "receiveBatch",
     /// A batch that is done with.

@@ -7,7 +7,8 @@ use hub_domain::{QuotaProfile, Settings};
 use serde::{Deserialize, Serialize};
 
 pub use queues::{
-    CloudToDeviceSettings, CloudToDeviceSettingsChange, QueueSettings, QueueSettingsChange,
+    CloudToDeviceSettings, CloudToDeviceSettingsChange, FileUploadSettings,
+    FileUploadSettingsChange, QueueSettings, QueueSettingsChange,
 };
 
 /// The settings of a hub.
@@ -23,6 +24,8 @@ pub struct HubSettings {
     pub cloud_to_device: CloudToDeviceSettings,
     /// How back ends read the notifications of finished uploads.
     pub file_notifications: QueueSettings,
+    /// How devices upload files.
+    pub file_upload: FileUploadSettings,
 }
 
 impl HubSettings {
@@ -33,6 +36,7 @@ impl HubSettings {
             fault_injection: settings.fault_injection == FaultInjection::On,
             cloud_to_device: CloudToDeviceSettings::of(&settings.cloud_to_device),
             file_notifications: QueueSettings::of(&settings.file_notifications),
+            file_upload: FileUploadSettings::of(&settings.file_upload),
         }
     }
 }
@@ -54,6 +58,9 @@ pub struct HubSettingsChange {
     /// How back ends read the notifications of finished uploads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_notifications: Option<QueueSettingsChange>,
+    /// How devices upload files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_upload: Option<FileUploadSettingsChange>,
 }
 
 /// A change that no hub can have; the text says what is wrong.
@@ -89,6 +96,9 @@ impl HubSettingsChange {
         if let Some(change) = &self.file_notifications {
             change.apply(&mut next.file_notifications)?;
         }
+        if let Some(change) = &self.file_upload {
+            change.apply(&mut next.file_upload)?;
+        }
         Ok(next)
     }
 }
@@ -106,7 +116,7 @@ mod tests {
                 max_delivery_count: Some(3),
                 ..CloudToDeviceSettingsChange::default()
             }),
-            file_notifications: None,
+            ..HubSettingsChange::default()
         };
         let settings = limited.apply(&Settings::default()).unwrap();
         assert_eq!(HubSettings::of(&settings).quota_profile, "S1");

@@ -89,4 +89,10 @@ pub(crate) struct QueueArguments {
     /// Deliveries before an upload's notification is dropped
     #[arg(long, value_name = "NUMBER")]
     pub(crate) fileupload_notification_max_delivery_count: Option<u32>,
+    /// Whether back ends are told of finished uploads
+    #[arg(long, value_name = "TRUE_OR_FALSE")]
+    pub(crate) fileupload_notifications: Option<bool>,
+    /// How long the ticket of an upload is good
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) fileupload_sas_ttl: Option<u64>,
 }

@@ -13,6 +13,14 @@ pub enum MessageCommand {
     Send(Box<MessageSend>),
     /// Empty a device's message queue
     Purge(MessagePurge),
+    /// Receive the next message of a device in its place
+    Receive(MessageReceive),
+    /// Complete a received message: the device took it
+    Complete(MessageSettle),
+    /// Reject a received message: it is not delivered again
+    Reject(MessageSettle),
+    /// Put a received message back
+    Abandon(MessageSettle),
 }
 
 /// `c2d send`.
@@ -92,6 +100,41 @@ pub struct MessagePurge {
     /// The device's id
     #[arg(long, short, value_name = "ID")]
     pub(crate) device_id: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// `c2d receive`.
+#[derive(Debug, Args)]
+pub struct MessageReceive {
+    /// The device's id
+    #[arg(long, short, value_name = "ID")]
+    pub(crate) device_id: String,
+    /// Seconds for which nobody else gets the message, 5 to 300
+    #[arg(long, visible_alias = "lt", value_name = "SECONDS")]
+    pub(crate) lock_timeout: Option<u64>,
+    /// Complete it at once
+    #[arg(long, conflicts_with_all = ["reject", "abandon"])]
+    pub(crate) complete: bool,
+    /// Reject it at once
+    #[arg(long, conflicts_with = "abandon")]
+    pub(crate) reject: bool,
+    /// Put it back at once
+    #[arg(long)]
+    pub(crate) abandon: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// `c2d complete`, `c2d reject` and `c2d abandon`.
+#[derive(Debug, Args)]
+pub struct MessageSettle {
+    /// The device's id
+    #[arg(long, short, value_name = "ID")]
+    pub(crate) device_id: String,
+    /// The lock token that `c2d receive` told
+    #[arg(long, visible_alias = "lock-token", short, value_name = "TOKEN")]
+    pub(crate) etag: String,
     #[command(flatten)]
     pub(crate) common: Common,
 }

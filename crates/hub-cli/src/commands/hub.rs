@@ -4,8 +4,8 @@ use std::io::Write;
 
 use hub_api::client::{Client, ClientError, PageQuery};
 use hub_api::native::{
-    CloudToDeviceSettingsChange, HubDocument, HubSettingsChange, HubSummary, NewHub,
-    QueueSettingsChange,
+    CloudToDeviceSettingsChange, FileUploadSettingsChange, HubDocument, HubSettingsChange,
+    HubSummary, NewHub, QueueSettingsChange,
 };
 
 use crate::arguments::{Common, HubCommand, HubCreate, HubUpdate, QueueArguments};
@@ -146,6 +146,7 @@ async fn update(
         fault_injection,
         cloud_to_device: cloud_to_device(&queues),
         file_notifications: file_notifications(&queues),
+        file_upload: file_upload(&queues),
     };
     let settings = if change == HubSettingsChange::default() {
         connected.client.settings(&connected.hub).await?
@@ -170,6 +171,14 @@ fn cloud_to_device(queues: &QueueArguments) -> Option<CloudToDeviceSettingsChang
         feedback: (feedback != QueueSettingsChange::default()).then_some(feedback),
     };
     (change != CloudToDeviceSettingsChange::default()).then_some(change)
+}
+
+fn file_upload(queues: &QueueArguments) -> Option<FileUploadSettingsChange> {
+    let change = FileUploadSettingsChange {
+        ticket_ttl_seconds: queues.fileupload_sas_ttl,
+        notifications: queues.fileupload_notifications,
+    };
+    (change != FileUploadSettingsChange::default()).then_some(change)
 }
 
 fn file_notifications(queues: &QueueArguments) -> Option<QueueSettingsChange> {

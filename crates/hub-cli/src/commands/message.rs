@@ -7,10 +7,11 @@ use std::io::Write;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hub_api::client::{Client, Settlement};
 use hub_api::native::{Ack, MessageBody, Moment, NewMessage};
 use hub_domain::Timestamp;
 
-use crate::arguments::{AckArgument, MessageCommand, MessageSend};
+use crate::arguments::{AckArgument, MessageCommand, MessageReceive, MessageSend, MessageSettle};
 use crate::connect::Connected;
 use crate::failure::Failure;
 use crate::render;
@@ -32,7 +33,51 @@ pub(super) async fn execute(
             let purged = client.purge_messages(hub, &purge.device_id).await?;
             render::answer(purge.common.output, &purged, render::purged_messages, out)
         }
+        MessageCommand::Receive(receive) => self::receive(&receive, client, hub, out).await,
+        MessageCommand::Complete(message) => {
+            settle(&message, Settlement::Complete, client, hub).await
+        }
+        MessageCommand::Reject(message) => settle(&message, Settlement::Reject, client, hub).await,
+        MessageCommand::Abandon(message) => {
+            settle(&message, Settlement::Abandon, client, hub).await
+        }
     }
+}
+
+/// A message is shown before it is settled, so that none is lost that nobody saw.
+async fn receive(
+    receive: &MessageReceive,
+    client: &Client,
+    hub: &str,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let device = &receive.device_id;
+    let delivery = client
+        .receive_message(hub, device, receive.lock_timeout)
+        .await?;
+    render::answer(receive.common.output, &delivery, render::delivery, out)?;
+    let settlement = [
+        (receive.complete, Settlement::Complete),
+        (receive.reject, Settlement::Reject),
+        (receive.abandon, Settlement::Abandon),
+    ];
+    let settlement = settlement.iter().find(|(is_asked, _)| *is_asked);
+    if let (Some((_, settlement)), Some(token)) = (settlement, &delivery.lock_token) {
+        client
+            .settle_message(hub, device, token, *settlement)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn settle(
+    message: &MessageSettle,
+    settlement: Settlement,
+    client: &Client,
+    hub: &str,
+) -> Result<(), Failure> {
+    let settled = client.settle_message(hub, &message.device_id, &message.etag, settlement);
+    Ok(settled.await?)
 }
 
 fn message(send: MessageSend) -> Result<NewMessage, Failure> {

@@ -135,7 +135,7 @@ fn the_help_names_every_command() {
             "module: create list show update delete",
             "twin: show update replace",
             "method: invoke",
-            "c2d: send purge",
+            "c2d: send purge receive complete reject abandon",
             "feedback: watch",
             "events: watch",
             "file: list download delete",

@@ -98,3 +98,85 @@ async fn a_purge_says_how_many() {
     assert_eq!(asked, ["DELETE /api/v1/hubs/hub/devices/d1/messages"]);
     assert_eq!(outcome.printed(), "purged 3 messages\n");
 }
+
+const TOKEN: &str = "00000000-0000-0007-0000-000000000001";
+const DELIVERIES: &str = "/api/v1/hubs/hub/devices/d1/messages/deliveries";
+
+fn delivery() -> Exchange {
+    Exchange::json(
+        200,
+        &json!({
+            "lockToken": TOKEN,
+            "lockedUntil": "2026-01-31T12:01:00Z",
+            "message": {
+                "number": 7, "to": "/devices/d1/messages/deviceBound", "enqueuedTime": "2026-01-31T12:00:00Z",
+                "deliveryCount": 1, "messageId": "one", "ack": "full", "properties": { "a": "1", "b": "x" },
+                "body": { "text": "hello\u{1b}" },
+            },
+        }),
+    )
+}
+
+fn settled() -> Exchange {
+    Exchange::json(200, &json!({}))
+}
+
+fn path_of_token() -> String {
+    format!("{DELIVERIES}/{}", TOKEN.replace('-', "%2D"))
+}
+
+#[tokio::test]
+async fn a_message_is_received_and_shown() {
+    let line = ["c2d", "receive", "-d", "d1", "--lock-timeout", "30"];
+    let (outcome, asked) = run(&line, vec![delivery()]).await;
+    assert_eq!(
+        outcome.printed(),
+        "\
+lock token        00000000-0000-0007-0000-000000000001
+locked until      2026-01-31T12:01:00.0000000Z
+number            7
+queued            2026-01-31T12:00:00.0000000Z
+delivered before  1
+message id        one
+properties        a=1; b=x
+body              hello\\u{1b}
+"
+    );
+    assert_eq!(asked, [format!("POST {DELIVERIES}?lockSeconds=30")]);
+}
+
+#[tokio::test]
+async fn a_message_is_settled_at_once_or_by_its_token() {
+    let expected = [
+        ("complete", "DELETE", ""),
+        ("reject", "POST", "/reject"),
+        ("abandon", "POST", "/abandon"),
+    ];
+    for (how, verb, last) in expected {
+        let settling = format!("{verb} {}{last}", path_of_token());
+        let flag = format!("--{how}");
+        let line = ["c2d", "receive", "-d", "d1", &flag, "-o", "json"];
+        let (outcome, asked) = run(&line, vec![delivery(), settled()]).await;
+        assert!(outcome.printed().contains(r#""messageId": "one""#));
+        assert_eq!(asked, [format!("POST {DELIVERIES}"), settling.clone()]);
+        let line = ["c2d", how, "-d", "d1", "--etag", TOKEN];
+        let (outcome, asked) = run(&line, vec![settled()]).await;
+        assert_eq!((outcome.printed().as_str(), asked), ("", vec![settling]));
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_waits_is_said_and_a_lost_lock_too() {
+    let line = ["c2d", "receive", "-d", "d1", "--complete"];
+    let nothing = Exchange::json(200, &json!({}));
+    let (outcome, asked) = run(&line, vec![nothing]).await;
+    assert_eq!(outcome.printed(), "no message waits\n");
+    assert_eq!(asked.len(), 1);
+    let line = ["c2d", "complete", "-d", "d1", "--etag", TOKEN];
+    let lost = Exchange::refusal(412, "DeviceMessageLockLost");
+    let (outcome, _) = run(&line, vec![lost]).await;
+    assert!(
+        matches!(&outcome, Outcome::Failed(1, text) if text.contains("DeviceMessageLockLost")),
+        "{outcome:?}"
+    );
+}

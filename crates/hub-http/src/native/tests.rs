@@ -10,6 +10,8 @@ mod messages;
 mod methods;
 mod provisioning;
 mod registry;
+mod routing;
+mod settings;
 mod telemetry;
 mod twins;
 

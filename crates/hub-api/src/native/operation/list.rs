@@ -1,12 +1,17 @@
 //! The list.
 
+mod builders;
+mod parameters;
 mod provisioning;
 
-use super::{Answer, Guard, Needs, Operation, OperationId, Parameter, ParameterKind, Verb};
+use super::{Answer, Guard, Needs, Operation, OperationId, Verb};
+use builders::{call, create, delete, listing, read, settle, write};
+use parameters::{EVENT_STREAM, FILE_PAGE, LOCK};
 
 const READ: Needs = Needs::Permission("RegistryRead");
 const WRITE: Needs = Needs::Permission("RegistryWrite");
 const SERVICE: Needs = Needs::Permission("ServiceConnect");
+const DEVICE_CONNECT: Needs = Needs::Permission("DeviceConnect");
 
 const HUBS: &str = "/hubs";
 const HUB: &str = "/hubs/{hub}";
@@ -30,6 +35,12 @@ const DEVICE: &str = "/hubs/{hub}/devices/{device}";
 const DEVICE_TWIN: &str = "/hubs/{hub}/devices/{device}/twin";
 const DEVICE_METHODS: &str = "/hubs/{hub}/devices/{device}/methods";
 const MESSAGES: &str = "/hubs/{hub}/devices/{device}/messages";
+const DELIVERIES: &str = "/hubs/{hub}/devices/{device}/messages/deliveries";
+const DELIVERY: &str = "/hubs/{hub}/devices/{device}/messages/deliveries/{delivery}";
+const DELIVERY_REJECTED: &str =
+    "/hubs/{hub}/devices/{device}/messages/deliveries/{delivery}/reject";
+const DELIVERY_ABANDONED: &str =
+    "/hubs/{hub}/devices/{device}/messages/deliveries/{delivery}/abandon";
 const BATCHES: &str = "/hubs/{hub}/queues/{queue}/batches";
 const BATCH: &str = "/hubs/{hub}/queues/{queue}/batches/{batch}";
 const BATCH_ABANDONED: &str = "/hubs/{hub}/queues/{queue}/batches/{batch}/abandon";
@@ -37,152 +48,6 @@ const MODULES: &str = "/hubs/{hub}/devices/{device}/modules";
 const MODULE: &str = "/hubs/{hub}/devices/{device}/modules/{module}";
 const MODULE_TWIN: &str = "/hubs/{hub}/devices/{device}/modules/{module}/twin";
 const MODULE_METHODS: &str = "/hubs/{hub}/devices/{device}/modules/{module}/methods";
-
-const PAGE: &[Parameter] = &[
-    Parameter {
-        name: "after",
-        summary: "the id after which the page begins",
-        kind: ParameterKind::Text,
-    },
-    Parameter {
-        name: "max",
-        summary: "the most items of the page; 100 when absent",
-        kind: ParameterKind::Number(1, 1000),
-    },
-];
-
-const FILE_PAGE: &[Parameter] = &[
-    PAGE[0],
-    PAGE[1],
-    Parameter {
-        name: "device",
-        summary: "only this device",
-        kind: ParameterKind::Text,
-    },
-];
-
-const EVENT_STREAM: &[Parameter] = &[
-    Parameter {
-        name: "source",
-        summary: "which events; Telemetry when absent",
-        kind: ParameterKind::OneOf(&["Telemetry", "twinChangeEvents", "deviceLifecycleEvents"]),
-    },
-    Parameter {
-        name: "from",
-        summary: "where to begin: start, end (when absent), offset:NUMBER (telemetry: with partition) or time:RFC3339",
-        kind: ParameterKind::Text,
-    },
-    Parameter {
-        name: "partition",
-        summary: "only this partition; telemetry only",
-        kind: ParameterKind::Number(0, 127),
-    },
-    Parameter {
-        name: "device",
-        summary: "only this device and its modules",
-        kind: ParameterKind::Text,
-    },
-    Parameter {
-        name: "follow",
-        summary: "true (when absent): wait for more; false: end where the events ended when the stream opened",
-        kind: ParameterKind::OneOf(&["true", "false"]),
-    },
-    Parameter {
-        name: "max",
-        summary: "end after so many events",
-        kind: ParameterKind::Number(1, u64::MAX),
-    },
-];
-
-const fn read(
-    id: OperationId,
-    path: &'static str,
-    summary: &'static str,
-    needs: Needs,
-    answer: &'static str,
-) -> Operation {
-    Operation {
-        id,
-        verb: Verb::Get,
-        path,
-        summary,
-        needs,
-        query: &[],
-        guard: Guard::Unguarded,
-        request: None,
-        answer: Answer::Ok(answer),
-    }
-}
-
-const fn listing(
-    id: OperationId,
-    path: &'static str,
-    summary: &'static str,
-    needs: Needs,
-    answer: &'static str,
-) -> Operation {
-    Operation {
-        query: PAGE,
-        ..read(id, path, summary, needs, answer)
-    }
-}
-
-const fn create(
-    id: OperationId,
-    path: &'static str,
-    summary: &'static str,
-    needs: Needs,
-    request: &'static str,
-    answer: &'static str,
-) -> Operation {
-    Operation {
-        verb: Verb::Post,
-        request: Some(request),
-        answer: Answer::Created(answer),
-        ..read(id, path, summary, needs, answer)
-    }
-}
-
-const fn call(
-    id: OperationId,
-    path: &'static str,
-    summary: &'static str,
-    needs: Needs,
-    request: &'static str,
-    answer: &'static str,
-) -> Operation {
-    Operation {
-        verb: Verb::Post,
-        request: Some(request),
-        ..read(id, path, summary, needs, answer)
-    }
-}
-
-const fn write(
-    id: OperationId,
-    verb: Verb,
-    path: &'static str,
-    summary: &'static str,
-    needs: Needs,
-    request: &'static str,
-    answer: &'static str,
-) -> Operation {
-    Operation {
-        verb,
-        request: Some(request),
-        guard: Guard::IfMatch,
-        ..read(id, path, summary, needs, answer)
-    }
-}
-
-const fn delete(id: OperationId, path: &'static str, summary: &'static str) -> Operation {
-    Operation {
-        verb: Verb::Delete,
-        guard: Guard::IfMatch,
-        answer: Answer::NoContent,
-        ..read(id, path, summary, WRITE, "")
-    }
-}
 
 /// Every operation of `/api/v1`.
 pub const OPERATIONS: &[Operation] = &joined::<{ OF_HUBS.len() + provisioning::OPERATIONS.len() }>(
@@ -469,6 +334,35 @@ const OF_HUBS: &[Operation] = &[
             "PurgedMessages",
         )
     },
+    Operation {
+        verb: Verb::Post,
+        query: LOCK,
+        ..read(
+            OperationId::ReceiveMessage,
+            DELIVERIES,
+            "Receive and lock the next message of a device in its place",
+            DEVICE_CONNECT,
+            "Delivery",
+        )
+    },
+    settle(
+        OperationId::CompleteMessage,
+        Verb::Delete,
+        DELIVERY,
+        "Complete a received message: the device took it",
+    ),
+    settle(
+        OperationId::RejectMessage,
+        Verb::Post,
+        DELIVERY_REJECTED,
+        "Reject a received message: it is not delivered again",
+    ),
+    settle(
+        OperationId::AbandonMessage,
+        Verb::Post,
+        DELIVERY_ABANDONED,
+        "Put a received message back; often enough, it is dropped",
+    ),
     Operation {
         verb: Verb::Post,
         ..read(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hub_domain::hub::SettingError;
+use hub_domain::hub::{Notifications, SettingError};
 use serde::{Deserialize, Serialize};
 
 /// How a hub treats cloud-to-device messages.
@@ -48,6 +48,56 @@ impl QueueSettings {
             ttl_seconds: settings.ttl.as_secs(),
             max_delivery_count: settings.delivery_count_max,
         }
+    }
+}
+
+/// How devices upload files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FileUploadSettings {
+    /// How long the ticket of an upload is good: 60 to 86,400 seconds.
+    pub ticket_ttl_seconds: u64,
+    /// Whether back ends are told of finished uploads.
+    pub notifications: bool,
+}
+
+impl FileUploadSettings {
+    pub(super) fn of(settings: &hub_domain::FileUploadSettings) -> Self {
+        Self {
+            ticket_ttl_seconds: settings.ticket_ttl.as_secs(),
+            notifications: settings.notifications == Notifications::On,
+        }
+    }
+}
+
+/// A change of how devices upload files; an absent member stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileUploadSettingsChange {
+    /// How long the ticket of an upload is good: 60 to 86,400 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket_ttl_seconds: Option<u64>,
+    /// Whether back ends are told of finished uploads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<bool>,
+}
+
+impl FileUploadSettingsChange {
+    pub(super) fn apply(
+        &self,
+        settings: &mut hub_domain::FileUploadSettings,
+    ) -> Result<(), SettingError> {
+        if let Some(seconds) = self.ticket_ttl_seconds {
+            settings.ticket_ttl = Duration::from_secs(seconds);
+        }
+        match self.notifications {
+            None => {}
+            Some(true) => settings.notifications = Notifications::On,
+            Some(false) => settings.notifications = Notifications::Off,
+        }
+        settings.check()
     }
 }
 
@@ -122,6 +172,28 @@ impl QueueSettingsChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tickets_live_a_minute_to_a_day() {
+        let with = |seconds| {
+            let change = FileUploadSettingsChange {
+                ticket_ttl_seconds: Some(seconds),
+                notifications: Some(false),
+            };
+            let mut settings = hub_domain::FileUploadSettings::default();
+            let applied = change.apply(&mut settings);
+            applied.map(|()| FileUploadSettings::of(&settings))
+        };
+        for seconds in [60, 86_400] {
+            let expected = FileUploadSettings {
+                ticket_ttl_seconds: seconds,
+                notifications: false,
+            };
+            assert_eq!(with(seconds).unwrap(), expected);
+        }
+        assert!(with(59).is_err());
+        assert!(with(86_401).is_err());
+    }
 
     #[test]
     fn every_range_is_checked_at_both_edges() {

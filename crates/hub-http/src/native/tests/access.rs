@@ -22,6 +22,7 @@ async fn call(
             "module" => "m1",
             "file" => "d1/a",
             "certificate" => "c1",
+            "delivery" => "00000000-0000-0000-0000-000000000000",
             "queue" => "feedback",
             "batch" => "00000000-0000-0000-0000-000000000000",
             "route" => "r1",

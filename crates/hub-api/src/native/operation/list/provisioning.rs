@@ -1,9 +1,8 @@
 //! The operations of the provisioning service. All of them are the administrator's.
 
-use super::{
-    Guard, Needs, Operation, OperationId, PAGE, Parameter, ParameterKind, Verb, call, create,
-    delete, listing, read, write,
-};
+use super::super::{Guard, Needs, Operation, OperationId, Parameter, ParameterKind, Verb};
+use super::builders::{call, create, delete, listing, read, write};
+use super::parameters::PAGE;
 
 const ADMIN: Needs = Needs::Admin;
 
