@@ -4,9 +4,9 @@ import threading
 import time
 
 import pytest
-from azure.iot.device import exceptions
+from azure.iot.device import Message, exceptions
 
-from devices import everything, reaches, take_message
+from devices import count_connections, everything, reaches, take_message
 from harness.tokens import token
 from harness.wait import until
 
@@ -35,6 +35,35 @@ def test_restart_keeps_the_session(hub, service):
 
 def test_kill_keeps_the_session(hub, service):
     survives(hub, service, "kill")
+
+
+def survives_fault(hub, service, kind):
+    """The device asks the hub to harm its own connection, which refuses connects for a second then."""
+    hub.call("hub", "update", "--fault-injection", "true")
+    device = service.create()
+    with device.connected() as client:
+        recorder = everything(client)
+        reaches(service, device, recorder, "before")
+        connections = count_connections(client)
+        wish = Message("fault")
+        wish.custom_properties = {
+            "AzIoTHub_FaultOperationType": kind,
+            "AzIoTHub_FaultOperationCloseReason": "the test asks for it",
+            "AzIoTHub_FaultOperationDelayInSecs": "1",
+            "AzIoTHub_FaultOperationDurationInSecs": "1",
+        }
+        client.send_message(wish)
+        until(connections, "the client is back")
+        service.wait_until_connected(device)
+        reaches(service, device, recorder, "after")
+
+
+def test_injected_fault_is_survived_mqtt_KillTcp(hub, service):
+    survives_fault(hub, service, "KillTcp")
+
+
+def test_injected_fault_is_survived_mqtt_ShutDownMqtt(hub, service):
+    survives_fault(hub, service, "ShutDownMqtt")
 
 
 def test_policy_token_opens_a_session(hub, service, events):
