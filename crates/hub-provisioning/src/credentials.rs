@@ -5,10 +5,12 @@ mod settings;
 use std::sync::Arc;
 
 use hub_domain::Timestamp;
+use hub_domain::certificate::CertificateName;
 use hub_domain::provisioning::{CredentialPolicyName, RegistrationId};
 
 use crate::Error;
 use crate::error::codes;
+use crate::issuance::{CertificateRequest, IssuingAuthority};
 use crate::parts::Parts;
 use crate::service::Service;
 
@@ -26,25 +28,66 @@ impl Credentials {
         Self { parts, service }
     }
 
-    /// Signs a request of a device: the chain, leaf first, in DER.
+    /// Signs a request of a device.
     ///
     /// # Errors
-    /// The enrollment names no policy, or one that is gone; the request cannot be signed.
+    /// The enrollment names no policy, or one that is gone; the request cannot be signed. All of them are for the device.
     pub(crate) fn issue(
         &self,
         policy: Option<&CredentialPolicyName>,
         id: &RegistrationId,
         request: &[u8],
         now: Timestamp,
-    ) -> Result<Vec<Arc<[u8]>>, Error> {
-        let _ = (&self.parts, &self.service, id, request, now);
-        match policy {
-            None => Err(Error::invalid(
-                "the enrollment names no credential policy, so it takes no certificate signing request",
+    ) -> Result<IssuedChain, Error> {
+        let refused = |text: String| Error::invalid(text).with_code(codes::SIGNING_REQUEST);
+        let name = policy.ok_or_else(|| {
+            refused("the enrollment names no credential policy, so it takes no certificate signing request".to_owned())
+        })?;
+        let service = self.service.current();
+        let settings = &service.settings;
+        let policy = settings
+            .credential_policies
+            .iter()
+            .find(|one| one.name.is(name));
+        let policy =
+            policy.ok_or_else(|| refused(format!("there is no credential policy {name}")))?;
+        let mut issuers = settings.issuers.iter();
+        let issuer = issuers
+            .find(|one| one.name.is(policy.issuer.as_str()))
+            .ok_or_else(|| refused(format!("there is no issuer {}", policy.issuer)))?;
+        let authority = IssuingAuthority::read(&issuer.chain, &issuer.key, now)
+            .map_err(|error| refused(error.to_string()).with_source(error))?;
+        let request = CertificateRequest::parse(request)
+            .map_err(|error| refused(error.to_string()).with_source(error))?;
+        request
+            .check_name(id.as_str())
+            .map_err(|error| refused(error.to_string()).with_source(error))?;
+        let mut random = |bytes: &mut [u8]| self.parts.environment.fill_random(bytes);
+        let issued = authority
+            .issue(
+                &request,
+                id.as_str(),
+                policy.validity_days,
+                now,
+                &mut random,
             )
-            .with_code(codes::SIGNING_REQUEST)),
-            Some(name) => Err(Error::invalid(format!("there is no credential policy {name}"))
-                .with_code(codes::SIGNING_REQUEST)),
-        }
+            .map_err(|error| refused(error.to_string()).with_source(error))?;
+        let authority = issuer.chain.first().map(Arc::clone);
+        Ok(IssuedChain {
+            chain: issued.chain.into_iter().map(Arc::from).collect(),
+            issuer: issuer.name.clone(),
+            authority: authority
+                .ok_or_else(|| refused("the issuer has no certificate".to_owned()))?,
+        })
     }
+}
+
+/// Certificates for a device.
+pub(crate) struct IssuedChain {
+    /// The device's own and what leads to the root, in DER.
+    pub(crate) chain: Vec<Arc<[u8]>>,
+    /// Who issued it: the hub has to trust that one.
+    pub(crate) issuer: CertificateName,
+    /// Its certificate, in DER.
+    pub(crate) authority: Arc<[u8]>,
 }

@@ -4,16 +4,21 @@ mod remote;
 
 use std::time::Duration;
 
+use hub_domain::certificate::{CERTIFICATE_NAME_CHARS_MAX, CertificateName};
 use hub_domain::provisioning::{DeviceProof, InitialTwin, Link};
 use hub_domain::twin::{BackEndReplacement, Twin};
 use hub_domain::{DeviceId, HostName, HubNo, IdentityId, SymmetricKey, Timestamp};
-use hub_engine::{Caller, ErrorKind, IfMatch, NewAuthentication, OpContext, ProvisionedDevice};
+use hub_engine::{
+    Caller, CertificateUpload, ErrorKind, IfMatch, NewAuthentication, OpContext, ProvisionedDevice,
+    UploadStanding,
+};
 use hub_storage::store::Unit;
 
 pub(crate) use hub_api::client::Outside;
 pub(crate) use remote::Remote;
 
 use crate::Error;
+use crate::credentials::IssuedChain;
 use crate::error::codes;
 use crate::parts::Parts;
 use crate::rules::twin_of;
@@ -199,6 +204,43 @@ impl LinkedHubs {
             },
         };
         remote.ensure(wanted, &written, bring, now).await
+    }
+
+    /// Makes an own hub trust whoever issued a device's certificate. Hubs of other installations have to be told by
+    /// their administrators.
+    pub(crate) async fn trust(
+        &self,
+        hub: HubNo,
+        issued: &IssuedChain,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
+        let engine = &self.parts.engine;
+        let is_known = engine.hubs.list().iter().any(|one| {
+            let mut certificates = one.settings.certificates.iter();
+            one.no == hub
+                && certificates.any(|one| one.is_verified() && one.der == issued.authority)
+        });
+        if is_known {
+            return Ok(());
+        }
+        let name = format!("provisioning-{}", issued.issuer);
+        let name: String = name.chars().take(CERTIFICATE_NAME_CHARS_MAX).collect();
+        let name = CertificateName::parse(&name)
+            .map_err(|error| HubError::Refused(Error::invalid(error.to_string())))?;
+        let upload = CertificateUpload {
+            bytes: &issued.authority,
+            standing: UploadStanding::Verified,
+        };
+        let ctx = self.context(now);
+        let created = engine
+            .certificates
+            .create(&ctx, hub, name, upload, IfMatch::Absent)
+            .await;
+        match created {
+            // Another registration was faster.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            result => Ok(result.map(drop)?),
+        }
     }
 
     /// Removes a device from a hub. One that is gone is no error.

@@ -1,5 +1,7 @@
 //! Issuers and credential policies as the administrator keeps them.
 
+use std::sync::Arc;
+
 use hub_domain::certificate::CertificateName;
 use hub_domain::limits::{ISSUED_CERTIFICATE_DAYS_MAX, ISSUED_CERTIFICATE_DAYS_MIN};
 use hub_domain::provisioning::{
@@ -10,8 +12,13 @@ use hub_engine::{ErrorKind, IfMatch};
 
 use super::Credentials;
 use crate::enrollments::check_place;
+use crate::issuance::IssuingAuthority;
 use crate::{Context, Error};
 
+/// Most issuers.
+const ISSUERS_MAX: usize = 25;
+/// How long an issuer lives that is made here.
+const OWN_YEARS: u32 = 10;
 /// Most credential policies.
 const POLICIES_MAX: usize = 100;
 
@@ -48,7 +55,6 @@ impl Credentials {
     ///
     /// # Errors
     /// Needs `ServiceConfig`. The name is taken; there are 25; the given one cannot issue.
-    #[expect(clippy::unused_async, reason = "the issuance lands next")]
     pub async fn create_issuer(
         &self,
         ctx: &Context,
@@ -56,11 +62,39 @@ impl Credentials {
         given: Option<GivenIssuer>,
     ) -> Result<CertificateIssuer, Error> {
         ctx.require(ServicePermission::ServiceConfig)?;
-        let _ = (name, given);
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            "issuers cannot be made by this version",
-        ))
+        let mut random = |bytes: &mut [u8]| self.parts.environment.fill_random(bytes);
+        let authority = match given {
+            Some(given) => IssuingAuthority::read(&given.chain, &given.key, ctx.now),
+            None => IssuingAuthority::create(name.as_str(), ctx.now, OWN_YEARS, &mut random),
+        };
+        let authority =
+            authority.map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
+        let issuer = CertificateIssuer {
+            name,
+            chain: authority
+                .chain()
+                .iter()
+                .map(|der| Arc::from(&**der))
+                .collect(),
+            key: Arc::from(authority.key()),
+            created: ctx.now,
+        };
+        let decide = |service: &ProvisioningService| {
+            let mut next = service.clone();
+            let list = &mut next.settings.issuers;
+            if list.iter().any(|one| one.name.is(issuer.name.as_str())) {
+                let text = format!("there is an issuer {} already", issuer.name);
+                return Err(Error::new(ErrorKind::AlreadyExists, text));
+            }
+            if list.len() >= ISSUERS_MAX {
+                let text = format!("there are {ISSUERS_MAX} issuers at most");
+                return Err(Error::new(ErrorKind::QuotaExceeded, text));
+            }
+            list.push(issuer.clone());
+            Ok(next)
+        };
+        self.service.update(ctx, decide).await?;
+        Ok(issuer)
     }
 
     /// Forgets an issuer with its key. What it issued stays good.

@@ -21,6 +21,7 @@ use super::{OperationStatus, RegisterRequest, Room};
 use crate::Error;
 use crate::attestation::{Attested, DeviceCall, Found};
 use crate::challenges::wrapped;
+use crate::credentials::IssuedChain;
 use crate::hubs::{Bring, HubError, HubProof, Reach, TwinContent, WantedDevice};
 
 /// How often a registration is decided anew when something it was decided on changed meanwhile.
@@ -166,7 +167,11 @@ impl Room {
             .twin_to_bring(attempt, leaves.as_ref(), given.twin)
             .await
             .map_err(at_hub)?;
-        let (proof, authentication_key) = self.proof_for_hub(attested)?;
+        let issued = self.issue(attempt)?;
+        let (proof, authentication_key) = match &issued {
+            Some(_) => (HubProof::Given(DeviceProof::Authority), None),
+            None => self.proof_for_hub(attested)?,
+        };
         let wanted = WantedDevice {
             id: attested.device.clone(),
             proof,
@@ -203,7 +208,15 @@ impl Room {
         let mut registration =
             self.registration(attempt, progress, Some(assignment), given.payload);
         registration.authentication_key = authentication_key.map(Arc::from);
-        registration.issued_certificates = self.issue(attempt)?;
+        if let Some(issued) = issued {
+            if let Reach::Own(hub) = &reach {
+                self.hubs
+                    .trust(*hub, &issued, attempt.now)
+                    .await
+                    .map_err(at_hub)?;
+            }
+            registration.issued_certificates = issued.chain;
+        }
         let registration = self.commit(attempt, registration, unit).await?;
         Ok(self.leave(registration, attempt.now).await)
     }
@@ -286,9 +299,11 @@ impl Room {
         Ok((HubProof::Key(key), Some(blob)))
     }
 
-    fn issue(&self, attempt: &Attempt<'_>) -> Result<Vec<Arc<[u8]>>, Failed> {
+    /// The certificates that a device asked for. Its identity in the hub then accepts these, and not the proof that it
+    /// registers with.
+    fn issue(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedChain>, Failed> {
         let Some(request) = &attempt.request.signing_request else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         self.credentials
             .issue(
@@ -297,6 +312,7 @@ impl Room {
                 request,
                 attempt.now,
             )
+            .map(Some)
             .map_err(Failed::Finally)
     }
 

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod enrollments;
+mod issuance;
 mod outcomes;
 mod proofs;
 mod support;

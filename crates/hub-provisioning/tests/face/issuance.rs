@@ -1,0 +1,124 @@
+//! Certificates for devices that register.
+
+use hub_domain::Authentication;
+use hub_domain::certificate::CertificateName;
+use hub_domain::provisioning::{CredentialPolicyName, Terms};
+use hub_engine::IfMatch;
+use hub_engine::x509::{Certificate, CertificateDer, vouch};
+use hub_provisioning::{NewCredentialPolicy, RegisterRequest};
+
+use crate::support::{World, key, line, registration};
+
+/// A request for a certificate with a new P-384 key.
+fn signing_request(name: &str) -> Vec<u8> {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    parameters.serialize_request(&key).unwrap().der().to_vec()
+}
+
+async fn world() -> World {
+    let world = World::with(&["a.test"]).await;
+    let ctx = world.admin();
+    let credentials = &world.service.credentials;
+    let issuer = CertificateName::parse("Fleet-CA").unwrap();
+    credentials
+        .create_issuer(&ctx, issuer.clone(), None)
+        .await
+        .unwrap();
+    let policy = NewCredentialPolicy {
+        name: CredentialPolicyName::parse("month").unwrap(),
+        issuer,
+        validity_days: 30,
+    };
+    credentials
+        .put_policy(&ctx, policy, IfMatch::Absent)
+        .await
+        .unwrap();
+    let terms = Terms {
+        credential_policy: CredentialPolicyName::parse("month").ok(),
+        ..Terms::default()
+    };
+    world.enroll("d", terms).await;
+    world
+}
+
+fn with(request: Vec<u8>) -> RegisterRequest {
+    RegisterRequest {
+        signing_request: Some(request),
+        ..RegisterRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_signing_request_is_answered_with_a_chain_that_the_hub_trusts() {
+    let world = world().await;
+    let outcome = world
+        .register_with("d", &key(1), with(signing_request("d")))
+        .await
+        .unwrap();
+    assert_eq!(line(&outcome), "assigned a.test d initialAssignment");
+    assert!(outcome["registrationState"]["issuedCertificateChain"].is_array());
+    let kept = world
+        .service
+        .registrations
+        .fetch(&world.admin(), &registration("d"))
+        .await
+        .unwrap();
+    let chain: Vec<CertificateDer<'_>> = kept
+        .issued_certificates
+        .iter()
+        .map(|der| CertificateDer::from(&**der))
+        .collect();
+    let leaf = Certificate::read(chain.first().unwrap()).unwrap();
+    assert_eq!(leaf.common_name(), Some("d"));
+    let device = world.identity("a", "d").await.unwrap().identity;
+    assert!(matches!(
+        device.authentication,
+        Authentication::CertificateAuthority
+    ));
+    let hub = world.engine.hubs.by_name("a").unwrap();
+    let trusted: Vec<&[u8]> = hub
+        .settings
+        .certificates
+        .iter()
+        .filter(|one| one.is_verified())
+        .map(|one| &*one.der)
+        .collect();
+    let now = hub_engine::Environment::now(&*world.environment);
+    assert!(vouch(&chain, &trusted, now).is_ok(), "the hub trusts it");
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_signed_fail_the_registration() {
+    let world = world().await;
+    world.enroll("plain", Terms::default()).await;
+    for (id, request, expected) in [
+        ("d", signing_request("other"), "failed 400211 "),
+        ("d", b"hello".to_vec(), "failed 400211 "),
+        (
+            "plain",
+            signing_request("plain"),
+            "failed 400211 the enrollment names no credential policy",
+        ),
+    ] {
+        let outcome = world
+            .register_with(id, &key(1), with(request))
+            .await
+            .unwrap();
+        assert!(line(&outcome).starts_with(expected), "{}", line(&outcome));
+        assert!(world.identity("a", id).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn without_a_request_a_device_keeps_its_other_proof() {
+    let world = world().await;
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert!(outcome["registrationState"]["issuedCertificateChain"].is_null());
+    let device = world.identity("a", "d").await.unwrap().identity;
+    assert!(device.authentication.keys().is_some());
+}
