@@ -126,10 +126,9 @@ fn what_comes_late_behind_the_end_of_a_session_is_passed_over() {
     for _ in 0..256 {
         assert_eq!(server.see(&raw::transfer(3, 0, 0, false, b"x")), []);
     }
-    let refused = Seen::Ended("amqp:not-allowed".to_owned());
     assert_eq!(
         server.see(&raw::transfer(3, 0, 0, false, b"x")),
-        [refused.clone()],
+        [Seen::Ended("amqp:not-allowed".to_owned())],
         "within a bound"
     );
 
@@ -139,7 +138,7 @@ fn what_comes_late_behind_the_end_of_a_session_is_passed_over() {
     assert!(matches!(server.see(&raw::begin(3))[..], [Seen::Began(_)]));
     assert_eq!(
         server.see(&raw::transfer(4, 0, 0, false, b"x")),
-        [refused],
+        [Seen::Ended("amqp:not-allowed".to_owned())],
         "a channel that never had a session"
     );
 }
