@@ -115,13 +115,11 @@ impl Situation<'_> {
     }
 
     fn fixed(&self) -> Result<Choice, Error> {
-        let host = match (&self.terms.hub, self.terms.hubs.as_slice()) {
-            (Some(host), _) | (None, [host]) => host,
-            (None, _) => {
-                return Err(no_hub(
-                    "the static policy needs the enrollment to name one hub",
-                ));
-            }
+        let ((Some(host), _) | (None, [host])) = (&self.terms.hub, self.terms.hubs.as_slice())
+        else {
+            return Err(no_hub(
+                "the static policy needs the enrollment to name one hub",
+            ));
         };
         if !self.hubs.iter().any(|hub| hub.host == *host) {
             return Err(no_hub(format!(

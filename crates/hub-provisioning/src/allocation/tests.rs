@@ -43,6 +43,10 @@ impl Case {
         }
     }
 
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "a test fails by panic, its helpers too"
+    )]
     fn choose(&self, id: &str) -> Result<Choice, String> {
         let id = RegistrationId::parse(id).expect("a valid id");
         let situation = Situation {

@@ -117,6 +117,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "a test fails by panic, its helpers too"
+    )]
     fn read(body: &str) -> Result<RegisterRequest, String> {
         let id = RegistrationId::parse("Device-1").expect("an id");
         RegisterRequest::parse(&id, body.as_bytes(), Some("2019-03-31"))

@@ -195,6 +195,10 @@ fn read_answer(body: &[u8], hubs: &[LinkedHub]) -> Result<(HostName, Given), Str
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "a test fails by panic, its helpers too"
+    )]
     fn read(body: &str) -> Result<String, String> {
         let hubs = [LinkedHub::own(HostName::parse("a.test").expect("a name"))];
         read_answer(body.as_bytes(), &hubs).map(|(host, given)| {

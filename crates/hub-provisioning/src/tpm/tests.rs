@@ -190,7 +190,7 @@ impl SoftwareTpm {
         else {
             return None;
         };
-        let own_name = StorageRootKey::parse(&self.public).unwrap().name();
+        let own_name = StorageRootKey::parse(&self.public).ok()?.name();
         let seed = self.seed(endorsement_seed, b"IDENTITY\0")?;
         let credential = open(&seed, credential, &own_name)?;
         let inner_key = Reader::new(&credential).sized()?;
