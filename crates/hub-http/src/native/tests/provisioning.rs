@@ -266,3 +266,56 @@ async fn a_group_registers_devices_and_the_administrator_sees_it() {
     assert_eq!(rolled["rolled"], 1);
     delete(&installation, "/enrollmentGroups/g1").await;
 }
+
+#[tokio::test]
+async fn issuers_and_credential_policies_are_kept_and_the_report_shows_them() {
+    let installation = Installation::new().await;
+    let issuer = post(&installation, "/issuers", json!({ "name": "factory" })).await;
+    assert!(
+        issuer["certificateChain"]
+            .as_str()
+            .unwrap()
+            .contains("BEGIN CERTIFICATE")
+    );
+    assert!(!issuer.to_string().contains("PRIVATE"));
+    let body = json!({ "name": "fleet", "issuer": "factory", "validityDays": 60 });
+    let policy = post(&installation, "/credentialPolicies", body).await;
+    assert_eq!(policy["validityDays"], 60);
+    for bad in [
+        json!({ "name": "b", "issuer": "none" }),
+        json!({ "name": "b", "issuer": "factory", "validityDays": 91 }),
+    ] {
+        let answer = ask(
+            &installation,
+            "POST",
+            &format!("{P}/credentialPolicies"),
+            bad,
+        )
+        .await;
+        assert_eq!(refused(&answer), "400 ArgumentInvalid");
+    }
+    let used = ask(
+        &installation,
+        "DELETE",
+        &format!("{P}/issuers/factory"),
+        Value::Null,
+    )
+    .await;
+    assert_eq!(refused(&used), "400 ArgumentInvalid");
+    let report = ask(
+        &installation,
+        "GET",
+        "/keys/expiring?within=36500",
+        Value::Null,
+    )
+    .await
+    .ok();
+    assert_eq!(report["items"][0]["what"], "issuer");
+    assert_eq!(report["items"][0]["isExpired"], false);
+    let report = ask(&installation, "GET", "/keys/expiring", Value::Null)
+        .await
+        .ok();
+    assert_eq!(report["items"], json!([]));
+    delete(&installation, "/credentialPolicies/fleet").await;
+    delete(&installation, "/issuers/factory").await;
+}
