@@ -430,9 +430,17 @@ fn record_registrations(report: &mut Report, count: usize, outcome: &registratio
     let per_core = outcome.per_server_core();
     report.add(ours, &what, Measure::PerServerCore, per_core);
     report.add(ours, &what, Measure::PerSecond, outcome.per_second);
-    report.add(ours, &what, Measure::ServerBusy, outcome.server_busy * 100.0);
+    report.add(
+        ours,
+        &what,
+        Measure::ServerBusy,
+        outcome.server_busy * 100.0,
+    );
     report.add(ours, &what, Measure::LoadBusy, outcome.load_busy * 100.0);
-    for (which, value) in [("first", outcome.first_p50_ms), ("last", outcome.last_p50_ms)] {
+    for (which, value) in [
+        ("first", outcome.first_p50_ms),
+        ("last", outcome.last_p50_ms),
+    ] {
         let what = format!("{what}, the {which} 5,000");
         report.add(ours, &what, Measure::P50Milliseconds, value);
     }

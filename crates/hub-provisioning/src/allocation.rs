@@ -244,7 +244,7 @@ fn score(id: &RegistrationId, hub: &LinkedHub) -> f64 {
     let hash: [u8; 32] = hash.finalize().into();
     let first = hash.first_chunk().expect("invariant: 32 bytes have eight");
     // 53 bits, the precision of a double; the half keeps it off zero.
-    #[allow(clippy::cast_precision_loss, reason = "53 bits fit a double")]
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
     let drawn = ((u64::from_be_bytes(*first) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     -f64::from(hub.weight) / drawn.ln()
 }

@@ -1,6 +1,6 @@
 //! Registrations: what became of a device that asked for its hub.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;

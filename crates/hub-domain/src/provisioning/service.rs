@@ -1,8 +1,8 @@
 //! The provisioning service itself: its scope, policies, hubs and authorities.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -55,7 +55,7 @@ impl Refusal {
     }
 
     /// The answer. A code's number carries its status, so every kind of error has one row:
-    /// [`ErrorKind::default_code`] or the closer code of the error.
+    /// [`hub_engine::ErrorKind::default_code`] or the closer code of the error.
     pub(super) fn render(self, request_id: &str, now: Timestamp) -> Response {
         self.log(request_id);
         let body = ErrorBody::new(self.code, &self.text, request_id, now);

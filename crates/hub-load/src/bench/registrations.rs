@@ -170,12 +170,16 @@ async fn register(fleet: &Fleet, id: &str) -> Result<()> {
     let begun = answer(&mut connection, 202).await?;
     let operation = begun.get("operationId").and_then(serde_json::Value::as_str);
     let operation = operation.context("the answer names no operation")?;
-    let topic =
-        format!("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={operation}");
+    let topic = format!(
+        "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={operation}"
+    );
     connection.outgoing().publish_once(&topic, b" ")?;
     let done = answer(&mut connection, 200).await?;
     let status = done.get("status").and_then(serde_json::Value::as_str);
-    ensure!(status == Some("assigned"), "the registration ended as {done}");
+    ensure!(
+        status == Some("assigned"),
+        "the registration ended as {done}"
+    );
     connection.outgoing().disconnect();
     connection.flush().await?;
     Ok(())

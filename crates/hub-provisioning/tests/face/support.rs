@@ -345,7 +345,6 @@ pub(crate) fn document(status: &OperationStatus) -> Value {
     serde_json::from_str(&status.document()).unwrap()
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 pub(crate) fn said(error: Error) -> String {
     format!("{} {}", error.code(), error.message())
 }
