@@ -7,7 +7,7 @@ use hub_domain::identity::Thumbprint;
 use hub_domain::limits::CLOCK_SKEW;
 use hub_domain::provisioning::{
     Attestation, AttestationKind, CertificateSlot, DeviceProof, Enrollment, EnrollmentGroup,
-    Origin, RegistrationId, Slots, Terms, derived_key,
+    Origin, Registration, RegistrationId, Slots, Terms, derived_key,
 };
 use hub_domain::sas::SasToken;
 use hub_domain::{DeviceId, Etag, SymmetricKey, Timestamp};
@@ -70,12 +70,12 @@ impl Attested {
     /// What an enrollment says of a device that proved itself.
     pub(crate) fn of(found: &Found, id: &RegistrationId, proof: DeviceProof) -> Self {
         match found {
-            Found::Individual(enrollment) => Self::by_enrollment(enrollment, id, proof),
+            Found::Individual(enrollment) => Self::by_enrollment(enrollment, proof),
             Found::Group(group) => Self::by_group(group, id, proof),
         }
     }
 
-    fn by_enrollment(enrollment: &Enrollment, id: &RegistrationId, proof: DeviceProof) -> Self {
+    fn by_enrollment(enrollment: &Enrollment, proof: DeviceProof) -> Self {
         let endorsement_key = match &enrollment.attestation {
             Attestation::Tpm {
                 endorsement_key, ..
@@ -92,10 +92,24 @@ impl Attested {
             device: enrollment
                 .device
                 .clone()
-                .unwrap_or_else(|| device_named(id)),
+                .unwrap_or_else(|| device_named(&enrollment.id)),
             kind: enrollment.attestation.kind(),
             proof,
             endorsement_key,
+        }
+    }
+
+    /// A device of a group keeps its name in the hub when it spells its registration id another way: registration ids
+    /// are compared without case, device ids are not.
+    pub(crate) fn keep_name(&mut self, existing: Option<&Registration>) {
+        let assignment = existing.and_then(|existing| existing.assignment.as_ref());
+        if let (Origin::Group(_), Some(assignment)) = (&self.origin, assignment)
+            && assignment
+                .device
+                .as_str()
+                .eq_ignore_ascii_case(self.device.as_str())
+        {
+            self.device = assignment.device.clone();
         }
     }
 
@@ -220,7 +234,7 @@ impl Attestor {
                 ));
             }
         };
-        Ok(Attested::by_enrollment(enrollment, &call.id, proof))
+        Ok(Attested::by_enrollment(enrollment, proof))
     }
 
     fn by_group(&self, call: &DeviceCall<'_>) -> Result<Attested, (Error, Option<Origin>)> {

@@ -75,6 +75,7 @@ impl Room {
         for _ in 0..RETRIES_MAX {
             let kept = Self::kept(call, &attested, &request);
             let existing = self.parts.store.registration(&call.id).await?;
+            attested.keep_name(existing.as_ref());
             if let Some(under_way) = existing
                 .as_ref()
                 .filter(|one| matches!(one.progress, Progress::Assigning(_)))

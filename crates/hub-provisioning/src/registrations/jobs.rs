@@ -155,7 +155,10 @@ impl Room {
     ) -> Result<Registration, Failed> {
         let attested = self.attested_again(registration, request).await;
         let attested = match attested {
-            Ok(attested) if attested.terms.status == Status::Enabled => attested,
+            Ok(mut attested) if attested.terms.status == Status::Enabled => {
+                attested.keep_name(Some(registration));
+                attested
+            }
             Ok(_) => {
                 let text = "the enrollment was disabled while the device registered";
                 return self

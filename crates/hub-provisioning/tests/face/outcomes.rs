@@ -236,6 +236,21 @@ async fn a_failure_is_told_and_kept_and_the_assignment_stays() {
 }
 
 #[tokio::test]
+async fn a_device_keeps_its_name_however_it_spells_its_registration_id() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("Sensor-A", Terms::default()).await;
+    for spelled in ["SENSOR-A", "Sensor-A"] {
+        let outcome = world.register(spelled, &key(1)).await.unwrap();
+        assert_eq!(line(&outcome), "assigned a.test Sensor-A initialAssignment");
+    }
+    world.enroll_group("g", Terms::default()).await;
+    for spelled in ["Sensor-B", "sensor-b"] {
+        let outcome = world.register(spelled, &group_key(spelled)).await.unwrap();
+        assert_eq!(line(&outcome), "assigned a.test Sensor-B initialAssignment");
+    }
+}
+
+#[tokio::test]
 async fn two_devices_of_one_id_at_once_have_one_outcome() {
     let world = World::with(&["a.test", "b.test"]).await;
     world.enroll_group("g", Terms::default()).await;
