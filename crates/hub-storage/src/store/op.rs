@@ -111,7 +111,7 @@ pub enum Op {
         feedback: FeedbackTerms,
     },
     /// Puts a message back for another try and raises its delivery count. At `delivery_count_max` it is settled as dead
-    /// instead ([`OpResult::DeadLettered`]). Conflict: it is gone.
+    /// instead ([`super::OpResult::DeadLettered`]). Conflict: it is gone.
     AbandonMessage {
         /// Whose.
         identity: Ordinal,
