@@ -8,6 +8,7 @@ mod authentication;
 mod device;
 mod error;
 mod event;
+mod key_regeneration;
 mod message;
 mod method;
 mod module;
@@ -26,6 +27,9 @@ pub use authentication::{
 pub use device::{Capabilities, Device, DeviceInput};
 pub use error::ErrorBody;
 pub use event::{EVENT_BATCH_MEDIA_TYPE, EventInput, push_event_property};
+pub use key_regeneration::{
+    KeyOwner, KeyRegeneration, KeyRegenerationError, KeyRegenerationResult, PolicyKey,
+};
 pub use message::draft_from_headers;
 pub use method::{MethodInput, MethodResult};
 pub use module::{Module, ModuleInput};

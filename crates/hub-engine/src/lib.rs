@@ -50,8 +50,8 @@ pub use hubs::{Hubs, NewHub};
 pub use messages::{LockToken, Messages};
 pub use methods::Methods;
 pub use registry::{
-    IdentityUpdate, IdentityView, IfMatch, NewAuthentication, NewIdentity, ProvisionedDevice,
-    ProvisionedUnit, Registry, RegistryStatistics, initial_twin,
+    IdentityUpdate, IdentityView, IfMatch, KeyRoll, NewAuthentication, NewIdentity,
+    ProvisionedDevice, ProvisionedUnit, Registry, RegistryStatistics, initial_twin,
 };
 pub use routing::Routes;
 pub use service_bound::ServiceBound;

@@ -1,5 +1,6 @@
 //! The identity registry: devices and modules.
 
+mod keys;
 mod late_modules;
 mod provision;
 mod rules;
@@ -21,6 +22,7 @@ use crate::hubs::random_key;
 use crate::quotas::Quotas;
 use crate::room::check_room;
 use crate::{EngineParts, Error, ErrorKind, OpContext};
+pub use keys::KeyRoll;
 pub use provision::{ProvisionedDevice, ProvisionedUnit, initial_twin};
 use rules::{
     SYSTEM_MODULES, check, create_error, create_op, created_fact, deleted_fact, edge_scope,

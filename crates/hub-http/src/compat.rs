@@ -7,6 +7,7 @@ mod body;
 mod device;
 mod devices;
 mod etag;
+mod keys;
 mod messages;
 mod methods;
 pub(crate) mod provisioning;
@@ -197,6 +198,7 @@ fn allow(ctx: &OpContext, hub: &Hub, route: &Route) -> Result<(), Refusal> {
 async fn run(operation: Operation, call: Call) -> Result<Response, Refusal> {
     match operation {
         Operation::ListDevices => devices::list(call).await,
+        Operation::RegenerateKeys => keys::regenerate(call).await,
         Operation::GetDevice | Operation::GetModule => devices::get(call).await,
         Operation::PutDevice => devices::put_device(call).await,
         Operation::PutModule => devices::put_module(call).await,

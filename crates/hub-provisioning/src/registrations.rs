@@ -149,7 +149,7 @@ impl Registrations {
     /// A key for a device with a TPM, readable only by that. The device shows that it could by a token signed with it.
     ///
     /// # Errors
-    /// The scope is another; no enrollment of that id has this endorsement key, or it is disabled; a key cannot be read.
+    /// The scope is another; no enrollment of that id has this endorsement key; a key cannot be read.
     pub async fn challenge(
         &self,
         call: &DeviceCall<'_>,

@@ -22,6 +22,7 @@ pub(super) struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     ListDevices,
+    RegenerateKeys,
     GetDevice,
     PutDevice,
     DeleteDevice,
@@ -45,7 +46,8 @@ pub(super) enum Operation {
 impl Operation {
     pub(super) const fn body(self) -> BodyKind {
         match self {
-            Self::PutDevice
+            Self::RegenerateKeys
+            | Self::PutDevice
             | Self::PutModule
             | Self::PatchTwin
             | Self::ReplaceTwin
@@ -88,8 +90,14 @@ const fn route(
 }
 
 /// Every route of this face. The access tests walk it.
-pub(super) static ROUTES: [Route; 28] = [
+pub(super) static ROUTES: [Route; 29] = [
     route(Method::GET, "/devices", READ, Operation::ListDevices),
+    route(
+        Method::POST,
+        "/devices/keys/regenerate",
+        WRITE,
+        Operation::RegenerateKeys,
+    ),
     route(Method::GET, "/devices/{device}", READ, Operation::GetDevice),
     route(
         Method::PUT,

@@ -419,3 +419,87 @@ async fn messages_are_queued_counted_and_purged() {
         "404 DeviceNotFound"
     );
 }
+
+#[tokio::test]
+async fn keys_become_new_for_many_at_once_and_what_failed_is_told() {
+    let hub = Installation::new().await;
+    let keys =
+        json!({"authentication": {"symmetricKey": {"primaryKey": KEY, "secondaryKey": KEY}}});
+    hub.owner("PUT", "/devices/d1", &keys.to_string())
+        .await
+        .ok();
+    hub.owner("PUT", "/devices/d1/modules/m1", &keys.to_string())
+        .await
+        .ok();
+    let none = json!({"authentication": {"type": "certificateAuthority"}});
+    hub.owner("PUT", "/devices/d2", &none.to_string())
+        .await
+        .ok();
+    let body = json!({"policyKey": "secondaryKey", "devices": [
+        {"id": "d1"}, {"id": "d1", "moduleId": "m1"}, {"id": "d2"}, {"id": "gone"},
+    ]});
+    let answer = hub
+        .owner("POST", "/devices/keys/regenerate", &body.to_string())
+        .await
+        .ok();
+    assert_eq!(answer["policyKey"], "secondaryKey");
+    let failed: Vec<_> = answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (error["id"].clone(), error["errorCode"].clone()))
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            (json!("d2"), json!(400_003)),
+            (json!("gone"), json!(404_001))
+        ]
+    );
+    for path in ["/devices/d1", "/devices/d1/modules/m1"] {
+        let identity = hub.owner("GET", path, "").await.ok();
+        let keys = &identity["authentication"]["symmetricKey"];
+        assert_eq!(keys["primaryKey"], KEY, "{path}");
+        assert_ne!(keys["secondaryKey"], KEY, "{path}");
+    }
+    let before = hub.owner("GET", "/devices/d1", "").await.ok();
+    let swap = json!({"policyKey": "swap", "devices": [{"id": "d1"}]}).to_string();
+    hub.owner("POST", "/devices/keys/regenerate", &swap)
+        .await
+        .ok();
+    let after = hub.owner("GET", "/devices/d1", "").await.ok();
+    let key = |device: &serde_json::Value, which: &str| {
+        device["authentication"]["symmetricKey"][which].clone()
+    };
+    assert_eq!(key(&after, "primaryKey"), key(&before, "secondaryKey"));
+    assert_eq!(key(&after, "secondaryKey"), key(&before, "primaryKey"));
+}
+
+#[tokio::test]
+async fn what_is_no_request_for_new_keys_is_refused() {
+    let hub = Installation::new().await;
+    let many: Vec<_> = (0..101)
+        .map(|number| json!({"id": format!("d{number}")}))
+        .collect();
+    for (body, expected) in [
+        (json!({"devices": []}), "400 ArgumentInvalid"),
+        (
+            json!({"policyKey": "both", "devices": []}),
+            "400 ArgumentInvalid",
+        ),
+        (json!({"policyKey": "swap"}), "400 ArgumentInvalid"),
+        (
+            json!({"policyKey": "swap", "devices": ["d1"]}),
+            "400 ArgumentInvalid",
+        ),
+        (
+            json!({"policyKey": "swap", "devices": many}),
+            "400 ArgumentInvalid",
+        ),
+    ] {
+        let answer = hub
+            .owner("POST", "/devices/keys/regenerate", &body.to_string())
+            .await;
+        assert_eq!(answer.refused(), expected, "{body}");
+    }
+}
