@@ -15,7 +15,7 @@ pub(super) async fn regenerate(call: Call) -> Result<Response, Refusal> {
     if input.devices.len() > BULK_IDENTITIES_MAX {
         return Err(Refusal::new(
             ErrorCode::ArgumentInvalid,
-            &format!("at most {BULK_IDENTITIES_MAX} identities at once"),
+            format!("at most {BULK_IDENTITIES_MAX} identities at once"),
         ));
     }
     let roll = match input.policy_key {
