@@ -435,8 +435,8 @@ fn by_client_certificate(
         ));
     }
     let print = |slot: &CertificateSlot| {
-        let digits = hub_engine::x509::fingerprint(&slot.der);
-        Thumbprint::parse(&hex(&digits)).expect("invariant: 64 digits are a thumbprint")
+        let certificate = Certificate::read(&slot.der);
+        thumbprint(&certificate.expect("invariant: what is enrolled was read when it was stored"))
     };
     let mut prints = slots.iter().map(print);
     Ok(DeviceProof::Thumbprints {
@@ -461,10 +461,6 @@ fn by_authority(
 
 fn thumbprint(certificate: &Certificate<'_>) -> Thumbprint {
     Thumbprint::parse(&certificate.sha256()).expect("invariant: 64 digits are a thumbprint")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// A device is named by its registration id where the enrollment names it no other way.

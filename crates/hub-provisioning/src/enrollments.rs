@@ -8,7 +8,7 @@ use hub_domain::provisioning::{
     Attestation, CertificateSlot, Enrollment, RegistrationId, ServicePermission, Slots, Terms,
 };
 use hub_domain::{DeviceId, SymmetricKey};
-use hub_engine::{ErrorKind, IfMatch};
+use hub_engine::{ErrorKind, IfMatch, KeyRoll};
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, StoreError};
 use serde_json::{Map, Value};
@@ -101,17 +101,6 @@ pub struct BulkError {
     pub id: String,
     /// What.
     pub error: Error,
-}
-
-/// How keys are rolled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyRoll {
-    /// The primary key becomes a new one.
-    Primary,
-    /// The secondary key becomes a new one.
-    Secondary,
-    /// They change places.
-    Swap,
 }
 
 impl Enrollments {
@@ -438,11 +427,7 @@ pub(crate) fn rolled(
             "the enrollment has no symmetric keys; replace its certificates instead",
         ));
     };
-    let (primary, secondary) = match roll {
-        KeyRoll::Primary => (parts.random_key(), secondary.clone()),
-        KeyRoll::Secondary => (primary.clone(), parts.random_key()),
-        KeyRoll::Swap => (secondary.clone(), primary.clone()),
-    };
+    let (primary, secondary) = roll.roll(primary.clone(), secondary.clone(), || parts.random_key());
     Ok(Attestation::SymmetricKey { primary, secondary })
 }
 

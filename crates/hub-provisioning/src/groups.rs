@@ -7,12 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hub_domain::provisioning::{
     Attestation, EnrollmentGroup, EnrollmentGroupId, ServicePermission, Terms,
 };
-use hub_engine::{ErrorKind, IfMatch};
+use hub_engine::{ErrorKind, IfMatch, KeyRoll};
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, StoreError};
 
 use crate::enrollments::{
-    BulkError, BulkMode, KeyRoll, NewAttestation, again, check_page, check_place, made, rolled,
+    BulkError, BulkMode, NewAttestation, again, check_page, check_place, made, rolled,
 };
 use crate::parts::Parts;
 use crate::rules::{check_hubs, check_match, check_terms};

@@ -44,11 +44,12 @@ pub use documents::{
     CertificateInfo, certificate_info, error_document, operation_document, registration_document,
 };
 pub use enrollments::{
-    BulkError, BulkMode, EnrollmentBulkItem, Enrollments, KeyRoll, NewAttestation, NewEnrollment,
+    BulkError, BulkMode, EnrollmentBulkItem, Enrollments, NewAttestation, NewEnrollment,
 };
 pub use error::Error;
 pub use groups::{GroupBulkItem, Groups, NewGroup};
 pub use hub_api::client::Outside;
+pub use hub_engine::KeyRoll;
 pub use hub_storage::store::RegistrationFilter;
 pub use parts::Parts;
 pub use provisioning::Provisioning;

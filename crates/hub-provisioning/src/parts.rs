@@ -45,7 +45,6 @@ impl Parts {
     }
 
     pub(crate) fn random_key(&self) -> hub_domain::SymmetricKey {
-        hub_domain::SymmetricKey::from_bytes(&self.random::<64>())
-            .expect("invariant: 64 bytes are a key")
+        self.random_key_of(64)
     }
 }

@@ -1,6 +1,6 @@
 //! Rolling the keys of identities: one slot becomes new while the other is in use.
 
-use hub_domain::{Authentication, HubNo, IdentityId, Permission};
+use hub_domain::{Authentication, HubNo, IdentityId, Permission, SymmetricKey};
 
 use super::{IdentityUpdate, IdentityView, IfMatch, NewAuthentication, RETRIES_MAX, Registry};
 use crate::{Error, ErrorKind, OpContext};
@@ -14,6 +14,22 @@ pub enum KeyRoll {
     Secondary,
     /// They change places.
     Swap,
+}
+
+impl KeyRoll {
+    /// The two keys after it.
+    pub fn roll(
+        self,
+        primary: SymmetricKey,
+        secondary: SymmetricKey,
+        new: impl FnOnce() -> SymmetricKey,
+    ) -> (SymmetricKey, SymmetricKey) {
+        match self {
+            Self::Primary => (new(), secondary),
+            Self::Secondary => (primary, new()),
+            Self::Swap => (secondary, primary),
+        }
+    }
 }
 
 impl Registry {
@@ -37,12 +53,9 @@ impl Registry {
                 return Err(Error::new(ErrorKind::Invalid, text)
                     .with_code(hub_domain::ErrorCode::InvalidOperation));
             };
-            let new = || crate::hubs::random_key(&*self.parts.environment);
-            let (primary, secondary) = match roll {
-                KeyRoll::Primary => (new(), secondary),
-                KeyRoll::Secondary => (primary, new()),
-                KeyRoll::Swap => (secondary, primary),
-            };
+            let (primary, secondary) = roll.roll(primary, secondary, || {
+                crate::hubs::random_key(&*self.parts.environment)
+            });
             let update = IdentityUpdate {
                 id: former.id,
                 status: former.status,

@@ -74,15 +74,16 @@ impl Room {
         let operation = self.parts.random_operation();
         for _ in 0..RETRIES_MAX {
             let kept = Self::kept(call, &attested, &request);
-            let existing = self.parts.store.registration(&call.id).await?;
+            let mut existing = self.parts.store.registration(&call.id).await?;
+            if let Some(registration) = existing {
+                existing = Some(self.leave(registration, call.now).await);
+            }
             attested.keep_name(existing.as_ref());
-            if let Some(under_way) = existing
-                .as_ref()
-                .filter(|one| matches!(one.progress, Progress::Assigning(_)))
-            {
-                // Whoever asks meanwhile asks for the same.
+            if let Some(unfinished) = existing.as_ref().filter(|one| Self::is_unfinished(one)) {
+                // Whoever asks meanwhile asks for the same; and a device whose former hub does not let go of it stays
+                // where it is, or that would be forgotten.
                 self.jobs.start(&call.id);
-                return Ok(OperationStatus::begun(under_way.clone()));
+                return Ok(OperationStatus::begun(unfinished.clone()));
             }
             let attempt = Attempt {
                 id: &call.id,
@@ -263,10 +264,8 @@ impl Room {
         given: Option<InitialTwin>,
     ) -> Result<Option<TwinContent>, HubError> {
         let Some(former) = leaves else {
-            return Ok(given.map(TwinContent::Written).or_else(|| {
-                let initial = &attempt.attested.terms.initial_twin;
-                Some(TwinContent::Written(initial.clone()))
-            }));
+            let initial = || attempt.attested.terms.initial_twin.clone();
+            return Ok(Some(TwinContent::Written(given.unwrap_or_else(initial))));
         };
         if let Some(given) = given {
             return Ok(Some(TwinContent::Written(given)));

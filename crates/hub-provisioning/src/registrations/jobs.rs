@@ -21,7 +21,6 @@ use super::Room;
 use super::assign::{Attempt, Failed, Given, is_final};
 use super::goal::Goal;
 use crate::Error;
-use crate::attestation::Attested;
 
 /// Jobs under way at once.
 const UNDER_WAY_MAX: usize = 64;
@@ -181,7 +180,7 @@ impl Room {
             operation: registration.operation.clone(),
             now: self.parts.environment.now(),
         };
-        match self.reach_goal(&attempt, &attested).await {
+        match self.reach_goal(&attempt).await {
             Ok(done) => Ok(done),
             Err(Failed::Finally(error)) => {
                 // It was tried with every hub there is: the device is told, and asks again when it wants to.
@@ -192,13 +191,14 @@ impl Room {
         }
     }
 
-    async fn reach_goal(
-        &self,
-        attempt: &Attempt<'_>,
-        attested: &Attested,
-    ) -> Result<Registration, Failed> {
+    async fn reach_goal(&self, attempt: &Attempt<'_>) -> Result<Registration, Failed> {
         let goal = self
-            .goal(attested, attempt.request, attempt.id, attempt.existing)
+            .goal(
+                attempt.attested,
+                attempt.request,
+                attempt.id,
+                attempt.existing,
+            )
             .map_err(Failed::Finally)?;
         let (hosts, given): (Vec<HostName>, Given) = match goal {
             Goal::Stay(assignment) => (vec![assignment.hub], Given::default()),

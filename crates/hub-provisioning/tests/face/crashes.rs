@@ -1,10 +1,12 @@
 //! What a crash leaves.
 
-use hub_domain::provisioning::Terms;
+use hub_domain::HostName;
+use hub_domain::provisioning::{Assignment, Link, LinkedHub, Progress, Registration, Terms};
 use hub_provisioning::RegisterRequest;
-use hub_storage::store::RegistrationFilter;
+use hub_storage::Store as _;
+use hub_storage::store::{Op, RegistrationFilter, Unit};
 
-use crate::support::{World, key, line};
+use crate::support::{World, key, line, registration};
 use crate::webhooks::Webhook;
 
 #[tokio::test]
@@ -74,4 +76,57 @@ async fn whoever_asks_while_a_registration_is_under_way_joins_it() {
         .unwrap();
     assert_eq!(line(&outcome), "assigned a.test d initialAssignment");
     assert_eq!(webhook.asked.lock().unwrap().len(), 1, "it is asked once");
+}
+
+#[tokio::test]
+async fn a_device_that_registers_again_is_still_removed_from_its_former_hub() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    world.register("d", &key(1)).await.unwrap();
+    // It came from a hub that does not answer.
+    let silent = HostName::parse("localhost").unwrap();
+    let link = LinkedHub {
+        link: Link::Remote {
+            policy: "iothubowner".to_owned(),
+            key: key(9),
+            port: Some(1),
+        },
+        allocatable: false,
+        ..LinkedHub::own(silent.clone())
+    };
+    let ctx = world.admin();
+    world.service.service.link_hub(&ctx, link).await.unwrap();
+    let id = registration("d");
+    let registrations = &world.service.registrations;
+    let moved = registrations.fetch(&ctx, &id).await.unwrap();
+    let leaving = Registration {
+        progress: Progress::Leaving(Assignment {
+            hub: silent.clone(),
+            ..moved.assignment.clone().unwrap()
+        }),
+        ..moved.clone()
+    };
+    let op = Op::PutRegistration {
+        next: Box::new(leaving),
+        expected: Some(moved.etag),
+    };
+    world.store.submit(Unit::new(op, Vec::new())).await.unwrap();
+
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(line(&outcome), "assigned a.test d initialAssignment");
+    let kept = registrations.fetch(&ctx, &id).await.unwrap();
+    assert!(
+        matches!(kept.progress, Progress::Leaving(_)),
+        "it is not forgotten"
+    );
+    // A hub that is gone for good is unlinked.
+    world
+        .service
+        .service
+        .unlink_hub(&ctx, &silent)
+        .await
+        .unwrap();
+    world.register("d", &key(1)).await.unwrap();
+    let done = registrations.fetch(&ctx, &id).await.unwrap();
+    assert!(matches!(done.progress, Progress::Assigned));
 }
