@@ -9,6 +9,7 @@ mod event;
 mod file;
 mod hub;
 mod identity;
+mod key;
 mod message;
 mod method;
 mod moment;
@@ -37,6 +38,9 @@ pub use identity::{
     Authentication, AuthenticationKind, Capabilities, ConnectionState, Device, DeviceSettings,
     Module, ModuleSettings, Status, SymmetricKeys, Thumbprints,
 };
+pub use key::{
+    IdentityFailure, IdentityKeyRoll, IdentityKeyRollResult, IdentityName, KeyRoll, KeySlot,
+};
 pub use message::{
     Ack, Delivery, MessageBody, NewMessage, PurgedMessages, ReceivedMessage, SentMessage,
 };
@@ -51,11 +55,11 @@ pub use provisioning::{
     AllocationRequest, AllocationWebhook, AttestationType, AuthorityReferences, CredentialPolicy,
     CredentialPolicySettings, Enrollment, EnrollmentAttestation, EnrollmentCertificate,
     EnrollmentCertificates, EnrollmentGroup, EnrollmentGroupSettings, EnrollmentSettings,
-    EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRoll, KeyRollResult,
-    KeyRollScope, KeyRollTarget, KeySlot, Latencies, Latency, LatencyValue, LinkedHub,
-    LinkedHubChange, LinkedHubs, NewIssuer, NewLinkedHub, ProvisioningService,
-    ProvisioningServiceChange, Refusal, Refusals, RegionName, Registration, RegistrationCounts,
-    RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy, TpmKeys,
+    EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRollResult,
+    KeyRollScope, KeyRollTarget, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
+    LinkedHubs, NewIssuer, NewLinkedHub, ProvisioningService, ProvisioningServiceChange, Refusal,
+    Refusals, RegionName, Registration, RegistrationCounts, RegistrationStatus, ReprovisionPolicy,
+    ServicePolicies, ServicePolicy, TpmKeys,
 };
 pub use queue::{QueueBatch, QueueRecord};
 pub use routing::{

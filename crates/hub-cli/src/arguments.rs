@@ -17,8 +17,10 @@ mod twin;
 use clap::Subcommand;
 
 pub(crate) use certificate::{CertificateCommand, CertificateUpload};
-pub(crate) use common::{AuthMethod, Common, KeyArguments, OutputFormat, StatusArgument};
-pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceUpdate};
+pub(crate) use common::{
+    AuthMethod, Common, KeyArguments, KeyChoice, OutputFormat, StatusArgument,
+};
+pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceRenewKey, DeviceUpdate};
 pub(crate) use dps::{
     AddressRangeCommand, AllocationCommand, AllocationPreview, AttestationChoice,
     CredentialPolicyCommand, DpsCommand, EnrollmentCommand, EnrollmentRoll, EnrollmentWrite,
@@ -32,7 +34,7 @@ pub(crate) use file::{FileCommand, FileList};
 pub(crate) use hub::{HubCommand, HubCreate, HubUpdate, QueueArguments};
 pub(crate) use message::{AckArgument, MessageCommand, MessageReceive, MessageSend, MessageSettle};
 pub(crate) use method::{MethodCommand, MethodInvoke};
-pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleUpdate};
+pub(crate) use module::{ModuleCommand, ModuleCreate, ModuleRenewKey, ModuleUpdate};
 pub(crate) use routing::{
     EnrichmentCommand, EnrichmentWrite, RouteCommand, RouteCreate, RouteFallback, RouteTest,
     RouteUpdate,

@@ -11,6 +11,7 @@ mod identity;
 mod message;
 mod method;
 mod module;
+mod renewal;
 mod routing;
 mod twin;
 
@@ -87,11 +88,13 @@ fn common(command: &Command) -> &crate::arguments::Common {
         Command::Device(DeviceCommand::Show(show)) => &show.common,
         Command::Device(DeviceCommand::Update(update)) => &update.common,
         Command::Device(DeviceCommand::Delete(delete)) => &delete.common,
+        Command::Device(DeviceCommand::RenewKey(renew)) => &renew.common,
         Command::Module(ModuleCommand::Create(create)) => &create.common,
         Command::Module(ModuleCommand::List(list)) => &list.common,
         Command::Module(ModuleCommand::Show(show)) => &show.common,
         Command::Module(ModuleCommand::Update(update)) => &update.common,
         Command::Module(ModuleCommand::Delete(delete)) => &delete.common,
+        Command::Module(ModuleCommand::RenewKey(renew)) => &renew.common,
         Command::Twin(TwinCommand::Show(show)) => &show.common,
         Command::Twin(TwinCommand::Update(write) | TwinCommand::Replace(write)) => &write.common,
         Command::Method(MethodCommand::Invoke(invoke)) => &invoke.common,

@@ -2,6 +2,7 @@
 
 mod delivery;
 pub(crate) mod dps;
+mod renewal;
 
 use std::io::Write;
 
@@ -18,6 +19,7 @@ use crate::arguments::OutputFormat;
 use crate::failure::Failure;
 use crate::text::{printable, shortened};
 pub(crate) use delivery::delivery;
+pub(crate) use renewal::{device_with_keys, module_with_keys, renewed};
 
 /// Characters of a twin's member that one line shows.
 const VALUE_CHARACTERS_MAX: usize = 80;

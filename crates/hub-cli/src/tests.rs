@@ -9,6 +9,7 @@ mod feedback;
 mod hub;
 mod message;
 mod place;
+mod renewal;
 mod routing;
 mod script;
 mod twin;

@@ -11,6 +11,7 @@ mod files;
 mod hubs;
 mod identity_wire;
 mod input;
+mod keys;
 mod messages;
 mod methods;
 mod modules;
@@ -75,6 +76,9 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::GetModule => on(verb, modules::get),
         OperationId::ReplaceModule => on(verb, modules::replace),
         OperationId::DeleteModule => on(verb, modules::delete),
+        OperationId::RollDeviceKeys => on(verb, keys::roll_device),
+        OperationId::RollModuleKeys => on(verb, keys::roll_module),
+        OperationId::RollIdentityKeys => on(verb, keys::roll_many),
         OperationId::GetDeviceTwin | OperationId::GetModuleTwin => on(verb, twins::get),
         OperationId::PatchDeviceTwin | OperationId::PatchModuleTwin => on(verb, twins::patch),
         OperationId::ReplaceDeviceTwin | OperationId::ReplaceModuleTwin => on(verb, twins::replace),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{CALL_TIMEOUT, Call, Client, ClientError};
 use crate::native::{
     Certificate, CertificateProof, CertificateReplacement, Device, DeviceSettings, HubDocument,
-    HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
-    NewCertificate, NewHub, OperationId, Page, Statistics, Twin, TwinChange,
+    HubSettings, HubSettingsChange, HubSummary, IdentityKeyRoll, IdentityKeyRollResult, KeyRoll,
+    MethodCall, MethodResult, Module, ModuleSettings, NewCertificate, NewHub, OperationId, Page,
+    Statistics, Twin, TwinChange,
 };
 
 /// Time to answer when a call of a method names none (`hub_domain::limits`).
@@ -315,6 +316,56 @@ impl Client {
         etag: Option<&str>,
     ) -> Result<(), ClientError> {
         self.perform(Call::new(OperationId::DeleteModule, &[hub, device, module]).if_match(etag))
+            .await
+    }
+
+    /// Rolls the keys of a device, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_device_keys(
+        &self,
+        hub: &str,
+        device: &str,
+        roll: &KeyRoll,
+        etag: Option<&str>,
+    ) -> Result<Device, ClientError> {
+        self.exchange(
+            Call::new(OperationId::RollDeviceKeys, &[hub, device]).if_match(etag),
+            roll,
+        )
+        .await
+    }
+
+    /// Rolls the keys of a module, while `etag` holds if there is one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_module_keys(
+        &self,
+        hub: &str,
+        device: &str,
+        module: &str,
+        roll: &KeyRoll,
+        etag: Option<&str>,
+    ) -> Result<Module, ClientError> {
+        self.exchange(
+            Call::new(OperationId::RollModuleKeys, &[hub, device, module]).if_match(etag),
+            roll,
+        )
+        .await
+    }
+
+    /// Rolls the keys of several identities, each by itself.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_identity_keys(
+        &self,
+        hub: &str,
+        roll: &IdentityKeyRoll,
+    ) -> Result<IdentityKeyRollResult, ClientError> {
+        self.exchange(Call::new(OperationId::RollIdentityKeys, &[hub]), roll)
             .await
     }
 

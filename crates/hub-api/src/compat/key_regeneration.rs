@@ -39,11 +39,13 @@ impl PolicyKey {
 }
 
 /// An identity whose key becomes new.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KeyOwner {
     /// The device.
     pub id: String,
     /// The module, when it is one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub module_id: Option<String>,
 }
 
@@ -90,6 +92,8 @@ pub struct KeyRegenerationResult {
     pub policy_key: &'static str,
     /// Whose key did not become new; empty when all did.
     pub errors: Vec<KeyRegenerationError>,
+    /// Whose key did. `az iot hub device-identity renew-key` shows it (azure-iot-cli-extension, `hub.py`).
+    pub rotated_keys: Vec<KeyOwner>,
 }
 
 /// An identity whose key did not become new.

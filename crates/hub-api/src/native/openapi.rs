@@ -8,10 +8,10 @@ use super::provisioning as own;
 use super::{
     Answer, BASE_PATH, Certificate, CertificateProof, CertificateReplacement, Delivery, Device,
     DeviceSettings, Enrichment, ErrorBody, EventLine, FallbackRoute, File, Guard, HubDocument,
-    HubSettings, HubSettingsChange, HubSummary, MethodCall, MethodResult, Module, ModuleSettings,
-    Needs, NewCertificate, NewHub, NewMessage, OPERATIONS, Operation, Page, Parameter,
-    ParameterKind, PurgedMessages, QueueBatch, Route, Routing, RoutingTest, RoutingTestResult,
-    SentMessage, Statistics, Twin, TwinChange,
+    HubSettings, HubSettingsChange, HubSummary, IdentityKeyRoll, IdentityKeyRollResult, KeyRoll,
+    MethodCall, MethodResult, Module, ModuleSettings, Needs, NewCertificate, NewHub, NewMessage,
+    OPERATIONS, Operation, Page, Parameter, ParameterKind, PurgedMessages, QueueBatch, Route,
+    Routing, RoutingTest, RoutingTestResult, SentMessage, Statistics, Twin, TwinChange,
 };
 
 const COMMITTED: &str = concat!(
@@ -111,7 +111,6 @@ fn provisioning_schemas(named: &mut Map<String, Value>, generator: &mut SchemaGe
     add::<own::EnrollmentSettings>(named, generator, "EnrollmentSettings");
     add::<own::ExpiryReport>(named, generator, "ExpiryReport");
     add::<own::Issuer>(named, generator, "Issuer");
-    add::<own::KeyRoll>(named, generator, "KeyRoll");
     add::<own::KeyRollResult>(named, generator, "KeyRollResult");
     add::<own::KeyRollTarget>(named, generator, "KeyRollTarget");
     add::<own::Latencies>(named, generator, "Latencies");
@@ -164,6 +163,9 @@ fn named_schemas(generator: &mut SchemaGenerator) -> Map<String, Value> {
     add::<Page<Module>>(&mut named, generator, "ModulePage");
     add::<Module>(&mut named, generator, "Module");
     add::<ModuleSettings>(&mut named, generator, "ModuleSettings");
+    add::<KeyRoll>(&mut named, generator, "KeyRoll");
+    add::<IdentityKeyRoll>(&mut named, generator, "IdentityKeyRoll");
+    add::<IdentityKeyRollResult>(&mut named, generator, "IdentityKeyRollResult");
     add::<Twin>(&mut named, generator, "Twin");
     add::<TwinChange>(&mut named, generator, "TwinChange");
     add::<MethodCall>(&mut named, generator, "MethodCall");

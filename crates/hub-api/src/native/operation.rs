@@ -144,6 +144,12 @@ operation_ids! {
     ReplaceModule "replaceModule",
     /// A module goes.
     DeleteModule "deleteModule",
+    /// New keys for a device.
+    RollDeviceKeys "rollDeviceKeys",
+    /// New keys for a module.
+    RollModuleKeys "rollModuleKeys",
+    /// New keys for several identities.
+    RollIdentityKeys "rollIdentityKeys",
     /// A device's twin.
     GetDeviceTwin "getDeviceTwin",
     /// A merge into a device's twin.

@@ -13,8 +13,8 @@ pub use allocation::{AllocationCandidate, AllocationPreview, AllocationRequest};
 pub use enrollment::{
     AllocationPolicy, AllocationWebhook, AttestationType, AuthorityReferences, Enrollment,
     EnrollmentAttestation, EnrollmentCertificate, EnrollmentCertificates, EnrollmentGroup,
-    EnrollmentGroupSettings, EnrollmentSettings, EnrollmentTerms, InitialTwin, KeyRoll,
-    KeyRollResult, KeyRollScope, KeyRollTarget, KeySlot, ReprovisionPolicy, TpmKeys,
+    EnrollmentGroupSettings, EnrollmentSettings, EnrollmentTerms, InitialTwin, KeyRollResult,
+    KeyRollScope, KeyRollTarget, ReprovisionPolicy, TpmKeys,
 };
 pub use expiry::{Expiry, ExpiryReport, ExpiryWhat};
 pub use issuance::{CredentialPolicy, CredentialPolicySettings, Issuer, NewIssuer};

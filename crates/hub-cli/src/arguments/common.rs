@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use hub_api::native;
 
 /// Which hub, and how to print.
 #[derive(Clone, Debug, Default, Args)]
@@ -58,6 +59,30 @@ pub(crate) enum StatusArgument {
     Enabled,
     /// It may not
     Disabled,
+}
+
+/// Which key is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyChoice {
+    /// The first
+    Primary,
+    /// The second
+    Secondary,
+    /// Neither: they change places
+    Swap,
+    /// Both, as after a breach: whoever has an old one is out
+    Both,
+}
+
+impl KeyChoice {
+    pub(crate) const fn wire(self) -> native::KeySlot {
+        match self {
+            Self::Primary => native::KeySlot::Primary,
+            Self::Secondary => native::KeySlot::Secondary,
+            Self::Swap => native::KeySlot::Swap,
+            Self::Both => native::KeySlot::Both,
+        }
+    }
 }
 
 /// How an identity is to prove itself.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Common, KeyArguments, StatusArgument};
+use super::{Common, KeyArguments, KeyChoice, StatusArgument};
 
 /// Commands on devices.
 #[derive(Debug, Subcommand)]
@@ -17,6 +17,8 @@ pub enum DeviceCommand {
     Update(DeviceUpdate),
     /// Delete a device with its modules, twin and messages
     Delete(DeviceDelete),
+    /// Make a new key for devices, or swap their keys; they are cut off and come back with a key that stays
+    RenewKey(DeviceRenewKey),
 }
 
 /// `device create`.
@@ -98,6 +100,28 @@ pub struct DeviceDelete {
     pub(crate) device_id: String,
     /// Only while the device has this etag
     #[arg(long, value_name = "ETAG")]
+    pub(crate) etag: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// `device renew-key`.
+#[derive(Debug, Args)]
+pub struct DeviceRenewKey {
+    /// The ids of one or more devices; '*' for all with keys
+    #[arg(long, short, value_name = "ID", num_args = 1.., required_unless_present = "all")]
+    pub(crate) device_id: Vec<String>,
+    /// All devices with keys
+    #[arg(long, conflicts_with = "device_id")]
+    pub(crate) all: bool,
+    /// Which key: the one that no device uses first, then swap
+    #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
+    pub(crate) key_type: KeyChoice,
+    /// Their modules too
+    #[arg(long, visible_alias = "im")]
+    pub(crate) include_modules: bool,
+    /// Only while the device has this etag; for one device
+    #[arg(long, short, value_name = "ETAG")]
     pub(crate) etag: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Common, KeyArguments};
+use super::{Common, KeyArguments, KeyChoice};
 
 /// Commands on modules.
 #[derive(Debug, Subcommand)]
@@ -17,6 +17,8 @@ pub enum ModuleCommand {
     Update(ModuleUpdate),
     /// Delete a module with its twin
     Delete(ModuleDelete),
+    /// Make a new key for modules of a device, or swap their keys
+    RenewKey(ModuleRenewKey),
 }
 
 /// `module create`.
@@ -92,6 +94,28 @@ pub struct ModuleDelete {
     pub(crate) module_id: String,
     /// Only while the module has this etag
     #[arg(long, value_name = "ETAG")]
+    pub(crate) etag: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// `module renew-key`.
+#[derive(Debug, Args)]
+pub struct ModuleRenewKey {
+    /// The device's id
+    #[arg(long, short, value_name = "ID")]
+    pub(crate) device_id: String,
+    /// The ids of one or more modules; '*' for all with keys
+    #[arg(long, short, value_name = "ID", num_args = 1.., required_unless_present = "all")]
+    pub(crate) module_id: Vec<String>,
+    /// All modules of the device with keys
+    #[arg(long, conflicts_with = "module_id")]
+    pub(crate) all: bool,
+    /// Which key: the one that no module uses first, then swap
+    #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
+    pub(crate) key_type: KeyChoice,
+    /// Only while the module has this etag; for one module
+    #[arg(long, short, value_name = "ETAG")]
     pub(crate) etag: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,

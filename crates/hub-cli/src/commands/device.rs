@@ -7,6 +7,7 @@ use hub_api::native::{Authentication, Capabilities, Device, DeviceSettings, Stat
 use hub_domain::limits::PAGE_MAX;
 
 use super::identity::{UPDATE_TRIES, authentication, or_none};
+use super::renewal;
 use crate::arguments::{DeviceCommand, DeviceCreate, DeviceUpdate, OutputFormat, StatusArgument};
 use crate::connect::Connected;
 use crate::failure::Failure;
@@ -50,6 +51,7 @@ pub(super) async fn execute(
                 OutputFormat::Json => Ok(()),
             }
         }
+        DeviceCommand::RenewKey(renew) => renewal::devices(renew, client, hub, out).await,
     }
 }
 
@@ -74,7 +76,7 @@ const fn status(argument: StatusArgument) -> Status {
     }
 }
 
-async fn list(
+pub(super) async fn list(
     client: &hub_api::client::Client,
     hub: &str,
     max: Option<usize>,

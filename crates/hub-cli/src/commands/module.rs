@@ -6,6 +6,7 @@ use hub_api::client::Client;
 use hub_api::native::{Authentication, Module, ModuleSettings};
 
 use super::identity::{UPDATE_TRIES, authentication, or_none};
+use super::renewal;
 use crate::arguments::{ModuleCommand, ModuleCreate, ModuleUpdate, OutputFormat};
 use crate::connect::Connected;
 use crate::failure::Failure;
@@ -70,6 +71,7 @@ pub(super) async fn execute(
                 OutputFormat::Json => Ok(()),
             }
         }
+        ModuleCommand::RenewKey(renew) => renewal::modules(renew, client, hub, out).await,
     }
 }
 

@@ -1,7 +1,9 @@
 //! New keys for many identities at once (version 2024-03-31, "Bulk regenerate device key").
 
 use axum::response::Response;
-use hub_api::compat::{KeyRegeneration, KeyRegenerationError, KeyRegenerationResult, PolicyKey};
+use hub_api::compat::{
+    KeyOwner, KeyRegeneration, KeyRegenerationError, KeyRegenerationResult, PolicyKey,
+};
 use hub_domain::limits::BULK_IDENTITIES_MAX;
 use hub_domain::{DeviceId, ErrorCode, IdentityId, ModuleId};
 use hub_engine::{Error, ErrorKind, KeyRoll};
@@ -23,33 +25,39 @@ pub(super) async fn regenerate(call: Call) -> Result<Response, Refusal> {
         PolicyKey::Secondary => KeyRoll::Secondary,
         PolicyKey::Swap => KeyRoll::Swap,
     };
+    let parsed: Vec<Result<IdentityId, Error>> = input.devices.iter().map(identity).collect();
+    let ids: Vec<IdentityId> = parsed.iter().flatten().cloned().collect();
     let registry = &call.engine.registry;
+    let outcomes = registry
+        .roll_keys_of(&call.ctx, call.hub.no, &ids, roll)
+        .await?;
+    let mut outcomes = outcomes.into_iter();
     let mut errors = Vec::new();
-    for one in input.devices {
-        let result = match identity(&one.id, one.module_id.as_deref()) {
-            Ok(id) => registry.roll_keys(&call.ctx, call.hub.no, &id, roll).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = result {
-            errors.push(KeyRegenerationError {
-                id: one.id,
-                module_id: one.module_id,
+    let mut rotated_keys = Vec::new();
+    for (owner, id) in input.devices.into_iter().zip(parsed) {
+        let outcome = id.and_then(|_| outcomes.next().expect("invariant: an outcome for each id"));
+        match outcome {
+            Ok(_) => rotated_keys.push(owner),
+            Err(error) => errors.push(KeyRegenerationError {
+                id: owner.id,
+                module_id: owner.module_id,
                 error_code: error.code().number(),
                 error_status: error.message().to_owned(),
-            });
+            }),
         }
     }
     json(&KeyRegenerationResult {
         policy_key: input.policy_key.as_str(),
         errors,
+        rotated_keys,
     })
 }
 
-fn identity(device: &str, module: Option<&str>) -> Result<IdentityId, Error> {
+fn identity(owner: &KeyOwner) -> Result<IdentityId, Error> {
     let invalid =
         |error: hub_domain::ids::IdError| Error::new(ErrorKind::Invalid, error.to_string());
-    let device = DeviceId::parse(device).map_err(invalid)?;
-    match module {
+    let device = DeviceId::parse(&owner.id).map_err(invalid)?;
+    match &owner.module_id {
         None => Ok(IdentityId::device(device)),
         Some(module) => Ok(IdentityId::module(
             device,

@@ -6,6 +6,7 @@ mod client;
 mod facts;
 mod files;
 mod hubs;
+mod keys;
 mod messages;
 mod methods;
 mod provisioning;

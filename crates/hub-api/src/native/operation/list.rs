@@ -46,6 +46,9 @@ const BATCH: &str = "/hubs/{hub}/queues/{queue}/batches/{batch}";
 const BATCH_ABANDONED: &str = "/hubs/{hub}/queues/{queue}/batches/{batch}/abandon";
 const MODULES: &str = "/hubs/{hub}/devices/{device}/modules";
 const MODULE: &str = "/hubs/{hub}/devices/{device}/modules/{module}";
+const DEVICE_KEYS: &str = "/hubs/{hub}/devices/{device}/rollKeys";
+const MODULE_KEYS: &str = "/hubs/{hub}/devices/{device}/modules/{module}/rollKeys";
+const IDENTITY_KEYS: &str = "/hubs/{hub}/rollKeys";
 const MODULE_TWIN: &str = "/hubs/{hub}/devices/{device}/modules/{module}/twin";
 const MODULE_METHODS: &str = "/hubs/{hub}/devices/{device}/modules/{module}/methods";
 
@@ -249,6 +252,32 @@ const OF_HUBS: &[Operation] = &[
         OperationId::DeleteModule,
         MODULE,
         "Delete a module with its twin",
+    ),
+    write(
+        OperationId::RollDeviceKeys,
+        Verb::Post,
+        DEVICE_KEYS,
+        "Make new keys for a device, or swap them; it is cut off and comes back with the key that stays",
+        WRITE,
+        "KeyRoll",
+        "Device",
+    ),
+    write(
+        OperationId::RollModuleKeys,
+        Verb::Post,
+        MODULE_KEYS,
+        "Make new keys for a module, or swap them",
+        WRITE,
+        "KeyRoll",
+        "Module",
+    ),
+    call(
+        OperationId::RollIdentityKeys,
+        IDENTITY_KEYS,
+        "Roll the keys of several devices and modules, each by itself",
+        WRITE,
+        "IdentityKeyRoll",
+        "IdentityKeyRollResult",
     ),
     read(
         OperationId::GetDeviceTwin,

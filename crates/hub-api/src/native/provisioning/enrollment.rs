@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::native::{Moment, Status, SymmetricKeys};
+use crate::native::{KeySlot, Moment, Status, SymmetricKeys};
 
 /// The enrollment of one device.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -287,28 +287,6 @@ pub struct AllocationWebhook {
     pub url: String,
     /// The version of the documents that it is sent.
     pub api_version: String,
-}
-
-/// Which key is rolled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub enum KeySlot {
-    /// The first key becomes a new one.
-    Primary,
-    /// The second key becomes a new one.
-    Secondary,
-    /// They change places.
-    Swap,
-}
-
-/// Keys to roll in one enrollment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct KeyRoll {
-    /// Which.
-    pub slot: KeySlot,
 }
 
 /// Keys to roll in many enrollments.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use hub_api::native;
 
-use crate::arguments::{Common, StatusArgument};
+use crate::arguments::{Common, KeyChoice, StatusArgument};
 
 /// Commands on enrollments of single devices.
 #[derive(Debug, Subcommand)]
@@ -254,27 +254,6 @@ impl Reprovision {
         native::ReprovisionPolicy {
             update_hub_assignment,
             migrate_device_data,
-        }
-    }
-}
-
-/// Which key is made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyChoice {
-    /// The first
-    Primary,
-    /// The second
-    Secondary,
-    /// Neither: they change places
-    Swap,
-}
-
-impl KeyChoice {
-    pub(crate) const fn wire(self) -> native::KeySlot {
-        match self {
-            Self::Primary => native::KeySlot::Primary,
-            Self::Secondary => native::KeySlot::Secondary,
-            Self::Swap => native::KeySlot::Swap,
         }
     }
 }

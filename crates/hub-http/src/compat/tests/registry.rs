@@ -443,6 +443,8 @@ async fn keys_become_new_for_many_at_once_and_what_failed_is_told() {
         .await
         .ok();
     assert_eq!(answer["policyKey"], "secondaryKey");
+    let rotated = json!([{"id": "d1"}, {"id": "d1", "moduleId": "m1"}]);
+    assert_eq!(answer["rotatedKeys"], rotated);
     let failed: Vec<_> = answer["errors"]
         .as_array()
         .unwrap()

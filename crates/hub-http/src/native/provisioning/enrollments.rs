@@ -11,7 +11,7 @@ use hub_engine::IfMatch;
 use hub_provisioning::NewEnrollment;
 
 use super::super::hubs::page;
-use super::super::{Document, Failure, Guarded, Query, Scope};
+use super::super::{Document, Failure, Guarded, Query, Scope, keys};
 use super::{Administration, full_page, wire};
 
 pub(in super::super) async fn list(
@@ -94,7 +94,7 @@ pub(in super::super) async fn roll_keys(
     let Administration { service, ctx } = Administration::of(&scope)?;
     let rolled = service
         .enrollments
-        .roll_keys(&ctx, &id(&scope)?, wire::roll(slot), if_match)
+        .roll_keys(&ctx, &id(&scope)?, keys::roll(slot), if_match)
         .await?;
     Ok(Json(wire::attestation(&rolled.attestation, Keys::Shown)))
 }

@@ -10,7 +10,7 @@ use hub_engine::IfMatch;
 use hub_provisioning::NewGroup;
 
 use super::super::hubs::page;
-use super::super::{Document, Failure, Guarded, Query, Scope};
+use super::super::{Document, Failure, Guarded, Query, Scope, keys};
 use super::{Administration, full_page, wire};
 
 pub(in super::super) async fn list(
@@ -87,7 +87,7 @@ pub(in super::super) async fn roll_keys(
     let Administration { service, ctx } = Administration::of(&scope)?;
     let rolled = service
         .groups
-        .roll_keys(&ctx, &id(&scope)?, wire::roll(slot), if_match)
+        .roll_keys(&ctx, &id(&scope)?, keys::roll(slot), if_match)
         .await?;
     Ok(Json(wire::attestation(&rolled.attestation, Keys::Shown)))
 }

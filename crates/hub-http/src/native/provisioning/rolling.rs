@@ -7,8 +7,8 @@ use hub_domain::provisioning::AttestationKind;
 use hub_engine::{ErrorKind, IfMatch};
 use hub_provisioning::{Error, KeyRoll};
 
-use super::super::{Document, Failure, Scope};
-use super::{Administration, wire};
+use super::super::{Document, Failure, Scope, keys};
+use super::Administration;
 
 /// Each enrollment is rolled by itself: a call that broke off is made again with the ones that it reached rolled once
 /// more, which harms nobody whose device knows the other key.
@@ -17,7 +17,7 @@ pub(in super::super) async fn roll_all(
     Document(KeyRollTarget { slot, of }): Document<KeyRollTarget>,
 ) -> Result<Json<KeyRollResult>, Failure> {
     let administration = Administration::of(&scope)?;
-    let roll = wire::roll(slot);
+    let roll = keys::roll(slot);
     let result = match of {
         KeyRollScope::Enrollments => enrollments(&administration, roll).await?,
         KeyRollScope::EnrollmentGroups => groups(&administration, roll).await?,

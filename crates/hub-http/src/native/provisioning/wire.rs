@@ -15,7 +15,7 @@ use hub_domain::provisioning::{
 };
 use hub_domain::{HostName, Status, SymmetricKey};
 use hub_engine::IfMatch;
-use hub_provisioning::{KeyRoll, NewAttestation, certificate_info};
+use hub_provisioning::{NewAttestation, certificate_info};
 
 use super::super::Failure;
 
@@ -54,14 +54,6 @@ pub(super) const fn kind(kind: AttestationKind) -> native::AttestationType {
         AttestationKind::SymmetricKey => native::AttestationType::SymmetricKey,
         AttestationKind::X509 => native::AttestationType::X509,
         AttestationKind::Tpm => native::AttestationType::Tpm,
-    }
-}
-
-pub(super) const fn roll(slot: native::KeySlot) -> KeyRoll {
-    match slot {
-        native::KeySlot::Primary => KeyRoll::Primary,
-        native::KeySlot::Secondary => KeyRoll::Secondary,
-        native::KeySlot::Swap => KeyRoll::Swap,
     }
 }
 

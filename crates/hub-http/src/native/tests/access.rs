@@ -77,6 +77,7 @@ fn body(operation: &Operation) -> &'static str {
             r#"{"enrollmentGroupId":"g1","attestation":{"type":"symmetricKey"}}"#
         }
         Some("KeyRoll") => r#"{"slot":"swap"}"#,
+        Some("IdentityKeyRoll") => r#"{"slot":"swap","identities":[{"deviceId":"d1"}]}"#,
         Some("KeyRollTarget") => r#"{"slot":"swap","of":"enrollments"}"#,
         Some("AllocationRequest") => r#"{"registrationId":"r1"}"#,
         Some("NewIssuer") => r#"{"name":"i1"}"#,
