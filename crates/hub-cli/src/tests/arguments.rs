@@ -131,8 +131,8 @@ fn the_help_names_every_command() {
         nouns,
         [
             "hub: show create update list statistics certificate",
-            "device: create list show update delete",
-            "module: create list show update delete",
+            "device: create list show update delete renew-key",
+            "module: create list show update delete renew-key",
             "twin: show update replace",
             "method: invoke",
             "c2d: send purge receive complete reject abandon",
