@@ -154,7 +154,8 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// Reads `address/prefix`, or an address alone. `None` when it is neither.
+    /// Reads `address/prefix`, or an address alone. `None` when it is neither. An IPv4 range written as IPv6
+    /// (`::ffff:10.0.0.0/104`) is one of IPv4.
     pub fn parse(range: &str, region: Region) -> Option<Self> {
         let (address, prefix) = match range.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -163,8 +164,16 @@ impl AddressRange {
         let network: IpAddr = address.trim().parse().ok()?;
         let max = if network.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(prefix) => prefix.trim().parse().ok().filter(|prefix| *prefix <= max)?,
+            Some(prefix) => prefix
+                .trim()
+                .parse::<u8>()
+                .ok()
+                .filter(|prefix| *prefix <= max)?,
             None => max,
+        };
+        let (network, prefix) = match (network, network.to_canonical()) {
+            (IpAddr::V6(_), IpAddr::V4(mapped)) => (IpAddr::V4(mapped), prefix.checked_sub(96)?),
+            (_, canonical) => (canonical, prefix),
         };
         Some(Self {
             network,
@@ -179,7 +188,7 @@ impl AddressRange {
             let drop = bits - u32::from(self.prefix).min(bits);
             network.checked_shr(drop).unwrap_or(0) == address.checked_shr(drop).unwrap_or(0)
         };
-        match (self.network.to_canonical(), address.to_canonical()) {
+        match (self.network, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
                 same(u32::from(network).into(), u32::from(address).into(), 32)
             }
@@ -396,6 +405,7 @@ mod tests {
         let yes = [
             ("10.0.0.0/8", "10.255.0.1"),
             ("10.0.0.0/8", "::ffff:10.1.2.3"),
+            ("::ffff:10.0.0.0/104", "10.1.2.3"),
             ("0.0.0.0/0", "1.2.3.4"),
             ("192.0.2.7", "192.0.2.7"),
             ("2001:db8::/32", "2001:db8:1::1"),
@@ -423,7 +433,15 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for bad in ["", "x", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0/8"] {
+        for bad in [
+            "",
+            "x",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/-1",
+            "10.0.0/8",
+            "::ffff:10.0.0.0/95",
+        ] {
             let region = Region::parse("eu").expect("valid");
             assert_eq!(AddressRange::parse(bad, region), None, "{bad}");
         }
