@@ -78,9 +78,9 @@ impl<'a> Certificate<'a> {
         self.fields.issuer().to_string()
     }
 
-    /// True when `other` is named as the issuer; whether it signed is another question.
-    pub fn names_as_issuer(&self, other: &Certificate<'_>) -> bool {
-        self.fields.issuer().as_raw() == other.fields.subject().as_raw()
+    /// The name of whoever issued it, in DER.
+    pub fn issuer_der(&self) -> &[u8] {
+        self.fields.issuer().as_raw()
     }
 
     /// The serial number in hexadecimal digits, upper case.

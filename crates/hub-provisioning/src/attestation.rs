@@ -1,5 +1,7 @@
 //! Who a device is: its proof against its own enrollment, or against the groups.
 
+mod anchors;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use hub_domain::{DeviceId, Etag, SymmetricKey, Timestamp};
 use hub_engine::x509::{Certificate, CertificateDer, vouch};
 use subtle::ConstantTimeEq as _;
 
+use self::anchors::AnchorTable;
 use crate::Error;
 use crate::challenges::{Challenges, Issued};
 use crate::error::codes;
@@ -133,10 +136,11 @@ pub(crate) struct Attestor {
     service: Service,
     groups: Groups,
     challenges: Arc<Challenges>,
+    anchors: Arc<AnchorTable>,
 }
 
 impl Attestor {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         parts: Parts,
         service: Service,
         groups: Groups,
@@ -147,6 +151,7 @@ impl Attestor {
             service,
             groups,
             challenges,
+            anchors: Arc::default(),
         }
     }
 
@@ -216,7 +221,8 @@ impl Attestor {
                 by_client_certificate(call, slots, chain)?
             }
             (Attestation::AuthorityReferences(_), Credential::Certificates(chain)) => {
-                let anchors = self.anchors(&enrollment.attestation);
+                let settings = &self.service.current().settings;
+                let anchors = anchors::anchors(&enrollment.attestation, settings);
                 let anchors: Vec<&[u8]> = anchors.iter().map(|der| &**der).collect();
                 by_authority(call, &anchors, chain)?
             }
@@ -290,64 +296,27 @@ impl Attestor {
             .iter()
             .filter_map(|der| Certificate::read(der).ok())
             .collect();
-        let groups = self.groups.all();
-        let mut nearest: Option<(usize, &Arc<EnrollmentGroup>)> = None;
-        let mut failure = None;
-        for group in groups.iter() {
-            for anchor in self.anchors(&group.attestation) {
-                // Most groups have nothing to do with the chain, and a path is dear to look for.
-                let Ok(authority) = Certificate::read(&anchor) else {
-                    continue;
-                };
-                if !shown.iter().any(|one| one.names_as_issuer(&authority)) {
-                    continue;
-                }
-                let place = chain.iter().position(|der| der.as_ref() == &*anchor);
-                let place = place.unwrap_or(usize::MAX);
-                if nearest.is_some_and(|(found, _)| found <= place) {
-                    continue;
-                }
-                match vouch(chain, &[&anchor], call.now) {
-                    Ok(_) => nearest = Some((place, group)),
-                    Err(error) => failure = Some(error),
-                }
-            }
-        }
-        match (nearest, failure) {
-            (Some((_, group)), _) => {
-                let proof = DeviceProof::Thumbprints {
-                    primary: thumbprint(&leaf),
-                    secondary: None,
-                };
-                Ok((Arc::clone(group), proof))
-            }
-            (None, Some(error)) => Err(refused(error.to_string()).with_source(error)),
-            (None, None) => Err(refused(
+        let anchors = self
+            .anchors
+            .named_by(&shown, self.groups.all(), self.service.current());
+        if anchors.is_empty() {
+            return Err(refused(
                 "no enrollment has this registration id, and no group knows an issuer of the certificate",
-            )),
+            ));
         }
-    }
-
-    /// The certificates that vouch in an enrollment: its own, or those of the service that it names, when verified.
-    fn anchors(&self, attestation: &Attestation) -> Vec<Arc<[u8]>> {
-        match attestation {
-            Attestation::SigningCertificates(slots) => {
-                slots.iter().map(|slot| Arc::clone(&slot.der)).collect()
-            }
-            Attestation::AuthorityReferences(slots) => {
-                let service = self.service.current();
-                let known = &service.settings.certificates;
-                slots
-                    .iter()
-                    .filter_map(|name| known.iter().find(|one| one.name.is(name.as_str())))
-                    .filter(|one| one.is_verified())
-                    .map(|one| Arc::clone(&one.der))
-                    .collect()
-            }
-            Attestation::Tpm { .. }
-            | Attestation::ClientCertificates(_)
-            | Attestation::SymmetricKey { .. } => Vec::new(),
-        }
+        // One search over all of them: it goes upwards from the device, so that what is found is the nearest, in
+        // whatever order the device sends its chain.
+        let ders: Vec<&[u8]> = anchors.iter().map(|anchor| &*anchor.der).collect();
+        let vouched = vouch(chain, &ders, call.now)
+            .map_err(|error| refused(error.to_string()).with_source(error))?;
+        let anchor = anchors
+            .get(vouched.authority)
+            .expect("invariant: one of those that were asked vouches");
+        let proof = DeviceProof::Thumbprints {
+            primary: thumbprint(&leaf),
+            secondary: None,
+        };
+        Ok((Arc::clone(&anchor.group), proof))
     }
 
     /// The challenge that the token answers.

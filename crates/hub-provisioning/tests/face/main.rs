@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panic, its helpers too")]
 
+mod certificates;
 mod crashes;
 mod enrollments;
 mod issuance;

@@ -1,0 +1,168 @@
+//! Devices of groups that show certificates.
+
+use hub_domain::Status;
+use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, Slots, Terms};
+use hub_engine::IfMatch;
+use hub_engine::x509::CertificateDer;
+use hub_provisioning::{Credential, NewAttestation, NewGroup, RegisterRequest, Registered};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+};
+
+use crate::support::{World, document};
+
+struct Authority {
+    certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new(name: &str, above: Option<&Self>) -> Self {
+        Self::with_key(name, above, KeyPair::generate().unwrap())
+    }
+
+    fn with_key(name: &str, above: Option<&Self>, key: KeyPair) -> Self {
+        let mut parameters = named(name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = match above {
+            Some(above) => parameters.signed_by(&key, &above.issuer).unwrap(),
+            None => parameters.self_signed(&key).unwrap(),
+        };
+        Self {
+            certificate,
+            issuer: Issuer::new(parameters, key),
+        }
+    }
+
+    fn der(&self) -> CertificateDer<'static> {
+        self.certificate.der().clone()
+    }
+
+    fn device(&self, name: &str) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        let certificate = named(name).signed_by(&key, &self.issuer).unwrap();
+        certificate.der().clone()
+    }
+}
+
+fn named(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2040, 1, 1);
+    parameters
+}
+
+impl World {
+    async fn enroll_below(&self, id: &str, authority: &Authority, status: Status) {
+        let slot = CertificateSlot {
+            der: authority.der().to_vec().into(),
+        };
+        let new = NewGroup {
+            id: EnrollmentGroupId::parse(id).unwrap(),
+            attestation: NewAttestation::SigningCertificates(Slots {
+                primary: Some(slot),
+                secondary: None,
+            }),
+            terms: Terms {
+                status,
+                ..Terms::default()
+            },
+        };
+        let groups = &self.service.groups;
+        let put = groups.put(&self.admin(), new, IfMatch::Absent).await;
+        put.unwrap();
+    }
+
+    /// Registers by a chain; the group that let the device in, or why none did.
+    async fn group_of(&self, id: &str, chain: &[CertificateDer<'_>]) -> Result<String, String> {
+        let call = self.call(id, Credential::Certificates(chain));
+        let registrations = &self.service.registrations;
+        let registered = registrations
+            .register(&call, RegisterRequest::default())
+            .await
+            .map_err(|error| error.to_string())?;
+        let Registered::Accepted(begun) = registered else {
+            panic!("only devices with a TPM are challenged");
+        };
+        if begun.is_final() {
+            let state = document(&begun);
+            return Ok(state["status"].as_str().unwrap().to_owned());
+        }
+        let status = registrations.status(&call, begun.operation()).await;
+        let state = document(&status.unwrap());
+        let group = &state["registrationState"]["x509"]["enrollmentGroupId"];
+        Ok(group.as_str().unwrap().to_owned())
+    }
+}
+
+#[tokio::test]
+async fn the_nearest_group_decides_in_whatever_order_the_chain_is_sent() {
+    let world = World::with(&["a.test"]).await;
+    let root = Authority::new("root", None);
+    let line = Authority::new("line", Some(&root));
+    world.enroll_below("all", &root, Status::Enabled).await;
+    world.enroll_below("line", &line, Status::Disabled).await;
+    let device = line.device("d1");
+    let upwards = [device.clone(), line.der(), root.der()];
+    let other_order = [device.clone(), root.der(), line.der()];
+    let without_root = [device, line.der()];
+    for chain in [&upwards[..], &other_order, &without_root] {
+        let outcome = world.group_of("d1", chain).await;
+        assert_eq!(outcome, Ok("disabled".to_owned()));
+    }
+    let elsewhere = Authority::new("hall", Some(&root));
+    let chain = [elsewhere.device("d2"), elsewhere.der()];
+    assert_eq!(world.group_of("d2", &chain).await, Ok("all".to_owned()));
+}
+
+#[tokio::test]
+async fn an_intermediate_that_was_issued_anew_is_still_the_nearest() {
+    let world = World::with(&["a.test"]).await;
+    let root = Authority::new("root", None);
+    let key = KeyPair::generate().unwrap();
+    let same_key = KeyPair::from_pem(&key.serialize_pem()).unwrap();
+    let former = Authority::with_key("line", Some(&root), key);
+    let renewed = Authority::with_key("line", Some(&root), same_key);
+    world.enroll_below("all", &root, Status::Enabled).await;
+    world.enroll_below("line", &renewed, Status::Enabled).await;
+    let chain = [former.device("d1"), former.der(), root.der()];
+    assert_eq!(world.group_of("d1", &chain).await, Ok("line".to_owned()));
+}
+
+#[tokio::test]
+async fn a_certificate_below_no_group_is_refused() {
+    let world = World::with(&["a.test"]).await;
+    let root = Authority::new("root", None);
+    let stranger = Authority::new("stranger", None);
+    let same_name = Authority::new("root", None);
+    world.enroll_below("all", &root, Status::Enabled).await;
+    let chain = [stranger.device("d1")];
+    assert_eq!(
+        world.group_of("d1", &chain).await,
+        Err(
+            "no enrollment has this registration id, and no group knows an issuer of the certificate"
+                .to_owned()
+        )
+    );
+    let chain = [same_name.device("d1"), same_name.der()];
+    assert_eq!(
+        world.group_of("d1", &chain).await,
+        Err("no path leads from the certificate to this authority".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_group_lets_nobody_in_any_more() {
+    let world = World::with(&["a.test"]).await;
+    let root = Authority::new("root", None);
+    world.enroll_below("all", &root, Status::Enabled).await;
+    let chain = [root.device("d1")];
+    assert_eq!(world.group_of("d1", &chain).await, Ok("all".to_owned()));
+    let id = EnrollmentGroupId::parse("all").unwrap();
+    let groups = &world.service.groups;
+    let deleted = groups.delete(&world.admin(), &id, IfMatch::Any).await;
+    deleted.unwrap();
+    assert!(world.group_of("d1", &chain).await.is_err());
+}
