@@ -16,6 +16,7 @@ use hub_storage::{Conflict, MessageLog, StoreError};
 use tokio::sync::watch;
 
 use crate::routing::{Plan, Slot};
+use crate::turns::Turns;
 use crate::{EngineParts, Environment, Error, ErrorKind, OpContext};
 
 /// The hubs of an installation, in memory. Cheap to clone.
@@ -23,7 +24,7 @@ use crate::{EngineParts, Environment, Error, ErrorKind, OpContext};
 pub struct Hubs {
     parts: EngineParts,
     table: Arc<RwLock<Vec<Entry>>>,
-    writing: Arc<tokio::sync::Mutex<()>>,
+    turns: Turns,
     changes: Arc<watch::Sender<u64>>,
 }
 
@@ -90,7 +91,7 @@ impl Hubs {
         Ok(Self {
             parts,
             table: Arc::new(RwLock::new(table)),
-            writing: Arc::default(),
+            turns: Turns::default(),
             changes: Arc::new(watch::Sender::new(0)),
         })
     }
@@ -242,7 +243,7 @@ impl Hubs {
             );
             return Err(Error::new(ErrorKind::Invalid, text));
         }
-        let _one_at_a_time = self.writing.lock().await;
+        let turn = self.turns.take().await;
         let existing = self.list();
         let taken = |hub: &Arc<Hub>| {
             hub.name == new.name
@@ -268,6 +269,12 @@ impl Hubs {
             settings: Settings::default(),
             revision: Revision::default(),
         };
+        let room = self.clone();
+        turn.to_its_end(async move { room.commit_new(hub).await })
+            .await
+    }
+
+    async fn commit_new(&self, hub: Hub) -> Result<Arc<Hub>, Error> {
         self.parts
             .store
             .submit(Unit::new(Op::CreateHub(Box::new(hub.clone())), Vec::new()))
@@ -295,7 +302,7 @@ impl Hubs {
         decide: impl Fn(&Hub) -> Result<Hub, Error>,
     ) -> Result<Arc<Hub>, Error> {
         ctx.caller.require_admin()?;
-        let _one_at_a_time = self.writing.lock().await;
+        let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {
             let former = self.stored(hub).ok_or_else(|| no_hub(hub))?;
@@ -323,8 +330,13 @@ impl Hubs {
                     at: *self.parts.store.fact_head().borrow(),
                 });
             }
-            match self.parts.store.submit(unit).await {
-                Ok(_) => return self.replace_stored(next).ok_or_else(|| no_hub(hub)),
+            let room = self.clone();
+            let commit = async move {
+                room.parts.store.submit(unit).await?;
+                Ok(room.replace_stored(next))
+            };
+            match turn.to_its_end(commit).await {
+                Ok(replaced) => return replaced.ok_or_else(|| no_hub(hub)),
                 Err(StoreError::Conflict(Conflict::VersionMismatch)) if attempt < RETRIES_MAX => {
                     attempt += 1;
                     self.read_again(hub).await?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hub_domain::provisioning::{
     Attestation, EnrollmentGroup, EnrollmentGroupId, ServicePermission, Terms,
 };
-use hub_engine::{ErrorKind, IfMatch, KeyRoll};
+use hub_engine::{ErrorKind, IfMatch, KeyRoll, Turn, Turns};
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, StoreError};
 
@@ -31,7 +31,7 @@ pub struct Groups {
     parts: Parts,
     service: Service,
     table: Arc<RwLock<Arc<Vec<Arc<EnrollmentGroup>>>>>,
-    writing: Arc<tokio::sync::Mutex<()>>,
+    turns: Turns,
 }
 
 /// A group as a back end writes it.
@@ -60,7 +60,7 @@ impl Groups {
             parts,
             service,
             table: Arc::default(),
-            writing: Arc::default(),
+            turns: Turns::default(),
         };
         groups.read_again().await?;
         Ok(groups)
@@ -152,7 +152,7 @@ impl Groups {
     ) -> Result<Arc<EnrollmentGroup>, Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
         check_terms(&new.terms, ctx.now)?;
-        let _one_at_a_time = self.writing.lock().await;
+        let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {
             let former = self.find(&new.id).ok();
@@ -185,7 +185,7 @@ impl Groups {
                 created: former.as_ref().map_or(ctx.now, |one| one.created),
                 updated: ctx.now,
             };
-            match self.submit(next, former).await {
+            match self.commit(&turn, next, former).await {
                 Ok(group) => return Ok(group),
                 Err(error) => {
                     attempt = again("enrollment group", &new.id, error, &if_match, attempt)?;
@@ -195,8 +195,9 @@ impl Groups {
         }
     }
 
-    async fn submit(
+    async fn commit(
         &self,
+        turn: &Turn,
         next: EnrollmentGroup,
         former: Option<Arc<EnrollmentGroup>>,
     ) -> Result<Arc<EnrollmentGroup>, StoreError> {
@@ -204,18 +205,23 @@ impl Groups {
             next: Box::new(next.clone()),
             expected: former.map(|one| one.etag.clone()),
         };
-        self.parts.store.submit(Unit::new(op, Vec::new())).await?;
-        let next = Arc::new(next);
+        let room = self.clone();
+        turn.to_its_end(async move {
+            room.parts.store.submit(Unit::new(op, Vec::new())).await?;
+            let next = Arc::new(next);
+            room.show(&next.id, Some(Arc::clone(&next)));
+            Ok(next)
+        })
+        .await
+    }
+
+    /// Puts what was committed into the table.
+    fn show(&self, id: &EnrollmentGroupId, next: Option<Arc<EnrollmentGroup>>) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = table
-            .iter()
-            .filter(|one| one.id != next.id)
-            .cloned()
-            .collect();
-        let place = all.partition_point(|one| one.id.key() < next.id.key());
-        all.insert(place, Arc::clone(&next));
+        let others = table.iter().filter(|one| one.id != *id).cloned();
+        let mut all: Vec<_> = others.chain(next).collect();
+        all.sort_by(|one, other| one.id.key().cmp(other.id.key()));
         *table = Arc::new(all);
-        Ok(next)
     }
 
     /// Deletes a group. Its devices stay in their hubs, and what is kept of their registrations stays too.
@@ -229,7 +235,7 @@ impl Groups {
         if_match: IfMatch,
     ) -> Result<(), Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
-        let _one_at_a_time = self.writing.lock().await;
+        let turn = self.turns.take().await;
         let stored = self.find(id)?;
         check_match(&if_match, &stored.etag.0)?;
         let expected = match if_match {
@@ -240,16 +246,19 @@ impl Groups {
             id: id.clone(),
             expected,
         };
-        match self.parts.store.submit(Unit::new(op, Vec::new())).await {
-            Ok(_) => {}
+        let (room, gone) = (self.clone(), id.clone());
+        let commit = async move {
+            room.parts.store.submit(Unit::new(op, Vec::new())).await?;
+            room.show(&gone, None);
+            Ok(())
+        };
+        match turn.to_its_end(commit).await {
+            Ok(()) => Ok(()),
             Err(StoreError::Conflict(Conflict::NotFound)) => {
-                return Err(Error::not_found("enrollment group", id));
+                Err(Error::not_found("enrollment group", id))
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         }
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        *table = Arc::new(table.iter().filter(|one| one.id != *id).cloned().collect());
-        Ok(())
     }
 
     /// Does the same with several groups, each by itself. What failed is told; the others are done.
@@ -299,7 +308,7 @@ impl Groups {
         if_match: IfMatch,
     ) -> Result<Arc<EnrollmentGroup>, Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
-        let _one_at_a_time = self.writing.lock().await;
+        let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {
             let former = self.find(id)?;
@@ -310,7 +319,7 @@ impl Groups {
                 updated: ctx.now,
                 ..(*former).clone()
             };
-            match self.submit(next, Some(former)).await {
+            match self.commit(&turn, next, Some(former)).await {
                 Ok(group) => return Ok(group),
                 Err(error) => {
                     attempt = again("enrollment group", id, error, &if_match, attempt)?;

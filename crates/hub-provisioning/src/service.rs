@@ -7,7 +7,7 @@ use hub_domain::provisioning::{
     ServicePermission, ServicePermissions, ServicePolicy,
 };
 use hub_domain::{HostName, HubNo, Revision};
-use hub_engine::ErrorKind;
+use hub_engine::{ErrorKind, Turns};
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, StoreError};
 
@@ -26,7 +26,7 @@ const WEIGHT_MAX: u32 = 1_000;
 pub struct Service {
     parts: Parts,
     current: Arc<RwLock<Arc<ProvisioningService>>>,
-    writing: Arc<tokio::sync::Mutex<()>>,
+    turns: Turns,
 }
 
 /// What is set for a linked hub; absent members stay as they are.
@@ -50,7 +50,7 @@ impl Service {
         Ok(Self {
             parts,
             current: Arc::new(RwLock::new(Arc::new(service))),
-            writing: Arc::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -75,7 +75,7 @@ impl Service {
         decide: impl Fn(&ProvisioningService) -> Result<ProvisioningService, Error>,
     ) -> Result<Arc<ProvisioningService>, Error> {
         ctx.require(ServicePermission::ServiceConfig)?;
-        let _one_at_a_time = self.writing.lock().await;
+        let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {
             let former = self.current();
@@ -91,8 +91,13 @@ impl Service {
                 },
                 Vec::new(),
             );
-            match self.parts.store.submit(unit).await {
-                Ok(_) => return Ok(self.replace(next)),
+            let room = self.clone();
+            let commit = async move {
+                room.parts.store.submit(unit).await?;
+                Ok(room.replace(next))
+            };
+            match turn.to_its_end(commit).await {
+                Ok(replaced) => return Ok(replaced),
                 Err(StoreError::Conflict(Conflict::VersionMismatch)) if attempt < RETRIES_MAX => {
                     attempt += 1;
                     let stored = self.parts.store.provisioning_service().await?;

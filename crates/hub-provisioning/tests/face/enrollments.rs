@@ -1,5 +1,8 @@
 //! What back ends do, and who may not.
 
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
 use hub_domain::provisioning::{EnrollmentGroupId, ServicePermission, Terms};
 use hub_engine::IfMatch;
 use hub_provisioning::{
@@ -269,4 +272,30 @@ async fn a_preview_says_where_and_why_and_writes_nothing() {
         outcome["registrationState"]["assignedHub"],
         first.host.as_str()
     );
+}
+
+#[tokio::test]
+async fn a_group_that_nobody_waited_for_is_known_all_the_same() {
+    let world = World::with(&["a.test"]).await;
+    let id = EnrollmentGroupId::parse("g").unwrap();
+    let new = NewGroup {
+        id: id.clone(),
+        attestation: NewAttestation::SymmetricKey {
+            primary: Some(key(3)),
+            secondary: Some(key(4)),
+        },
+        terms: Terms::default(),
+    };
+    let ctx = world.admin();
+    let groups = &world.service.groups;
+    // The client hangs up as soon as its request is looked at.
+    let _ = groups.put(&ctx, new, IfMatch::Absent).now_or_never();
+    let known = async {
+        while groups.fetch(&ctx, &id).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), known)
+        .await
+        .expect("what is committed is known");
 }

@@ -1,0 +1,81 @@
+//! Writes of what is kept in memory too.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// One writer at a time of something that is in the store and in memory. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Turns(Arc<Mutex<()>>);
+
+/// The right to write, until it is dropped.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    _held: Arc<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    /// Waits for a turn.
+    pub async fn take(&self) -> Turn {
+        let held = Arc::clone(&self.0).lock_owned().await;
+        Turn {
+            _held: Arc::new(held),
+        }
+    }
+}
+
+impl Turn {
+    /// Does `work`, a commit and the change in memory that follows it, to its end, and keeps the turn until then: also when
+    /// the caller is dropped meanwhile. A client that hangs up must not part memory from the store.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let turn = self.clone();
+        let work = tokio::spawn(async move {
+            let done = work.await;
+            drop(turn);
+            done
+        });
+        match work.await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down, and takes whoever waits here with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_ends_and_keeps_its_turn_though_nobody_waits() {
+        let turns = Turns::default();
+        let (commit, committed) = oneshot::channel::<()>();
+        let (tell, told) = oneshot::channel();
+        let turn = turns.take().await;
+        let work = turn.to_its_end(async move {
+            committed.await.expect("it is committed");
+            tell.send("in memory").expect("somebody listens");
+        });
+        assert!(work.now_or_never().is_none(), "the caller goes away");
+        drop(turn);
+        let next = turns.take();
+        tokio::pin!(next);
+        assert!(
+            next.as_mut().now_or_never().is_none(),
+            "not before it ended"
+        );
+        commit.send(()).expect("it waits");
+        assert_eq!(told.await, Ok("in memory"));
+        next.await;
+    }
+}
