@@ -57,6 +57,8 @@ pub(crate) struct Attested {
     pub(crate) etag: Etag,
     pub(crate) terms: Terms,
     pub(crate) device: DeviceId,
+    /// The enrollment itself says how the device is called in its hub.
+    names_device: bool,
     pub(crate) kind: AttestationKind,
     pub(crate) proof: DeviceProof,
     /// That of the enrollment, when it takes a TPM.
@@ -96,17 +98,18 @@ impl Attested {
                 .device
                 .clone()
                 .unwrap_or_else(|| device_named(&enrollment.id)),
+            names_device: enrollment.device.is_some(),
             kind: enrollment.attestation.kind(),
             proof,
             endorsement_key,
         }
     }
 
-    /// A device of a group keeps its name in the hub when it spells its registration id another way: registration ids
-    /// are compared without case, device ids are not.
+    /// A device keeps its name in the hub when its registration id is spelled another way, by itself or by whoever
+    /// enrolls it: registration ids are compared without case, device ids are not.
     pub(crate) fn keep_name(&mut self, existing: Option<&Registration>) {
         let assignment = existing.and_then(|existing| existing.assignment.as_ref());
-        if let (Origin::Group(_), Some(assignment)) = (&self.origin, assignment)
+        if let (false, Some(assignment)) = (self.names_device, assignment)
             && assignment
                 .device
                 .as_str()
@@ -122,6 +125,7 @@ impl Attested {
             etag: group.etag.clone(),
             terms: group.terms.clone(),
             device: device_named(id),
+            names_device: false,
             kind: group.attestation.kind(),
             proof,
             endorsement_key: None,
@@ -159,7 +163,7 @@ impl Attestor {
     ///
     /// # Errors
     /// The scope is another; nothing is enrolled for the device; the proof is not good. All but the first are
-    /// `NotAuthenticated`, so that ids cannot be probed.
+    /// `NotAuthenticated` with one text, so that ids cannot be probed.
     pub(crate) async fn attest(
         &self,
         call: &DeviceCall<'_>,
@@ -226,7 +230,7 @@ impl Attestor {
                 let anchors: Vec<&[u8]> = anchors.iter().map(|der| &**der).collect();
                 by_authority(call, &anchors, chain)?
             }
-            (_, Credential::None) => return Err(refused("the call shows no proof")),
+            (_, Credential::None) => return Err(Error::unauthorized("the call shows no proof")),
             (
                 Attestation::SymmetricKey { .. }
                 | Attestation::Tpm { .. }
@@ -247,7 +251,7 @@ impl Attestor {
         let (group, proof) = match call.credential {
             Credential::Token(token) => self.by_group_key(call, token),
             Credential::Certificates(chain) => self.by_group_certificate(call, chain),
-            Credential::None => Err(refused("the call shows no proof")),
+            Credential::None => Err(Error::unauthorized("the call shows no proof")),
         }
         .map_err(|error| (error, None))?;
         Ok(Attested::by_group(&group, &call.id, proof))
@@ -300,9 +304,7 @@ impl Attestor {
             .anchors
             .named_by(&shown, self.groups.all(), self.service.current());
         if anchors.is_empty() {
-            return Err(refused(
-                "no enrollment has this registration id, and no group knows an issuer of the certificate",
-            ));
+            return Err(refused(self.why_unknown(&shown)));
         }
         // One search over all of them: it goes upwards from the device, so that what is found is the nearest, in
         // whatever order the device sends its chain.
@@ -319,15 +321,38 @@ impl Attestor {
         Ok((Arc::clone(&anchor.group), proof))
     }
 
+    /// Why no group knows an issuer of these certificates.
+    fn why_unknown(&self, shown: &[Certificate<'_>]) -> String {
+        let unverified = anchors::unverified(&self.groups.all(), &self.service.current().settings)
+            .into_iter()
+            .find(|one| {
+                let authority = Certificate::read(&one.der);
+                authority.is_ok_and(|authority| {
+                    let subject = authority.subject_der();
+                    shown.iter().any(|one| one.issuer_der() == subject)
+                })
+            });
+        let why = match unverified {
+            Some(one) => format!(
+                "the CA certificate {} that a group names is not verified yet",
+                one.name
+            ),
+            None => "no group knows an issuer of the certificate".to_owned(),
+        };
+        format!("no enrollment has this registration id, and {why}")
+    }
+
     /// The challenge that the token answers.
     fn answered(&self, call: &DeviceCall<'_>, token: &str) -> Result<Issued, Error> {
         let token = read_token(call, token)?;
-        let issued = self.challenges.of(&call.id, call.now).ok_or_else(|| {
-            refused("no challenge is out for this device, begin anew without a token")
-        })?;
-        if !token.verify(&issued.key) {
-            return Err(refused("the token does not answer the challenge"));
+        let out = self.challenges.of(&call.id, call.now);
+        if out.is_empty() {
+            return Err(Error::unauthorized(
+                "no challenge is out for this device, begin anew without a token",
+            ));
         }
+        let answered = out.into_iter().find(|issued| token.verify(&issued.key));
+        let issued = answered.ok_or_else(|| refused("the token does not answer the challenge"))?;
         check_expiry(call, &token)?;
         Ok(issued)
     }
@@ -360,7 +385,7 @@ fn read_token<'a>(call: &DeviceCall<'_>, token: &'a str) -> Result<SasToken<'a>,
 
 fn check_expiry(call: &DeviceCall<'_>, token: &SasToken<'_>) -> Result<(), Error> {
     if token.expiry().plus(CLOCK_SKEW) < call.now {
-        return Err(refused("the token has expired, make a new one"));
+        return Err(Error::unauthorized("the token has expired, make a new one"));
     }
     Ok(())
 }
@@ -438,6 +463,9 @@ pub(crate) fn device_named(id: &RegistrationId) -> DeviceId {
         .expect("invariant: a registration id has only characters of device ids")
 }
 
-fn refused(text: impl Into<String>) -> Error {
-    Error::unauthorized(text)
+/// The device is told one text, whatever is wrong with its proof, so that nobody finds out by it which ids are enrolled
+/// and how. The reason is for the operator.
+pub(crate) fn refused(reason: impl Into<String>) -> Error {
+    Error::unauthorized("the device's proof is not accepted; the service keeps the reason")
+        .with_reason(reason)
 }

@@ -1,6 +1,7 @@
 //! Keys given to TPMs, until they come back as signatures.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,13 +9,16 @@ use hub_domain::provisioning::RegistrationId;
 use hub_domain::{SymmetricKey, Timestamp};
 use hub_engine::ErrorKind;
 
+use crate::attestation::DeviceCall;
 use crate::parts::Parts;
 use crate::{Error, tpm};
 
 /// How long a challenge may be answered.
 const LIFE: Duration = Duration::from_secs(600);
-/// Most challenges that are out at once; beyond that the oldest are forgotten and those devices begin anew.
+/// Most devices with a challenge at once; beyond that the oldest are forgotten and those devices begin anew.
 const CHALLENGES_MAX: usize = 10_000;
+/// Most challenges of one device that are out, each asked for from another address.
+const OF_ONE_DEVICE_MAX: usize = 8;
 
 /// A key, readable only by the TPM with these public keys.
 ///
@@ -52,62 +56,73 @@ pub struct Challenge {
 pub(crate) struct Issued {
     pub(crate) key: SymmetricKey,
     pub(crate) storage_root_key: Vec<u8>,
-    pub(crate) until: Timestamp,
+    until: Timestamp,
+    /// Who asked for it.
+    address: Option<IpAddr>,
     /// A challenge registers once; afterwards its key is good for asking what became of that.
-    pub(crate) used: bool,
+    used: bool,
 }
 
 /// The challenges that are out. In memory: after a restart a device begins anew.
+///
+/// A challenge takes the place of a former one of the same device only when the same address asked: endorsement keys are
+/// public, and whoever knows one shall not keep its device out by asking too.
 #[derive(Default)]
-pub(crate) struct Challenges(Mutex<HashMap<String, Issued>>);
+pub(crate) struct Challenges(Mutex<HashMap<String, Vec<Issued>>>);
 
 impl Challenges {
-    /// Notes a new challenge in the place of the device's former one.
+    /// Notes a new challenge.
     pub(crate) fn issue(
         &self,
-        id: &RegistrationId,
+        call: &DeviceCall<'_>,
         key: SymmetricKey,
         storage_root_key: Vec<u8>,
-        now: Timestamp,
     ) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= CHALLENGES_MAX {
-            all.retain(|_, issued| issued.until >= now);
+        let is_full = all.len() >= CHALLENGES_MAX && !all.contains_key(call.id.key());
+        if is_full {
+            all.retain(|_, out| out.iter().any(|issued| issued.until >= call.now));
         }
         if all.len() >= CHALLENGES_MAX
+            && is_full
             && let Some(oldest) = all
                 .iter()
-                .min_by_key(|(_, issued)| issued.until)
+                .min_by_key(|(_, out)| out.iter().map(|issued| issued.until).max())
                 .map(|(id, _)| id.clone())
         {
             all.remove(&oldest);
         }
-        let issued = Issued {
+        let out = all.entry(call.id.key().to_owned()).or_default();
+        out.retain(|issued| issued.address != call.address && issued.until >= call.now);
+        if out.len() >= OF_ONE_DEVICE_MAX {
+            out.remove(0);
+        }
+        out.push(Issued {
             key,
             storage_root_key,
-            until: now.plus(LIFE),
+            until: call.now.plus(LIFE),
+            address: call.address,
             used: false,
-        };
-        all.insert(id.key().to_owned(), issued);
+        });
     }
 
-    /// The challenge of a device, when it has one that is still good.
-    pub(crate) fn of(&self, id: &RegistrationId, now: Timestamp) -> Option<Issued> {
+    /// The challenges of a device that are still good, at most eight.
+    pub(crate) fn of(&self, id: &RegistrationId, now: Timestamp) -> Vec<Issued> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(id.key())
-            .filter(|issued| issued.until >= now)
-            .cloned()
+        let out = all.get(id.key()).into_iter().flatten();
+        out.filter(|issued| issued.until >= now).cloned().collect()
     }
 
     /// Notes that a device registered by its challenge. False when it did before.
     pub(crate) fn use_up(&self, id: &RegistrationId, key: &SymmetricKey) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(id.key()) {
-            Some(issued) if issued.key == *key && !issued.used => {
+        let mut out = all.get_mut(id.key()).into_iter().flatten();
+        match out.find(|issued| issued.key == *key && !issued.used) {
+            Some(issued) => {
                 issued.used = true;
                 true
             }
-            Some(_) | None => false,
+            None => false,
         }
     }
 }
@@ -115,27 +130,60 @@ impl Challenges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attestation::Credential;
 
     fn key(byte: u8) -> SymmetricKey {
         SymmetricKey::from_bytes(&[byte; 32]).expect("a key")
     }
 
+    fn call(from: u8, at: i64) -> DeviceCall<'static> {
+        DeviceCall {
+            id_scope: "scope",
+            id: RegistrationId::parse("A").expect("an id"),
+            credential: Credential::None,
+            address: Some(IpAddr::from([192, 0, 2, from])),
+            now: Timestamp::from_seconds(at),
+        }
+    }
+
     #[test]
     fn a_challenge_registers_once_and_ends() {
         let challenges = Challenges::default();
-        let id = RegistrationId::parse("A").expect("an id");
-        let now = Timestamp::from_seconds(1_000);
-        challenges.issue(&id, key(1), vec![1], now);
-        assert!(challenges.of(&id, now.plus(LIFE)).is_some());
-        assert!(challenges.of(&id, now.plus(LIFE + LIFE)).is_none());
-        assert!(!challenges.use_up(&id, &key(2)));
-        assert!(challenges.use_up(&id, &key(1)));
-        assert!(!challenges.use_up(&id, &key(1)));
-        challenges.issue(&id, key(3), vec![1], now);
+        let first = call(1, 1_000);
+        challenges.issue(&first, key(1), vec![1]);
+        assert_eq!(challenges.of(&first.id, first.now.plus(LIFE)).len(), 1);
         assert!(
-            !challenges.use_up(&id, &key(1)),
+            challenges
+                .of(&first.id, first.now.plus(LIFE + LIFE))
+                .is_empty()
+        );
+        assert!(!challenges.use_up(&first.id, &key(2)));
+        assert!(challenges.use_up(&first.id, &key(1)));
+        assert!(!challenges.use_up(&first.id, &key(1)));
+        challenges.issue(&first, key(3), vec![1]);
+        assert!(
+            !challenges.use_up(&first.id, &key(1)),
             "the former challenge is void"
         );
-        assert!(challenges.use_up(&id, &key(3)));
+        assert!(challenges.use_up(&first.id, &key(3)));
+    }
+
+    #[test]
+    fn whoever_asks_from_elsewhere_does_not_void_the_challenge_of_the_device() {
+        let challenges = Challenges::default();
+        let device = call(1, 1_000);
+        challenges.issue(&device, key(1), vec![1]);
+        for again in 1..100 {
+            challenges.issue(&call(2, 1_000 + again), key(2), vec![2]);
+        }
+        assert!(challenges.use_up(&device.id, &key(1)));
+        assert_eq!(challenges.of(&device.id, device.now).len(), 2);
+        for other in 3..100 {
+            challenges.issue(&call(other, 1_000), key(other), vec![other]);
+        }
+        assert_eq!(
+            challenges.of(&device.id, device.now).len(),
+            OF_ONE_DEVICE_MAX
+        );
     }
 }

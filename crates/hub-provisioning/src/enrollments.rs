@@ -7,14 +7,14 @@ use hub_domain::limits::PAGE_MAX;
 use hub_domain::provisioning::{
     Attestation, CertificateSlot, Enrollment, RegistrationId, ServicePermission, Slots, Terms,
 };
-use hub_domain::{DeviceId, SymmetricKey};
+use hub_domain::{DeviceId, SymmetricKey, Timestamp};
 use hub_engine::{ErrorKind, IfMatch, KeyRoll};
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, StoreError};
 use serde_json::{Map, Value};
 
 use crate::parts::Parts;
-use crate::rules::{check_certificates, check_hubs, check_match, check_terms};
+use crate::rules::{check_certificates, check_hubs, check_match, check_names, check_terms};
 use crate::service::Service;
 use crate::{Context, Error};
 
@@ -182,6 +182,12 @@ impl Enrollments {
                 &self.parts,
                 new.attestation.clone(),
                 former.as_ref().map(|one| &one.attestation),
+                ctx.now,
+            )?;
+            check_names(
+                (&new.terms, &attestation),
+                former.as_ref().map(|one| (&one.terms, &one.attestation)),
+                &self.service.current().settings,
             )?;
             if !attestation.fits_individual() {
                 return Err(Error::invalid(
@@ -189,7 +195,8 @@ impl Enrollments {
                 ));
             }
             let next = Enrollment {
-                id: new.id.clone(),
+                // The spelling stays: the device in its hub is named by it.
+                id: former.as_ref().map_or(&new.id, |one| &one.id).clone(),
                 device: new.device.clone(),
                 attestation,
                 terms: new.terms.clone(),
@@ -374,10 +381,11 @@ pub(crate) fn made(
     parts: &Parts,
     new: NewAttestation,
     former: Option<&Attestation>,
+    now: Timestamp,
 ) -> Result<Attestation, Error> {
     let attestation = match new {
         NewAttestation::SymmetricKey { primary, secondary } => {
-            let former = match former {
+            let keys = match former {
                 Some(Attestation::SymmetricKey { primary, secondary }) => {
                     Some((primary, secondary))
                 }
@@ -391,10 +399,10 @@ pub(crate) fn made(
             };
             Attestation::SymmetricKey {
                 primary: primary
-                    .or_else(|| former.map(|keys| keys.0.clone()))
+                    .or_else(|| keys.map(|keys| keys.0.clone()))
                     .unwrap_or_else(|| parts.random_key()),
                 secondary: secondary
-                    .or_else(|| former.map(|keys| keys.1.clone()))
+                    .or_else(|| keys.map(|keys| keys.1.clone()))
                     .unwrap_or_else(|| parts.random_key()),
             }
         }
@@ -412,7 +420,7 @@ pub(crate) fn made(
             .cloned()
             .ok_or_else(|| Error::invalid("a new enrollment needs an attestation"))?,
     };
-    check_certificates(&attestation)?;
+    check_certificates(&attestation, former, now)?;
     Ok(attestation)
 }
 

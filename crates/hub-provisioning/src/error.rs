@@ -15,6 +15,7 @@ struct Detail {
     kind: ErrorKind,
     code: u32,
     message: String,
+    reason: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -54,6 +55,7 @@ impl Error {
             kind,
             code: default_code(kind),
             message: message.into(),
+            reason: None,
             source: None,
         }))
     }
@@ -62,6 +64,13 @@ impl Error {
     #[must_use]
     pub fn with_code(mut self, code: u32) -> Self {
         self.0.code = code;
+        self
+    }
+
+    /// Sets what the operator is told in the place of the message.
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.0.reason = Some(reason.into());
         self
     }
 
@@ -85,6 +94,11 @@ impl Error {
     /// The public message.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Why, for the operator alone; the public message when there is nothing more to say.
+    pub fn reason(&self) -> &str {
+        self.0.reason.as_deref().unwrap_or(&self.0.message)
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

@@ -15,7 +15,7 @@ use crate::enrollments::{
     BulkError, BulkMode, NewAttestation, again, check_page, check_place, made, rolled,
 };
 use crate::parts::Parts;
-use crate::rules::{check_hubs, check_match, check_terms};
+use crate::rules::{check_hubs, check_match, check_names, check_terms};
 use crate::service::Service;
 use crate::{Context, Error};
 
@@ -171,6 +171,12 @@ impl Groups {
                 &self.parts,
                 new.attestation.clone(),
                 former.as_ref().map(|one| &one.attestation),
+                ctx.now,
+            )?;
+            check_names(
+                (&new.terms, &attestation),
+                former.as_ref().map(|one| (&one.terms, &one.attestation)),
+                &self.service.current().settings,
             )?;
             if !attestation.fits_group() {
                 return Err(Error::invalid(
@@ -178,7 +184,7 @@ impl Groups {
                 ));
             }
             let next = EnrollmentGroup {
-                id: new.id.clone(),
+                id: former.as_ref().map_or(&new.id, |one| &one.id).clone(),
                 attestation,
                 terms: new.terms.clone(),
                 etag: self.parts.random_etag(),

@@ -18,7 +18,7 @@ use hub_engine::{ErrorKind, IfMatch};
 use hub_storage::store::{Op, RegistrationFilter, RegistrationStatistics, Unit};
 use hub_storage::{Conflict, StoreError};
 
-use crate::attestation::{Attested, Attestor, Credential, DeviceCall};
+use crate::attestation::{Attested, Attestor, Credential, DeviceCall, refused};
 use crate::challenges::{Challenge, Challenges, wrapped};
 use crate::enrollments::check_page;
 use crate::groups::Groups;
@@ -124,7 +124,10 @@ impl Registrations {
         request: RegisterRequest,
     ) -> Result<Registered, Error> {
         let room = &self.room;
-        if let (Credential::None, Some(keys)) = (call.credential, &request.tpm) {
+        // A device with a TPM may show the certificate of its TLS stack as well: what it asks for is a challenge.
+        if let (Credential::None | Credential::Certificates(_), Some(keys)) =
+            (call.credential, &request.tpm)
+        {
             return self.challenge(call, keys).await.map(Registered::Challenge);
         }
         let attested = room.attest(call).await?;
@@ -290,7 +293,7 @@ impl Room {
                     ErrorKind::NotAuthenticated | ErrorKind::NotFound
                 ) {
                     self.refusals
-                        .note(call, origin, error.code(), error.message());
+                        .note(call, origin, error.code(), error.reason());
                 }
                 Err(error)
             }
@@ -322,7 +325,7 @@ impl Room {
         {
             let origin = Some(Origin::Individual);
             self.refusals
-                .note(call, origin, error.code(), error.message());
+                .note(call, origin, error.code(), error.reason());
         }
         result
     }
@@ -338,17 +341,16 @@ impl Room {
             hub_domain::provisioning::Attestation::Tpm {
                 endorsement_key, ..
             } => Some(endorsement_key),
-            _ => None,
+            hub_domain::provisioning::Attestation::ClientCertificates(_)
+            | hub_domain::provisioning::Attestation::SigningCertificates(_)
+            | hub_domain::provisioning::Attestation::AuthorityReferences(_)
+            | hub_domain::provisioning::Attestation::SymmetricKey { .. } => None,
         });
         let Some(enrolled) = enrolled else {
-            return Err(Error::unauthorized(
-                "no enrollment of this registration id takes a TPM",
-            ));
+            return Err(refused("no enrollment of this registration id takes a TPM"));
         };
         if **enrolled != *keys.endorsement_key {
-            return Err(Error::unauthorized(
-                "the endorsement key is not the enrolled one",
-            ));
+            return Err(refused("the endorsement key is not the enrolled one"));
         }
         let storage_root_key = keys
             .storage_root_key
@@ -356,8 +358,7 @@ impl Room {
             .ok_or_else(|| Error::invalid("tpm.storageRootKey is missing"))?;
         let key = self.parts.random_key_of(32);
         let blob = wrapped(&self.parts, &keys.endorsement_key, storage_root_key, &key)?;
-        self.challenges
-            .issue(&call.id, key, storage_root_key.to_vec(), call.now);
+        self.challenges.issue(call, key, storage_root_key.to_vec());
         Ok(Challenge {
             authentication_key: blob,
             key_name: "registration",

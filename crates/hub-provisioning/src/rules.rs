@@ -1,10 +1,14 @@
 //! What enrollments of both kinds have to keep.
 
-use hub_domain::provisioning::{AllocationPolicy, Attestation, InitialTwin, LinkedHub, Terms};
+use hub_domain::certificate::CertificateOfAuthority;
+use hub_domain::provisioning::{
+    AllocationPolicy, Attestation, InitialTwin, LinkedHub, ProvisioningSettings, Terms,
+};
 use hub_domain::twin::BackEndReplacement;
 use hub_domain::twin::Twin;
 use hub_domain::{HostName, Timestamp};
 use hub_engine::IfMatch;
+use hub_engine::certificates::authorities;
 use hub_engine::x509::Certificate;
 
 use crate::Error;
@@ -58,11 +62,64 @@ pub(crate) fn check_hubs(
     }
 }
 
-/// Every certificate of an enrollment can be read, and those that sign are of authorities.
+/// The authorities and the credential policy that an enrollment names are there. What it named before may have gone
+/// since.
 ///
 /// # Errors
 /// `Invalid` with what to change.
-pub(crate) fn check_certificates(attestation: &Attestation) -> Result<(), Error> {
+pub(crate) fn check_names(
+    (terms, attestation): (&Terms, &Attestation),
+    former: Option<(&Terms, &Attestation)>,
+    settings: &ProvisioningSettings,
+) -> Result<(), Error> {
+    let authorities = |attestation: &Attestation| match attestation {
+        Attestation::AuthorityReferences(slots) => slots.iter().cloned().collect(),
+        Attestation::Tpm { .. }
+        | Attestation::ClientCertificates(_)
+        | Attestation::SigningCertificates(_)
+        | Attestation::SymmetricKey { .. } => Vec::new(),
+    };
+    let known_before = former.map_or_else(Vec::new, |(_, attestation)| authorities(attestation));
+    for name in authorities(attestation) {
+        let is_there = |known: &CertificateOfAuthority| known.name.is(name.as_str());
+        if !known_before.contains(&name) && !settings.certificates.iter().any(is_there) {
+            return Err(Error::invalid(format!(
+                "the enrollment names the CA certificate {name}, which the service does not have"
+            )));
+        }
+    }
+    let Some(policy) = &terms.credential_policy else {
+        return Ok(());
+    };
+    let named_before = former.and_then(|(terms, _)| terms.credential_policy.as_ref());
+    let mut policies = settings.credential_policies.iter();
+    if named_before == Some(policy) || policies.any(|known| known.name.is(policy)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the enrollment names the credential policy {policy}, which the service does not have"
+    )))
+}
+
+/// Every certificate of an enrollment can be read, and those that sign can vouch for devices.
+///
+/// # Errors
+/// `Invalid` with what to change.
+pub(crate) fn check_certificates(
+    attestation: &Attestation,
+    former: Option<&Attestation>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let was_there = |der: &[u8]| match former {
+        Some(Attestation::SigningCertificates(slots)) => slots.iter().any(|slot| *slot.der == *der),
+        Some(
+            Attestation::ClientCertificates(_)
+            | Attestation::AuthorityReferences(_)
+            | Attestation::Tpm { .. }
+            | Attestation::SymmetricKey { .. },
+        )
+        | None => false,
+    };
     let unreadable = || Error::invalid("a certificate of the enrollment cannot be read");
     match attestation {
         Attestation::ClientCertificates(slots) => {
@@ -72,13 +129,11 @@ pub(crate) fn check_certificates(attestation: &Attestation) -> Result<(), Error>
             require_one(slots.iter().count())
         }
         Attestation::SigningCertificates(slots) => {
-            for slot in slots.iter() {
-                let certificate = Certificate::read(&slot.der).map_err(|_| unreadable())?;
-                if !certificate.is_authority() {
-                    return Err(Error::invalid(
-                        "a signing certificate is none of an authority: its basic constraints must say CA:TRUE",
-                    ));
-                }
+            // One that has expired meanwhile is no reason to refuse other changes.
+            for slot in slots.iter().filter(|slot| !was_there(&slot.der)) {
+                authorities::check(&slot.der, now).map_err(|error| {
+                    Error::invalid(format!("a signing certificate: {}", error.message()))
+                })?;
             }
             require_one(slots.iter().count())
         }

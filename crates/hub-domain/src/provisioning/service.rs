@@ -251,7 +251,7 @@ impl CredentialPolicyName {
         &self.0
     }
 
-    /// Names differ in more than case.
+    /// True when it is the same name; case does not count.
     pub fn is(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }

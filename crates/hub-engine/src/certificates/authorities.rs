@@ -192,7 +192,16 @@ pub fn read(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 
 fn check_upload(bytes: &[u8], now: Timestamp) -> Result<Vec<u8>, Error> {
     let der = read(bytes)?;
-    let certificate = Certificate::read(&der).map_err(|error| invalid(error.to_string()))?;
+    check(&der, now)?;
+    Ok(der)
+}
+
+/// A certificate in DER can vouch for devices.
+///
+/// # Errors
+/// It is none of an authority, it has expired, or no path could be validated up to it.
+pub fn check(der: &[u8], now: Timestamp) -> Result<(), Error> {
+    let certificate = Certificate::read(der).map_err(|error| invalid(error.to_string()))?;
     if !certificate.is_authority() {
         return Err(invalid(
             "the certificate is none of an authority: its basic constraints must say CA:TRUE, \
@@ -203,10 +212,10 @@ fn check_upload(bytes: &[u8], now: Timestamp) -> Result<Vec<u8>, Error> {
         return Err(invalid("the certificate has expired"));
     }
     // What path validation cannot read would never vouch for anybody.
-    if webpki::anchor_from_trusted_cert(&CertificateDer::from(&*der)).is_err() {
+    if webpki::anchor_from_trusted_cert(&CertificateDer::from(der)).is_err() {
         return Err(invalid("the certificate is not one of RFC 5280"));
     }
-    Ok(der)
+    Ok(())
 }
 
 /// The proof is a certificate that the authority issued to the code.

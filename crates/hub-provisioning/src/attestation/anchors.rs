@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hub_domain::certificate::CertificateOfAuthority;
 use hub_domain::provisioning::{
     Attestation, EnrollmentGroup, ProvisioningService, ProvisioningSettings,
 };
@@ -30,6 +31,28 @@ pub(super) fn anchors(
         | Attestation::ClientCertificates(_)
         | Attestation::SymmetricKey { .. } => Vec::new(),
     }
+}
+
+/// The authorities that groups name and that nobody has verified: they vouch for nobody yet.
+pub(super) fn unverified(
+    groups: &[Arc<EnrollmentGroup>],
+    settings: &ProvisioningSettings,
+) -> Vec<CertificateOfAuthority> {
+    let is_named = |authority: &CertificateOfAuthority| {
+        groups.iter().any(|group| match &group.attestation {
+            Attestation::AuthorityReferences(slots) => {
+                slots.iter().any(|name| authority.name.is(name.as_str()))
+            }
+            Attestation::SigningCertificates(_)
+            | Attestation::Tpm { .. }
+            | Attestation::ClientCertificates(_)
+            | Attestation::SymmetricKey { .. } => false,
+        })
+    };
+    let all = settings.certificates.iter();
+    all.filter(|one| !one.is_verified() && is_named(one))
+        .cloned()
+        .collect()
 }
 
 /// A certificate that vouches for the devices of a group.

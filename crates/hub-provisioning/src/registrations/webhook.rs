@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
-use hub_domain::HostName;
 use hub_domain::provisioning::{
     AllocationWebhook, AttestationKind, InitialTwin, Link, LinkedHub, Origin, Terms,
 };
+use hub_domain::{HostName, Timestamp};
 use hub_engine::ErrorKind;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use super::assign::{Attempt, Given};
 use crate::Error;
 use crate::attestation::Attested;
 use crate::error::codes;
+use crate::rules::twin_of;
 
 /// How long the webhook may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ impl Room {
             let text = format!("Custom allocation failed with status code: {status}");
             return Err(Error::invalid(text).with_code(codes::ALLOCATION_WEBHOOK_FAILED));
         }
-        read_answer(&body, &hubs).map_err(|text| {
+        read_answer(&body, &hubs, attempt.now).map_err(|text| {
             Error::invalid(format!("the webhook of the custom allocation {text}"))
                 .with_code(codes::ALLOCATION_WEBHOOK_ANSWER)
         })
@@ -152,7 +153,11 @@ fn put_terms(members: &mut Map<String, Value>, terms: &Terms) {
 }
 
 /// Reads the answer: the hub, and perhaps a twin and a payload.
-fn read_answer(body: &[u8], hubs: &[LinkedHub]) -> Result<(HostName, Given), String> {
+fn read_answer(
+    body: &[u8],
+    hubs: &[LinkedHub],
+    now: Timestamp,
+) -> Result<(HostName, Given), String> {
     let answer: Map<String, Value> = serde_json::from_slice(body)
         .map_err(|_| "answered with something that is no JSON object".to_owned())?;
     let host = answer
@@ -173,14 +178,19 @@ fn read_answer(body: &[u8], hubs: &[LinkedHub]) -> Result<(HostName, Given), Str
     };
     let twin = match answer.get("initialTwin") {
         None | Some(Value::Null) => None,
-        Some(twin) => Some(InitialTwin {
-            tags: members(twin.get("tags"), "initialTwin.tags")?,
-            desired: members(
-                twin.pointer("/properties/desired"),
-                "initialTwin.properties.desired",
-            )?,
-        }),
+        twin => {
+            let twin = members(twin, "initialTwin")?;
+            let properties = members(twin.get("properties"), "initialTwin.properties")?;
+            let desired = properties.get("desired");
+            Some(InitialTwin {
+                tags: members(twin.get("tags"), "initialTwin.tags")?,
+                desired: members(desired, "initialTwin.properties.desired")?,
+            })
+        }
     };
+    if let Some(twin) = &twin {
+        twin_of(twin, now).map_err(|error| format!("answered with {}", error.message()))?;
+    }
     let payload = answer.get("payload").filter(|value| !value.is_null());
     Ok((
         host,
@@ -201,7 +211,7 @@ mod tests {
     )]
     fn read(body: &str) -> Result<String, String> {
         let hubs = [LinkedHub::own(HostName::parse("a.test").expect("a name"))];
-        read_answer(body.as_bytes(), &hubs).map(|(host, given)| {
+        read_answer(body.as_bytes(), &hubs, Timestamp::from_seconds(0)).map(|(host, given)| {
             format!(
                 "{host} twin {} payload {}",
                 given
@@ -236,6 +246,9 @@ mod tests {
             r#"{"iotHubHostName":1}"#,
             r#"{"iotHubHostName":"b.test"}"#,
             r#"{"iotHubHostName":"a.test","initialTwin":{"tags":[]}}"#,
+            r#"{"iotHubHostName":"a.test","initialTwin":"x"}"#,
+            r#"{"iotHubHostName":"a.test","initialTwin":{"properties":[]}}"#,
+            r#"{"iotHubHostName":"a.test","initialTwin":{"tags":{"a.b":1}}}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

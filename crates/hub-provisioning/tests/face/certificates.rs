@@ -1,15 +1,16 @@
 //! Devices of groups that show certificates.
 
 use hub_domain::Status;
+use hub_domain::certificate::CertificateName;
 use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, Slots, Terms};
-use hub_engine::IfMatch;
 use hub_engine::x509::CertificateDer;
+use hub_engine::{CertificateUpload, IfMatch, UploadStanding};
 use hub_provisioning::{Credential, NewAttestation, NewGroup, RegisterRequest, Registered};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
 };
 
-use crate::support::{World, document};
+use crate::support::{World, document, said};
 
 struct Authority {
     certificate: Certificate,
@@ -82,7 +83,7 @@ impl World {
         let registered = registrations
             .register(&call, RegisterRequest::default())
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.reason().to_owned())?;
         let Registered::Accepted(begun) = registered else {
             panic!("only devices with a TPM are challenged");
         };
@@ -94,6 +95,13 @@ impl World {
         let state = document(&status.unwrap());
         let group = &state["registrationState"]["x509"]["enrollmentGroupId"];
         Ok(group.as_str().unwrap().to_owned())
+    }
+}
+
+impl World {
+    /// Why nobody lets it in.
+    async fn reason(&self, id: &str, chain: &[CertificateDer<'_>]) -> String {
+        self.group_of(id, chain).await.unwrap_err()
     }
 }
 
@@ -140,17 +148,97 @@ async fn a_certificate_below_no_group_is_refused() {
     world.enroll_below("all", &root, Status::Enabled).await;
     let chain = [stranger.device("d1")];
     assert_eq!(
-        world.group_of("d1", &chain).await,
-        Err(
-            "no enrollment has this registration id, and no group knows an issuer of the certificate"
-                .to_owned()
-        )
+        world.reason("d1", &chain).await,
+        "no enrollment has this registration id, and no group knows an issuer of the certificate"
     );
     let chain = [same_name.device("d1"), same_name.der()];
     assert_eq!(
-        world.group_of("d1", &chain).await,
-        Err("no path leads from the certificate to this authority".to_owned())
+        world.reason("d1", &chain).await,
+        "no path leads from the certificate to this authority"
     );
+}
+
+#[tokio::test]
+async fn an_authority_vouches_when_it_is_verified_and_its_name_is_known() {
+    let world = World::with(&["a.test"]).await;
+    let ctx = world.admin();
+    let root = Authority::new("root", None);
+    let naming = |name: &str| NewGroup {
+        id: EnrollmentGroupId::parse("all").unwrap(),
+        attestation: NewAttestation::AuthorityReferences(Slots {
+            primary: CertificateName::parse(name).ok(),
+            secondary: None,
+        }),
+        terms: Terms::default(),
+    };
+    let groups = &world.service.groups;
+    let put = groups.put(&ctx, naming("Root"), IfMatch::Absent).await;
+    assert_eq!(
+        put.map(drop).map_err(said),
+        Err(
+            "400004 the enrollment names the CA certificate Root, which the service does not have"
+                .to_owned()
+        )
+    );
+    let der = root.der();
+    let name = CertificateName::parse("root").unwrap();
+    let upload = |standing, if_match| {
+        let upload = CertificateUpload {
+            bytes: &der,
+            standing,
+        };
+        let authorities = &world.service.authorities;
+        authorities.create(&ctx, name.clone(), upload, if_match)
+    };
+    upload(UploadStanding::Unverified, IfMatch::Absent)
+        .await
+        .unwrap();
+    groups
+        .put(&ctx, naming("Root"), IfMatch::Absent)
+        .await
+        .unwrap();
+    let chain = [root.device("d1")];
+    assert_eq!(
+        world.reason("d1", &chain).await,
+        "no enrollment has this registration id, and the CA certificate root that a group names is \
+         not verified yet"
+    );
+    upload(UploadStanding::Verified, IfMatch::Any)
+        .await
+        .unwrap();
+    assert_eq!(world.group_of("d1", &chain).await, Ok("all".to_owned()));
+}
+
+#[tokio::test]
+async fn a_certificate_that_can_vouch_for_nobody_is_no_signing_certificate() {
+    let world = World::with(&["a.test"]).await;
+    let root = Authority::new("root", None);
+    let key = KeyPair::generate().unwrap();
+    let mut expired = named("old");
+    expired.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    expired.not_after = date_time_ymd(2021, 1, 1);
+    let expired = expired.self_signed(&key).unwrap().der().to_vec();
+    for (der, expected) in [
+        (expired, "the certificate has expired"),
+        (
+            root.device("d").to_vec(),
+            "the certificate is none of an authority",
+        ),
+    ] {
+        let slot = CertificateSlot { der: der.into() };
+        let new = NewGroup {
+            id: EnrollmentGroupId::parse("g").unwrap(),
+            attestation: NewAttestation::SigningCertificates(Slots {
+                primary: Some(slot),
+                secondary: None,
+            }),
+            terms: Terms::default(),
+        };
+        let groups = &world.service.groups;
+        let put = groups.put(&world.admin(), new, IfMatch::Absent).await;
+        let told = put.map(drop).map_err(said).unwrap_err();
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use hub_domain::provisioning::{
 };
 use hub_domain::{Authentication, HostName};
 use hub_engine::IfMatch;
-use hub_provisioning::{KeyRoll, RegisterRequest};
+use hub_provisioning::{KeyRoll, NewAttestation, NewEnrollment, RegisterRequest};
 use serde_json::{Map, Value, json};
 
 use crate::support::{World, group_key, key, keys_of, line, registration, system};
@@ -299,4 +299,47 @@ async fn hubs_share_a_group_by_their_weights() {
         }
     }
     assert!((15..=45).contains(&at_a), "{at_a} of 60");
+}
+
+#[tokio::test]
+async fn a_device_keeps_its_name_however_its_enrollment_is_spelled() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("Sensor-A", Terms::default()).await;
+    world.register("Sensor-A", &key(1)).await.unwrap();
+    let ctx = world.admin();
+    let enrollments = &world.service.enrollments;
+    let rewritten = NewEnrollment {
+        id: registration("sensor-a"),
+        device: None,
+        attestation: NewAttestation::Unchanged,
+        terms: Terms::default(),
+        information: None,
+    };
+    enrollments
+        .put(&ctx, rewritten.clone(), IfMatch::Any)
+        .await
+        .unwrap();
+    let outcome = world.register("sensor-a", &key(1)).await.unwrap();
+    assert_eq!(line(&outcome), "assigned a.test Sensor-A initialAssignment");
+    enrollments
+        .delete(&ctx, &registration("Sensor-A"), IfMatch::Any)
+        .await
+        .unwrap();
+    world.enroll_group("g", Terms::default()).await;
+    world
+        .register("Sensor-A", &group_key("Sensor-A"))
+        .await
+        .unwrap();
+    let own = NewEnrollment {
+        attestation: NewAttestation::SymmetricKey {
+            primary: Some(key(1)),
+            secondary: Some(key(2)),
+        },
+        ..rewritten
+    };
+    enrollments.put(&ctx, own, IfMatch::Absent).await.unwrap();
+    let outcome = world.register("sensor-a", &key(1)).await.unwrap();
+    assert_eq!(line(&outcome), "assigned a.test Sensor-A initialAssignment");
+    assert!(world.identity("a", "Sensor-A").await.is_some());
+    assert!(world.identity("a", "sensor-a").await.is_none());
 }
