@@ -58,8 +58,8 @@ pub use provisioning::{
     EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRollResult,
     KeyRollScope, KeyRollTarget, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
     LinkedHubs, NewIssuer, NewLinkedHub, ProvisioningService, ProvisioningServiceChange, Refusal,
-    Refusals, RegionName, Registration, RegistrationCounts, RegistrationStatus, ReprovisionPolicy,
-    ServicePolicies, ServicePolicy, TpmKeys,
+    Refusals, RegionName, RegisteredCertificate, Registration, RegistrationCounts,
+    RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy, TpmKeys,
 };
 pub use queue::{QueueBatch, QueueRecord};
 pub use routing::{

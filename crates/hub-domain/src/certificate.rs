@@ -1,4 +1,4 @@
-//! Certificates of authorities that a hub trusts to vouch for its devices.
+//! Certificates of authorities that a hub trusts to vouch for its devices, and what documents say of certificates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +41,27 @@ impl CertificateOfAuthority {
             Standing::Unverified { code } => code.as_ref(),
         }
     }
+}
+
+/// What documents say of a certificate (`X509CertificateInfo`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateInfo {
+    /// The subject.
+    pub subject: String,
+    /// SHA-1, upper case.
+    pub sha1: String,
+    /// SHA-256, upper case.
+    pub sha256: String,
+    /// The issuer.
+    pub issuer: String,
+    /// When it begins to be valid.
+    pub not_before: Timestamp,
+    /// When it expires.
+    pub not_after: Timestamp,
+    /// The serial number, hexadecimal.
+    pub serial: String,
+    /// The version, from 1.
+    pub version: u32,
 }
 
 /// Whether the owner of a certificate proved to hold its key.

@@ -16,8 +16,8 @@ pub use enrollment::{
 };
 pub use ids::{EnrollmentGroupId, IdScope, OperationId, RegistrationId, WebhookUrl};
 pub use registration::{
-    Assignment, DeviceProof, Origin, Progress, Refusal, Registration, RegistrationFailure,
-    RegistrationRequest, Substatus,
+    Assignment, DeviceProof, Origin, Progress, Refusal, RegisteredCertificates, Registration,
+    RegistrationFailure, RegistrationRequest, Substatus,
 };
 pub use service::{
     AddressRange, CertificateIssuer, CredentialPolicy, CredentialPolicyName, Latencies, Link,

@@ -5,11 +5,12 @@ mod anchors;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hub_domain::certificate::CertificateInfo;
 use hub_domain::identity::Thumbprint;
 use hub_domain::limits::CLOCK_SKEW;
 use hub_domain::provisioning::{
     Attestation, AttestationKind, CertificateSlot, DeviceProof, Enrollment, EnrollmentGroup,
-    Origin, Registration, RegistrationId, Slots, Terms, derived_key,
+    Origin, RegisteredCertificates, Registration, RegistrationId, Slots, Terms, derived_key,
 };
 use hub_domain::sas::SasToken;
 use hub_domain::{DeviceId, Etag, SymmetricKey, Timestamp};
@@ -19,6 +20,7 @@ use subtle::ConstantTimeEq as _;
 use self::anchors::AnchorTable;
 use crate::Error;
 use crate::challenges::{Challenges, Issued};
+use crate::documents::{certificate_info, info_of};
 use crate::error::codes;
 use crate::groups::Groups;
 use crate::parts::Parts;
@@ -61,8 +63,24 @@ pub(crate) struct Attested {
     names_device: bool,
     pub(crate) kind: AttestationKind,
     pub(crate) proof: DeviceProof,
+    pub(crate) certificates: Option<Box<RegisteredCertificates>>,
     /// That of the enrollment, when it takes a TPM.
     pub(crate) endorsement_key: Option<Arc<[u8]>>,
+}
+
+/// What a device proved itself with.
+pub(crate) struct Proven {
+    pub(crate) proof: DeviceProof,
+    pub(crate) certificates: Option<Box<RegisteredCertificates>>,
+}
+
+impl From<DeviceProof> for Proven {
+    fn from(proof: DeviceProof) -> Self {
+        Self {
+            proof,
+            certificates: None,
+        }
+    }
 }
 
 /// The enrollment that a device calls by.
@@ -73,14 +91,14 @@ pub(crate) enum Found {
 
 impl Attested {
     /// What an enrollment says of a device that proved itself.
-    pub(crate) fn of(found: &Found, id: &RegistrationId, proof: DeviceProof) -> Self {
+    pub(crate) fn of(found: &Found, id: &RegistrationId, proven: Proven) -> Self {
         match found {
-            Found::Individual(enrollment) => Self::by_enrollment(enrollment, proof),
-            Found::Group(group) => Self::by_group(group, id, proof),
+            Found::Individual(enrollment) => Self::by_enrollment(enrollment, proven),
+            Found::Group(group) => Self::by_group(group, id, proven),
         }
     }
 
-    fn by_enrollment(enrollment: &Enrollment, proof: DeviceProof) -> Self {
+    fn by_enrollment(enrollment: &Enrollment, proven: Proven) -> Self {
         let endorsement_key = match &enrollment.attestation {
             Attestation::Tpm {
                 endorsement_key, ..
@@ -100,7 +118,8 @@ impl Attested {
                 .unwrap_or_else(|| device_named(&enrollment.id)),
             names_device: enrollment.device.is_some(),
             kind: enrollment.attestation.kind(),
-            proof,
+            proof: proven.proof,
+            certificates: proven.certificates,
             endorsement_key,
         }
     }
@@ -119,7 +138,7 @@ impl Attested {
         }
     }
 
-    fn by_group(group: &EnrollmentGroup, id: &RegistrationId, proof: DeviceProof) -> Self {
+    fn by_group(group: &EnrollmentGroup, id: &RegistrationId, proven: Proven) -> Self {
         Self {
             origin: Origin::Group(group.id.clone()),
             etag: group.etag.clone(),
@@ -127,7 +146,8 @@ impl Attested {
             device: device_named(id),
             names_device: false,
             kind: group.attestation.kind(),
-            proof,
+            proof: proven.proof,
+            certificates: proven.certificates,
             endorsement_key: None,
         }
     }
@@ -206,13 +226,14 @@ impl Attestor {
         call: &DeviceCall<'_>,
         enrollment: &Enrollment,
     ) -> Result<Attested, Error> {
-        let proof = match (&enrollment.attestation, call.credential) {
+        let proven = match (&enrollment.attestation, call.credential) {
             (Attestation::SymmetricKey { primary, secondary }, Credential::Token(token)) => {
                 check_token(call, token, [primary, secondary])?;
                 DeviceProof::Keys {
                     primary: primary.clone(),
                     secondary: secondary.clone(),
                 }
+                .into()
             }
             (Attestation::Tpm { .. }, Credential::Token(token)) => {
                 let issued = self.answered(call, token)?;
@@ -220,6 +241,7 @@ impl Attestor {
                     key: issued.key,
                     storage_root_key: issued.storage_root_key.into(),
                 }
+                .into()
             }
             (Attestation::ClientCertificates(slots), Credential::Certificates(chain)) => {
                 by_client_certificate(call, slots, chain)?
@@ -244,17 +266,17 @@ impl Attestor {
                 ));
             }
         };
-        Ok(Attested::by_enrollment(enrollment, proof))
+        Ok(Attested::by_enrollment(enrollment, proven))
     }
 
     fn by_group(&self, call: &DeviceCall<'_>) -> Result<Attested, (Error, Option<Origin>)> {
-        let (group, proof) = match call.credential {
+        let (group, proven) = match call.credential {
             Credential::Token(token) => self.by_group_key(call, token),
             Credential::Certificates(chain) => self.by_group_certificate(call, chain),
             Credential::None => Err(Error::unauthorized("the call shows no proof")),
         }
         .map_err(|error| (error, None))?;
-        Ok(Attested::by_group(&group, &call.id, proof))
+        Ok(Attested::by_group(&group, &call.id, proven))
     }
 
     /// The group whose key the device's key was derived of. The id may have been written in lower case when that was
@@ -263,7 +285,7 @@ impl Attestor {
         &self,
         call: &DeviceCall<'_>,
         token: &str,
-    ) -> Result<(Arc<EnrollmentGroup>, DeviceProof), Error> {
+    ) -> Result<(Arc<EnrollmentGroup>, Proven), Error> {
         let token = read_token(call, token)?;
         let spelled = call.id.as_str();
         let spellings = if spelled == call.id.key() {
@@ -280,7 +302,8 @@ impl Attestor {
                 let secondary = derived_key(secondary, spelling);
                 if token.verify(&primary) | token.verify(&secondary) {
                     check_expiry(call, &token)?;
-                    return Ok((Arc::clone(group), DeviceProof::Keys { primary, secondary }));
+                    let proof = DeviceProof::Keys { primary, secondary };
+                    return Ok((Arc::clone(group), proof.into()));
                 }
             }
         }
@@ -294,7 +317,7 @@ impl Attestor {
         &self,
         call: &DeviceCall<'_>,
         chain: &[CertificateDer<'_>],
-    ) -> Result<(Arc<EnrollmentGroup>, DeviceProof), Error> {
+    ) -> Result<(Arc<EnrollmentGroup>, Proven), Error> {
         let leaf = check_name(call, chain)?;
         let shown: Vec<Certificate<'_>> = chain
             .iter()
@@ -314,11 +337,10 @@ impl Attestor {
         let anchor = anchors
             .get(vouched.authority)
             .expect("invariant: one of those that were asked vouches");
-        let proof = DeviceProof::Thumbprints {
-            primary: thumbprint(&leaf),
-            secondary: None,
-        };
-        Ok((Arc::clone(&anchor.group), proof))
+        Ok((
+            Arc::clone(&anchor.group),
+            proven_by_issuer(&leaf, &anchor.der),
+        ))
     }
 
     /// Why no group knows an issuer of these certificates.
@@ -416,7 +438,7 @@ fn by_client_certificate(
     call: &DeviceCall<'_>,
     slots: &Slots<CertificateSlot>,
     chain: &[CertificateDer<'_>],
-) -> Result<DeviceProof, Error> {
+) -> Result<Proven, Error> {
     let leaf = check_name(call, chain)?;
     let shown = leaf.fingerprint();
     // Every slot is compared whatever the others say, so that the time does not tell which one it was.
@@ -433,24 +455,46 @@ fn by_client_certificate(
         thumbprint(&certificate.expect("invariant: what is enrolled was read when it was stored"))
     };
     let mut prints = slots.iter().map(print);
-    Ok(DeviceProof::Thumbprints {
+    let proof = DeviceProof::Thumbprints {
         primary: prints.next().unwrap_or_else(|| thumbprint(&leaf)),
         secondary: prints.next(),
-    })
+    };
+    Ok(proven_with(proof, &leaf, None))
 }
 
 fn by_authority(
     call: &DeviceCall<'_>,
     anchors: &[&[u8]],
     chain: &[CertificateDer<'_>],
-) -> Result<DeviceProof, Error> {
+) -> Result<Proven, Error> {
     let leaf = check_name(call, chain)?;
-    vouch(chain, anchors, call.now)
+    let vouched = vouch(chain, anchors, call.now)
         .map_err(|error| refused(error.to_string()).with_source(error))?;
-    Ok(DeviceProof::Thumbprints {
-        primary: thumbprint(&leaf),
+    let authority = anchors.get(vouched.authority).copied().unwrap_or_default();
+    Ok(proven_by_issuer(&leaf, authority))
+}
+
+/// A device whose certificate is known by who issued it.
+fn proven_by_issuer(leaf: &Certificate<'_>, authority: &[u8]) -> Proven {
+    let signing =
+        certificate_info(authority).expect("invariant: what vouches for a device was read");
+    let proof = DeviceProof::Thumbprints {
+        primary: thumbprint(leaf),
         secondary: None,
-    })
+    };
+    proven_with(proof, leaf, Some(signing))
+}
+
+fn proven_with(
+    proof: DeviceProof,
+    leaf: &Certificate<'_>,
+    signing: Option<CertificateInfo>,
+) -> Proven {
+    let device = info_of(leaf);
+    Proven {
+        proof,
+        certificates: Some(Box::new(RegisteredCertificates { device, signing })),
+    }
 }
 
 fn thumbprint(certificate: &Certificate<'_>) -> Thumbprint {

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hub_api::compat::provisioning::CertificateDescription;
 use hub_domain::Timestamp;
+use hub_domain::certificate::CertificateInfo;
 use hub_domain::provisioning::{
     AttestationKind, Origin, Progress, Registration, RegistrationFailure,
 };
@@ -59,7 +61,17 @@ pub fn registration_document(registration: &Registration) -> Value {
             );
         }
         AttestationKind::X509 => {
-            put("x509", without_nulls(json!({"enrollmentGroupId": group})));
+            let shown = registration.certificates.as_ref();
+            let signing = shown.and_then(|shown| shown.signing.clone());
+            let device = shown.map(|shown| shown.device.clone());
+            put(
+                "x509",
+                without_nulls(json!({
+                    "enrollmentGroupId": group,
+                    "certificateInfo": device.map(CertificateDescription::from),
+                    "signingCertificateInfo": signing.map(CertificateDescription::from),
+                })),
+            );
         }
         AttestationKind::Tpm => {
             let key = registration.authentication_key.as_ref();
@@ -131,34 +143,17 @@ pub fn error_document(error: &Error, tracking_id: &str, now: Timestamp) -> Strin
     .to_string()
 }
 
-/// What documents say of a certificate (`X509CertificateInfo`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateInfo {
-    /// The subject.
-    pub subject: String,
-    /// SHA-1, upper case.
-    pub sha1: String,
-    /// SHA-256, upper case.
-    pub sha256: String,
-    /// The issuer.
-    pub issuer: String,
-    /// When it begins to be valid.
-    pub not_before: Timestamp,
-    /// When it expires.
-    pub not_after: Timestamp,
-    /// The serial number, hexadecimal.
-    pub serial: String,
-    /// The version, from 1.
-    pub version: u32,
-}
-
 /// Reads what documents say of a certificate in DER.
 ///
 /// # Errors
 /// It is none.
 pub fn certificate_info(der: &[u8]) -> Result<CertificateInfo, Unreadable> {
-    let certificate = Certificate::read(der)?;
-    Ok(CertificateInfo {
+    Certificate::read(der).map(|certificate| info_of(&certificate))
+}
+
+/// What documents say of a certificate that is read.
+pub(crate) fn info_of(certificate: &Certificate<'_>) -> CertificateInfo {
+    CertificateInfo {
         subject: certificate.subject(),
         sha1: certificate.sha1(),
         sha256: certificate.sha256(),
@@ -167,5 +162,5 @@ pub fn certificate_info(der: &[u8]) -> Result<CertificateInfo, Unreadable> {
         not_after: certificate.not_after(),
         serial: certificate.serial(),
         version: certificate.version(),
-    })
+    }
 }

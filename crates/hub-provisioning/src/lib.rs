@@ -40,9 +40,7 @@ pub use authorities::Authorities;
 pub use challenges::Challenge;
 pub use context::{Caller, Context};
 pub use credentials::{Credentials, GivenIssuer, NewCredentialPolicy};
-pub use documents::{
-    CertificateInfo, certificate_info, error_document, operation_document, registration_document,
-};
+pub use documents::{certificate_info, error_document, operation_document, registration_document};
 pub use enrollments::{
     BulkError, BulkMode, EnrollmentBulkItem, Enrollments, NewAttestation, NewEnrollment,
 };

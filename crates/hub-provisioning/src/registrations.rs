@@ -373,6 +373,10 @@ impl Room {
     ) -> RegistrationRequest {
         RegistrationRequest {
             proof: attested.proof.clone(),
+            certificate: match call.credential {
+                Credential::Certificates(chain) => chain.first().map(|der| Arc::from(&**der)),
+                Credential::Token(_) | Credential::None => None,
+            },
             payload: request.payload.clone(),
             address: call.address,
             signing_request: request.signing_request.as_deref().map(Arc::from),

@@ -178,6 +178,7 @@ fn registration(n: u64, etag: &str) -> Registration {
         }),
         payload: None,
         authentication_key: None,
+        certificates: None,
         issued_certificates: Vec::new(),
         etag: Etag(etag.into()),
         created: Timestamp::from_seconds(1),

@@ -22,6 +22,21 @@ class Certificate:
     def thumbprint(self, algorithm=hashes.SHA256):
         return self.certificate.fingerprint(algorithm()).hex().upper()
 
+    def described(self):
+        """What the service's documents say of it."""
+        moment = "%Y-%m-%dT%H:%M:%S.0000000Z"
+        serial = self.certificate.serial_number
+        return {
+            "subjectName": self.certificate.subject.rfc4514_string(),
+            "issuerName": self.certificate.issuer.rfc4514_string(),
+            "sha1Thumbprint": self.thumbprint(hashes.SHA1),
+            "sha256Thumbprint": self.thumbprint(),
+            "serialNumber": serial.to_bytes(serial.bit_length() // 8 + 1, "big").hex().upper(),
+            "notBeforeUtc": self.certificate.not_valid_before_utc.strftime(moment),
+            "notAfterUtc": self.certificate.not_valid_after_utc.strftime(moment),
+            "version": 3,
+        }
+
     def chain_pem(self):
         """The certificate and its intermediates, the leaf first."""
         chain = [self.certificate, *(issuer.certificate for issuer in self.issuers)]

@@ -2,6 +2,7 @@
 // Enrollments, groups and registrations, by the service SDK.
 
 const assert = require('node:assert/strict');
+const { X509Certificate } = require('node:crypto');
 const { ProvisioningServiceClient } = require('azure-iot-provisioning-service');
 const { behaviour, shown } = require('./harness');
 const { newKeys } = require('./identities');
@@ -118,6 +119,30 @@ behaviour('enrollments_change_in_bulk', async (context) => {
   assert.equal((await serviceRefusal(many)).status, 400);
   assert.equal((await runBulk({ mode: 'delete', enrollments })).isSuccessful, true);
   assert.equal((await serviceRefusal(provisioning.getIndividualEnrollment(ids[0]))).status, 404);
+});
+
+behaviour('registration_tells_its_certificates', async (context) => {
+  for (const transport of ['mqtt', 'amqp', 'https']) {
+    const cell = { credential: 'x509-group-intermediate', transport };
+    const registrant = await enroll({ ...context, cell });
+    const state = await register(registrant);
+    const { certificate } = await registrant.proof('own');
+    const [leaf, above] = certificate.certificate.match(/-----BEGIN[^]*?-----END CERTIFICATE-----/g).map((pem) => new X509Certificate(pem));
+    const record = (await provisioning.getDeviceRegistrationState(registrant.registration)).responseBody;
+    for (const { x509 } of [state, record]) {
+      assert.equal(x509.enrollmentGroupId, registrant.enrollment.enrollmentGroupId);
+      for (const [told, real] of [[x509.certificateInfo, leaf], [x509.signingCertificateInfo, above]]) {
+        assert.equal(told.subjectName, real.subject);
+        assert.equal(told.issuerName, real.issuer);
+        assert.equal(told.sha1Thumbprint, real.fingerprint.replaceAll(':', ''));
+        assert.equal(told.sha256Thumbprint, real.fingerprint256.replaceAll(':', ''));
+        assert.equal(BigInt(`0x${told.serialNumber}`), BigInt(`0x${real.serialNumber}`));
+        assert.equal(Date.parse(told.notBeforeUtc), Date.parse(real.validFrom));
+        assert.equal(Date.parse(told.notAfterUtc), Date.parse(real.validTo));
+        assert.equal(told.version, 3);
+      }
+    }
+  }
 });
 
 /** Without a token given, the promise of the SDK is of the first page again. */

@@ -1,9 +1,11 @@
 """Devices that register, beyond what every cell of the matrix shows."""
 
+import base64
 import concurrent.futures
 
 import pytest
 from azure.iot.device import exceptions
+from cryptography.hazmat.primitives import serialization
 
 from attestations import SymmetricGroup, SymmetricIndividual, X509GroupIntermediate, X509GroupRoot, X509Individual, derived_key
 from devices import members
@@ -229,7 +231,9 @@ def test_webhook_of_a_group_sees_the_certificate_and_the_present_hub(hub, provis
         registrant.registered()
         second = webhook.asked.get_nowait()["body"]
     assert first["enrollmentGroup"]["enrollmentGroupId"] == registrant.enrollment.enrollment_group_id
-    assert "x509" in first["deviceRuntimeContext"]
+    leaf = registrant.attestation.certificate(registrant.registration, "own").certificate
+    shown = base64.b64decode(first["deviceRuntimeContext"]["x509"]["clientCertificate"])
+    assert shown == leaf.public_bytes(serialization.Encoding.DER)
     assert "currentIotHubHostName" not in first["deviceRuntimeContext"]
     assert second["deviceRuntimeContext"]["currentIotHubHostName"] == hub.host
     assert second["deviceRuntimeContext"]["currentDeviceId"] == registrant.registration

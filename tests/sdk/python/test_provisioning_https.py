@@ -6,7 +6,7 @@ import uuid
 import pytest
 from provisioningserviceclient.models import AttestationMechanism
 
-from attestations import Attestation, X509Individual, files_of
+from attestations import Attestation, X509GroupIntermediate, X509GroupRoot, X509Individual, files_of
 from doors import WITHIN, Door, finished
 from enrollments import new_id
 from harness import tpm
@@ -82,8 +82,27 @@ def test_registration_over_https_by_certificate(provisioning, hub):
     operation = door.register(**options).json()["operationId"]
     final = until(lambda: finished(door.status(operation, **options)), "the device is assigned").json()
     assert final["registrationState"]["assignedHub"] == hub.host
-    assert "x509" in final["registrationState"]
+    certificate = registrant.attestation.certificate(registrant.registration, "own")
+    assert final["registrationState"]["x509"] == {"certificateInfo": certificate.described()}
     refused(door.register(authorization=""), 401)
+
+
+def test_registration_tells_its_certificates(provisioning):
+    for attestation, above in ((X509GroupRoot(), "root"), (X509GroupIntermediate(), "intermediate")):
+        registrant = provisioning.enroll(attestation)
+        registrant.registered()
+        certificate = attestation.certificate(registrant.registration, "own")
+        shown = files_of(certificate)
+        answer = Door(registrant).look_up(cert=(shown.certificate_file, shown.key_file), authorization="")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["x509"] == {
+            "enrollmentGroupId": registrant.enrollment.enrollment_group_id,
+            "certificateInfo": certificate.described(),
+            "signingCertificateInfo": getattr(attestation.authority, above).described(),
+        }
+        told = provisioning.hub.ask("dps", "registration", "show", "--registration-id", registrant.registration)
+        assert told["certificate"]["sha256Thumbprint"] == certificate.thumbprint()
+        assert told["signingCertificate"]["subject"] == getattr(attestation.authority, above).described()["subjectName"]
 
 
 def test_registration_by_a_disabled_enrollment_is_told_so(provisioning):

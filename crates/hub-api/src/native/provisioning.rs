@@ -22,7 +22,9 @@ pub use linked_hub::{
     AddressRange, AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
     LinkedHubs, NewLinkedHub, RegionName,
 };
-pub use registration::{Refusal, Refusals, Registration, RegistrationStatus};
+pub use registration::{
+    Refusal, Refusals, RegisteredCertificate, Registration, RegistrationStatus,
+};
 
 /// The provisioning service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -330,11 +330,22 @@ fn registration(one: &Registration) -> String {
         ("registration id", one.registration_id.clone()),
         ("group", or_dash(one.enrollment_group_id.as_deref())),
         ("proof", one.attestation.as_str().to_owned()),
+    ];
+    for (name, certificate) in [
+        ("certificate", &one.certificate),
+        ("signed by", &one.signing_certificate),
+    ] {
+        rows.extend(certificate.as_ref().map(|shown| {
+            let (subject, thumbprint, expiry) = (&shown.subject, &shown.thumbprint, &shown.expiry);
+            (name, format!("{subject}, {thumbprint}, expires {expiry}"))
+        }));
+    }
+    rows.extend([
         ("status", one.status.as_str().to_owned()),
         ("hub", or_dash(one.assigned_hub.as_deref())),
         ("device id", or_dash(one.device_id.as_deref())),
         ("how", or_dash(one.substatus.as_deref())),
-    ];
+    ]);
     if let Some(code) = one.error_code {
         let message = one.error_message.as_deref().unwrap_or_default();
         rows.push(("reason", format!("{code} {message}")));

@@ -168,6 +168,32 @@ async fn keys_are_rolled_in_one_or_all_and_derived_without_a_server() {
 }
 
 #[tokio::test]
+async fn a_registration_shows_its_certificates() {
+    let certificate = |subject: &str, thumbprint: &str| {
+        json!({
+            "subject": subject, "issuer": "CN=root", "thumbprint": thumbprint, "sha256Thumbprint": "CC",
+            "serialNumber": "01", "notBefore": "2026-01-31T12:00:00.0000000Z", "expiry": "2027-01-31T12:00:00.0000000Z",
+        })
+    };
+    let registration = json!({
+        "registrationId": "d1", "enrollmentGroupId": "g1", "attestation": "x509", "status": "assigned",
+        "certificate": certificate("CN=d1", "AA"), "signingCertificate": certificate("CN=line-7", "BB"),
+        "operationId": "5.1", "etag": "e", "created": "2026-01-31T12:00:00.0000000Z",
+        "updated": "2026-01-31T12:00:00.0000000Z",
+    });
+    let line = "dps registration show --rid d1";
+    let (printed, asked) = one(line, Exchange::json(200, &registration)).await;
+    assert_eq!(asked, format!("GET {P}/registrations/d1"));
+    for (name, text) in [
+        ("certificate", "CN=d1, AA, expires 2027-01-31T12:00:00"),
+        ("signed by", "CN=line-7, BB, expires 2027-01-31T12:00:00"),
+    ] {
+        let row = printed.lines().find(|row| row.starts_with(name));
+        assert!(row.is_some_and(|row| row.contains(text)), "{printed}");
+    }
+}
+
+#[tokio::test]
 async fn failed_and_refused_devices_are_shown_with_the_reason() {
     let failed = json!({ "items": [{
         "registrationId": "d1", "enrollmentGroupId": "g1", "attestation": "symmetricKey", "status": "failed",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{AttestationKind, EnrollmentGroupId, OperationId, RegistrationId};
+use crate::certificate::CertificateInfo;
 use crate::identity::Thumbprint;
 use crate::{DeviceId, Etag, HostName, SymmetricKey, Timestamp};
 
@@ -29,6 +30,8 @@ pub struct Registration {
     pub payload: Option<Value>,
     /// The key of a device with a TPM for its hub, readable only by that TPM.
     pub authentication_key: Option<Arc<[u8]>>,
+    /// The certificates that it proved itself with in the newest attempt, when it did so with certificates.
+    pub certificates: Option<Box<RegisteredCertificates>>,
     /// The certificates issued in the newest attempt, leaf first, in DER.
     pub issued_certificates: Vec<Arc<[u8]>>,
     /// Changes with every write, unquoted.
@@ -37,6 +40,15 @@ pub struct Registration {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
+}
+
+/// The certificates that a device registered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredCertificates {
+    /// The device's own.
+    pub device: CertificateInfo,
+    /// The one of the group or the service that vouched for it; none where the device's own is enrolled.
+    pub signing: Option<CertificateInfo>,
 }
 
 /// Which enrollment let a device register.
@@ -75,6 +87,8 @@ pub struct RegistrationFailure {
 pub struct RegistrationRequest {
     /// How it proved itself: what its identity in the hub will accept.
     pub proof: DeviceProof,
+    /// The certificate that it showed, in DER.
+    pub certificate: Option<Arc<[u8]>>,
     /// The member `payload` of its request.
     pub payload: Option<Value>,
     /// Where it called from.

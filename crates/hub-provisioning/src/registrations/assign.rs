@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::goal::{Goal, policy, substatus};
 use super::{OperationStatus, RegisterRequest, Room};
 use crate::Error;
-use crate::attestation::{Attested, DeviceCall, Found};
+use crate::attestation::{Attested, DeviceCall, Found, Proven};
 use crate::challenges::wrapped;
 use crate::credentials::IssuedChain;
 use crate::hubs::{Bring, HubError, HubProof, Reach, TwinContent, WantedDevice};
@@ -335,6 +335,7 @@ impl Room {
             assignment,
             payload,
             authentication_key: None,
+            certificates: attested.certificates.clone(),
             issued_certificates: Vec::new(),
             etag: self.parts.random_etag(),
             created: attempt.existing.map_or(attempt.now, |one| one.created),
@@ -404,11 +405,11 @@ impl Room {
                 "the enrollment was deleted while the device registered",
             )
         })?;
-        Ok(Attested::of(
-            &found,
-            &registration.id,
-            request.proof.clone(),
-        ))
+        let proven = Proven {
+            proof: request.proof.clone(),
+            certificates: registration.certificates.clone(),
+        };
+        Ok(Attested::of(&found, &registration.id, proven))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
 use hub_domain::provisioning::{
     AllocationWebhook, AttestationKind, InitialTwin, Link, LinkedHub, Origin, Terms,
@@ -85,7 +87,13 @@ fn question(attempt: &Attempt<'_>, hubs: &[LinkedHub]) -> Value {
         context.insert("currentIotHubHostName".into(), json!(current.hub.as_str()));
         context.insert("currentDeviceId".into(), json!(current.device.as_str()));
     }
-    context.insert(attested.kind.as_str().into(), json!({}));
+    let certificate = attempt.request.certificate.as_ref();
+    let proof = match certificate {
+        // As webhooks of the vendor's users read it: DER in base64.
+        Some(der) => json!({"clientCertificate": STANDARD.encode(der)}),
+        None => json!({}),
+    };
+    context.insert(attested.kind.as_str().into(), proof);
     if let Some(payload) = &attempt.request.payload {
         context.insert("payload".into(), payload.clone());
     }

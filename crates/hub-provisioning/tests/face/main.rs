@@ -8,5 +8,6 @@ mod enrollments;
 mod issuance;
 mod outcomes;
 mod proofs;
+mod registered_certificates;
 mod support;
 mod webhooks;

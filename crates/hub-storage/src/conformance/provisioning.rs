@@ -77,6 +77,7 @@ fn registration(id: &str, origin: Origin, tag: &str) -> Registration {
         assignment: None,
         payload: None,
         authentication_key: Some(Arc::from([1, 2])),
+        certificates: None,
         issued_certificates: Vec::new(),
         etag: etag(tag),
         created: moment(0),

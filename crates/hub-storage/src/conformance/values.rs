@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_domain::certificate::{
-    CertificateName, CertificateOfAuthority, Standing, VerificationCode,
+    CertificateInfo, CertificateName, CertificateOfAuthority, Standing, VerificationCode,
 };
 use hub_domain::identity::Thumbprint;
 use hub_domain::provisioning::{
@@ -12,9 +12,9 @@ use hub_domain::provisioning::{
     Capabilities, CertificateIssuer, CertificateSlot, CredentialPolicy, CredentialPolicyName,
     DeviceProof, Enrollment, EnrollmentGroup, EnrollmentGroupId, IdScope, InitialTwin, Latencies,
     Link, LinkedHub, OperationId, Origin, Progress, ProvisioningService, ProvisioningSettings,
-    Refusal, Region, Registration, RegistrationFailure, RegistrationId, RegistrationRequest,
-    ReprovisionPolicy, ServicePermission, ServicePermissions, ServicePolicy, Slots, Substatus,
-    Terms, WebhookUrl,
+    Refusal, Region, RegisteredCertificates, Registration, RegistrationFailure, RegistrationId,
+    RegistrationRequest, ReprovisionPolicy, ServicePermission, ServicePermissions, ServicePolicy,
+    Slots, Substatus, Terms, WebhookUrl,
 };
 use hub_domain::{DeviceId, Etag, HostName, Revision, Status, SymmetricKey, Timestamp};
 use serde_json::{Map, Value, json};
@@ -82,6 +82,12 @@ impl Values<'_> {
             assignment: self.maybe(Self::assignment),
             payload: self.maybe(Self::value),
             authentication_key: self.maybe(Self::bytes),
+            certificates: self.maybe(|values| {
+                Box::new(RegisteredCertificates {
+                    device: values.certificate_info(),
+                    signing: values.maybe(Self::certificate_info),
+                })
+            }),
             issued_certificates: self.some(Self::bytes),
             etag: self.etag(),
             created: self.time(),
@@ -172,6 +178,19 @@ impl Values<'_> {
     fn address(&mut self) -> std::net::IpAddr {
         let text = self.one_of(&["192.0.2.7", "2001:db8::1", "::ffff:10.0.0.1"]);
         text.parse().expect("a valid address")
+    }
+
+    fn certificate_info(&mut self) -> CertificateInfo {
+        CertificateInfo {
+            subject: self.text(),
+            sha1: self.text(),
+            sha256: self.text(),
+            issuer: self.text(),
+            not_before: self.time(),
+            not_after: self.time(),
+            serial: self.text(),
+            version: self.number(),
+        }
     }
 
     fn certificate_name(&mut self) -> CertificateName {
@@ -289,6 +308,7 @@ impl Values<'_> {
     fn request(&mut self) -> RegistrationRequest {
         RegistrationRequest {
             proof: self.proof(),
+            certificate: self.maybe(Self::bytes),
             payload: self.maybe(Self::value),
             address: self.maybe(Self::address),
             signing_request: self.maybe(Self::bytes),

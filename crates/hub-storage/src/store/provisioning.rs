@@ -68,14 +68,21 @@ fn terms_size(terms: &Terms) -> usize {
 pub(super) fn registration_size(registration: &Registration) -> usize {
     let asked = match &registration.progress {
         Progress::Assigning(request) => {
-            let signing_request = request.signing_request.as_ref();
-            request.payload.as_ref().map_or(0, value_size)
-                + signing_request.map_or(0, |bytes| bytes.len())
+            let sent = [&request.signing_request, &request.certificate];
+            let sent = sent.into_iter().flatten().map(|bytes| bytes.len());
+            request.payload.as_ref().map_or(0, value_size) + sent.sum::<usize>()
         }
         Progress::Assigned | Progress::Leaving(_) | Progress::Failed(_) => 0,
     };
     let certificates = registration.issued_certificates.iter();
+    let shown = registration.certificates.as_ref();
+    let shown = shown.map_or(0, |shown| {
+        let all = core::iter::once(&shown.device).chain(&shown.signing);
+        all.map(|info| 512 + info.subject.len() + info.issuer.len())
+            .sum()
+    });
     1_024
+        + shown
         + asked
         + registration.payload.as_ref().map_or(0, value_size)
         + certificates.map(|bytes| bytes.len()).sum::<usize>()

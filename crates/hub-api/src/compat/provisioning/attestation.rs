@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hub_domain::certificate::CertificateName;
+use hub_domain::certificate::{CertificateInfo, CertificateName};
 use hub_domain::provisioning::{Attestation, AttestationKind, CertificateSlot, Slots};
 use hub_domain::{SymmetricKey, Timestamp};
 use serde::Serialize;
@@ -42,6 +42,21 @@ pub struct CertificateDescription {
     pub serial_number: String,
     /// The version of its form, 3 for all that are in use.
     pub version: u32,
+}
+
+impl From<CertificateInfo> for CertificateDescription {
+    fn from(info: CertificateInfo) -> Self {
+        Self {
+            subject_name: info.subject,
+            sha1_thumbprint: info.sha1,
+            sha256_thumbprint: info.sha256,
+            issuer_name: info.issuer,
+            not_before_utc: info.not_before,
+            not_after_utc: info.not_after,
+            serial_number: info.serial,
+            version: info.version,
+        }
+    }
 }
 
 fn moment<S: serde::Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

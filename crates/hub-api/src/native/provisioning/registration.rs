@@ -17,6 +17,12 @@ pub struct Registration {
     pub enrollment_group_id: Option<String>,
     /// How it proved itself.
     pub attestation: AttestationType,
+    /// The certificate that it proved itself with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<RegisteredCertificate>,
+    /// The certificate of its group or of the service that vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_certificate: Option<RegisteredCertificate>,
     /// How far the newest attempt is.
     pub status: RegistrationStatus,
     /// The host name of its hub, kept while a new attempt is under way or has failed.
@@ -42,6 +48,27 @@ pub struct Registration {
     pub created: Moment,
     /// When it last changed.
     pub updated: Moment,
+}
+
+/// What a certificate said when a device registered with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RegisteredCertificate {
+    /// Its subject.
+    pub subject: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// SHA-1 of the certificate, in upper case.
+    pub thumbprint: String,
+    /// SHA-256 of the certificate, in upper case.
+    pub sha256_thumbprint: String,
+    /// Its serial number in hexadecimal, in upper case.
+    pub serial_number: String,
+    /// When it begins to be valid.
+    pub not_before: Moment,
+    /// When it expires.
+    pub expiry: Moment,
 }
 
 /// How far a registration is.

@@ -16,7 +16,7 @@ use crate::render;
 #[serde(untagged)]
 pub(crate) enum Known {
     /// It registered.
-    Registration(Registration),
+    Registration(Box<Registration>),
     /// It was turned away before.
     Refusal(Refusal),
 }
@@ -43,7 +43,7 @@ pub(super) async fn execute(
 /// A device without a registration may have been turned away, and that is what people look for.
 async fn show(id: &str, client: &Client) -> Result<Known, Failure> {
     let error = match client.registration(id).await {
-        Ok(registration) => return Ok(Known::Registration(registration)),
+        Ok(registration) => return Ok(Known::Registration(Box::new(registration))),
         Err(error) => error,
     };
     if error

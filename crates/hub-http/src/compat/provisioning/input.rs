@@ -14,17 +14,7 @@ use super::refusal::Refusal;
 
 /// What a certificate says of itself.
 pub(crate) fn describe(der: &[u8]) -> Option<CertificateDescription> {
-    let info = certificate_info(der).ok()?;
-    Some(CertificateDescription {
-        subject_name: info.subject,
-        sha1_thumbprint: info.sha1,
-        sha256_thumbprint: info.sha256,
-        issuer_name: info.issuer,
-        not_before_utc: info.not_before,
-        not_after_utc: info.not_after,
-        serial_number: info.serial,
-        version: info.version,
-    })
+    certificate_info(der).ok().map(Into::into)
 }
 
 /// The enrollment to write; `former` is the stored one, from which certificates are taken that the request only names.

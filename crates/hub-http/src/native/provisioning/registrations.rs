@@ -2,7 +2,10 @@
 
 use axum::Json;
 use http::StatusCode;
-use hub_api::native::{Moment, Page, Refusal, Refusals, Registration, RegistrationStatus};
+use hub_api::native::{
+    Moment, Page, Refusal, Refusals, RegisteredCertificate, Registration, RegistrationStatus,
+};
+use hub_domain::certificate::CertificateInfo;
 use hub_domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use hub_domain::provisioning::{self as domain, EnrollmentGroupId, Origin, RegistrationId};
 use hub_provisioning::RegistrationFilter;
@@ -103,10 +106,14 @@ fn shown(registration: &domain::Registration) -> Registration {
         domain::Progress::Failed(failure) => (RegistrationStatus::Failed, Some(failure)),
     };
     let assignment = registration.assignment.as_ref();
+    let certificates = registration.certificates.as_ref();
+    let signing = certificates.and_then(|shown| shown.signing.as_ref());
     Registration {
         registration_id: registration.id.to_string(),
         enrollment_group_id: group_of(&registration.origin),
         attestation: wire::kind(registration.attestation),
+        certificate: certificates.map(|shown| certificate(&shown.device)),
+        signing_certificate: signing.map(certificate),
         status,
         assigned_hub: assignment.map(|one| one.hub.to_string()),
         device_id: assignment.map(|one| one.device.to_string()),
@@ -117,6 +124,18 @@ fn shown(registration: &domain::Registration) -> Registration {
         etag: registration.etag.0.clone(),
         created: Moment(registration.created),
         updated: Moment(registration.updated),
+    }
+}
+
+fn certificate(info: &CertificateInfo) -> RegisteredCertificate {
+    RegisteredCertificate {
+        subject: info.subject.clone(),
+        issuer: info.issuer.clone(),
+        thumbprint: info.sha1.clone(),
+        sha256_thumbprint: info.sha256.clone(),
+        serial_number: info.serial.clone(),
+        not_before: Moment(info.not_before),
+        expiry: Moment(info.not_after),
     }
 }
 

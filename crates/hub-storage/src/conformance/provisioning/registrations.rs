@@ -138,6 +138,7 @@ fn failed() -> Progress {
 fn assigning() -> Progress {
     Progress::Assigning(Box::new(RegistrationRequest {
         proof: DeviceProof::Authority,
+        certificate: None,
         payload: None,
         address: None,
         signing_request: None,

@@ -118,6 +118,7 @@ pub(crate) fn describe_registration(registration: &Registration) -> String {
         assignment,
         payload,
         authentication_key,
+        certificates,
         issued_certificates,
         etag,
         created,
@@ -131,13 +132,14 @@ pub(crate) fn describe_registration(registration: &Registration) -> String {
     };
     format!(
         "registration {id} {origin:?} {attestation:?} {operation} {progress} {assignment:?} {payload:?} \
-         {authentication_key:?} {issued_certificates:?} {etag:?} {created:?} {updated:?}"
+         {authentication_key:?} {certificates:?} {issued_certificates:?} {etag:?} {created:?} {updated:?}"
     )
 }
 
 fn describe_request(request: &RegistrationRequest) -> String {
     let RegistrationRequest {
         proof,
+        certificate,
         payload,
         address,
         signing_request,
@@ -154,7 +156,9 @@ fn describe_request(request: &RegistrationRequest) -> String {
             storage_root_key,
         } => format!("{} {storage_root_key:?}", key.to_base64()),
     };
-    format!("{proof} {payload:?} {address:?} {signing_request:?} {stays_without_policy}")
+    format!(
+        "{proof} {certificate:?} {payload:?} {address:?} {signing_request:?} {stays_without_policy}"
+    )
 }
 
 /// The service with every field.

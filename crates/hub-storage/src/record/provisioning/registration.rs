@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use hub_domain::certificate::CertificateInfo;
 use hub_domain::identity::Thumbprint;
 use hub_domain::provisioning::{
     Assignment, DeviceProof, EnrollmentGroupId, OperationId, Origin, Progress, Refusal,
-    Registration, RegistrationFailure, RegistrationId, RegistrationRequest, Substatus,
+    RegisteredCertificates, Registration, RegistrationFailure, RegistrationId, RegistrationRequest,
+    Substatus,
 };
 use hub_domain::{DeviceId, Etag, SymmetricKey, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,10 @@ struct RegistrationRecord<'a> {
     payload: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     authentication_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_certificate: Option<CertificateRecord<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signing_certificate: Option<CertificateRecord<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     certificates: Vec<String>,
     etag: Cow<'a, str>,
@@ -60,6 +66,8 @@ enum ProgressRecord<'a> {
 #[derive(Serialize, Deserialize)]
 struct RequestRecord<'a> {
     proof: ProofRecord<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +96,20 @@ enum ProofRecord<'a> {
     },
 }
 
+/// What a certificate says, in the order of the fields: a row of values, because every registration by certificate has
+/// one or two.
+#[derive(Serialize, Deserialize)]
+struct CertificateRecord<'a>(
+    Cow<'a, str>,
+    Cow<'a, str>,
+    Cow<'a, str>,
+    Cow<'a, str>,
+    i64,
+    i64,
+    Cow<'a, str>,
+    u32,
+);
+
 #[derive(Serialize, Deserialize)]
 struct AssignmentRecord<'a> {
     hub: Cow<'a, str>,
@@ -106,6 +128,7 @@ enum SubstatusRecord {
 
 /// The record of `registration`.
 pub fn encode_registration(registration: &Registration) -> Vec<u8> {
+    let shown = registration.certificates.as_deref();
     to_json(&RegistrationRecord {
         id: registration.id.as_str().into(),
         origin: OriginRecord::of(&registration.origin),
@@ -115,6 +138,9 @@ pub fn encode_registration(registration: &Registration) -> Vec<u8> {
         assignment: registration.assignment.as_ref().map(AssignmentRecord::of),
         payload: registration.payload.as_ref().map(encode_document),
         authentication_key: registration.authentication_key.as_deref().map(encode_bytes),
+        device_certificate: shown.map(|shown| CertificateRecord::of(&shown.device)),
+        signing_certificate: shown
+            .and_then(|shown| shown.signing.as_ref().map(CertificateRecord::of)),
         certificates: encode_all_bytes(&registration.issued_certificates),
         etag: registration.etag.0.as_str().into(),
         created: registration.created.micros(),
@@ -133,6 +159,13 @@ pub fn decode_registration(bytes: &[u8]) -> Result<Registration, StoreError> {
     let key = record
         .authentication_key
         .map(|text| decode_bytes(WHAT, &text));
+    let signing = record.signing_certificate.map(CertificateRecord::info);
+    let certificates = record
+        .device_certificate
+        .map(|device| RegisteredCertificates {
+            device: device.info(),
+            signing,
+        });
     Ok(Registration {
         id: RegistrationId::parse(&record.id).map_err(|_| unreadable(WHAT))?,
         origin: record.origin.origin(WHAT)?,
@@ -142,6 +175,7 @@ pub fn decode_registration(bytes: &[u8]) -> Result<Registration, StoreError> {
         assignment: assignment.transpose()?,
         payload: payload.transpose()?,
         authentication_key: key.transpose()?,
+        certificates: certificates.map(Box::new),
         issued_certificates: decode_all_bytes(WHAT, &record.certificates)?,
         etag: Etag(record.etag.into_owned()),
         created: Timestamp::from_micros(record.created),
@@ -197,6 +231,7 @@ impl<'a> RequestRecord<'a> {
     fn of(request: &'a RegistrationRequest) -> Self {
         Self {
             proof: ProofRecord::of(&request.proof),
+            certificate: request.certificate.as_deref().map(encode_bytes),
             payload: request.payload.as_ref().map(encode_document),
             address: request.address.map(|address| address.to_string()),
             signing_request: request.signing_request.as_deref().map(encode_bytes),
@@ -210,8 +245,10 @@ impl<'a> RequestRecord<'a> {
             .address
             .map(|text| text.parse().map_err(|_| unreadable(WHAT)));
         let signing_request = self.signing_request.map(|text| decode_bytes(WHAT, &text));
+        let certificate = self.certificate.map(|text| decode_bytes(WHAT, &text));
         Ok(RegistrationRequest {
             proof: self.proof.proof()?,
+            certificate: certificate.transpose()?,
             payload: payload.transpose()?,
             address: address.transpose()?,
             signing_request: signing_request.transpose()?,
@@ -263,6 +300,35 @@ impl<'a> ProofRecord<'a> {
                 storage_root_key: decode_bytes(WHAT, &storage_root_key)?,
             },
         })
+    }
+}
+
+impl<'a> CertificateRecord<'a> {
+    fn of(info: &'a CertificateInfo) -> Self {
+        Self(
+            info.subject.as_str().into(),
+            info.sha1.as_str().into(),
+            info.sha256.as_str().into(),
+            info.issuer.as_str().into(),
+            info.not_before.micros(),
+            info.not_after.micros(),
+            info.serial.as_str().into(),
+            info.version,
+        )
+    }
+
+    fn info(self) -> CertificateInfo {
+        let Self(subject, sha1, sha256, issuer, not_before, not_after, serial, version) = self;
+        CertificateInfo {
+            subject: subject.into_owned(),
+            sha1: sha1.into_owned(),
+            sha256: sha256.into_owned(),
+            issuer: issuer.into_owned(),
+            not_before: Timestamp::from_micros(not_before),
+            not_after: Timestamp::from_micros(not_after),
+            serial: serial.into_owned(),
+            version,
+        }
     }
 }
 
