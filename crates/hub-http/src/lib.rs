@@ -10,6 +10,7 @@ mod connection;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod leftover;
 mod native;
 mod page;
 mod request;

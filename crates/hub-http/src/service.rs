@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use crate::connection::{Closing, InFlight, StallGuard, TrackedBody};
+use crate::leftover::RequestBody;
 use crate::request::{Client, Peer};
 use crate::spelling::{HeaderSpelling, SpellingReader};
 use crate::websocket::{Door, Handover, Upgraded};
@@ -173,14 +174,20 @@ fn connection_service(
 > {
     hyper::service::service_fn(move |request: Request<Incoming>| {
         let guard = in_flight.enter();
-        let mut request = request.map(Body::new);
+        let (head, body) = request.into_parts();
+        let (body, leftover) = RequestBody::split(body, &head.headers);
+        let mut request = Request::from_parts(head, Body::new(body));
         let extensions = request.extensions_mut();
         extensions.insert(context.peer.clone());
         extensions.insert(context.closing.clone());
         extensions.insert(context.spelling.clone());
         extensions.insert(context.handover.clone());
         let answer = router.clone().oneshot(request);
-        async move { Ok(answer.await?.map(|body| TrackedBody::new(body, guard))) }
+        async move {
+            let answer = answer.await?;
+            leftover.drain().await;
+            Ok(answer.map(|body| TrackedBody::new(body, guard)))
+        }
     })
 }
 

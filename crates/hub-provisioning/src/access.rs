@@ -20,11 +20,12 @@ impl Access {
         Self { parts, service }
     }
 
-    /// Who holds a policy's token. Its resource is a host of the installation, for the service answers on all of them.
+    /// Who holds a policy's token. Its resource is a host of the installation, for the service answers on all of them, or
+    /// a beginning of `path` there, by segments ("How to control access": a prefix of what may be reached).
     ///
     /// # Errors
     /// `NotAuthenticated` with a public text that names the failed check, never the token.
-    pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Caller, Error> {
+    pub fn authenticate(&self, token: &str, path: &str, now: Timestamp) -> Result<Caller, Error> {
         let token = SasToken::parse(token)
             .map_err(|error| Error::unauthorized("the token cannot be read").with_source(error))?;
         let service = self.service.current();
@@ -34,9 +35,10 @@ impl Access {
         let policy = service
             .policy(name)
             .ok_or_else(|| Error::unauthorized("the token's policy does not exist"))?;
-        if !token.resource().segments().is_empty() || !self.is_own(token.resource().host()) {
+        let resource = token.resource();
+        if !is_below(path, resource.segments()) || !self.is_own(resource.host()) {
             return Err(Error::unauthorized(
-                "the token does not speak for this provisioning service",
+                "the token does not speak for this part of the provisioning service",
             ));
         }
         // Both keys are tried whatever the first says, so that the time does not tell which one it was.
@@ -59,5 +61,34 @@ impl Access {
             return true;
         }
         HostName::parse(host).is_ok_and(|host| hubs.iter().any(|hub| hub.answers_to(&host)))
+    }
+}
+
+/// Paths compare without case, as the service's collections and ids do.
+fn is_below(path: &str, beginning: &[String]) -> bool {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    beginning.iter().all(|one| {
+        segments
+            .next()
+            .is_some_and(|segment| segment.eq_ignore_ascii_case(one))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_speaks_for_what_its_resource_begins() {
+        let path = "/enrollments/D1/attestationmechanism";
+        let segments =
+            |text: &str| -> Vec<String> { text.split_terminator('/').map(str::to_owned).collect() };
+        for yes in ["", "enrollments", "Enrollments/d1"] {
+            assert!(is_below(path, &segments(yes)), "{yes}");
+        }
+        for no in ["enrollment", "enrollments/d", "enrollmentGroups"] {
+            assert!(!is_below(path, &segments(no)), "{no}");
+        }
+        assert!(!is_below("/", &segments("enrollments")));
     }
 }

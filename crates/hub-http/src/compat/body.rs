@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hub_domain::ErrorCode;
@@ -60,13 +60,20 @@ pub(super) async fn read(
     }
 }
 
+/// The vendor's documentation sends `Content-Encoding: utf-8` with its requests ("How to use symmetric key attestation
+/// with the HTTPS protocol"), which is no compression.
+fn is_compression(value: &HeaderValue) -> bool {
+    let none = ["identity", "utf-8", "utf8"];
+    !value.to_str().is_ok_and(|value| {
+        none.iter()
+            .any(|one| value.trim().eq_ignore_ascii_case(one))
+    })
+}
+
 /// JSON in UTF-8, uncompressed. A request without a type is taken for it, as some HTTP stacks send none.
 fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported = |text: &str| Err(Refusal::new(ErrorCode::GenericUnsupportedMediaType, text));
-    if headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|value| value != "identity")
-    {
+    if headers.get(CONTENT_ENCODING).is_some_and(is_compression) {
         return unsupported("the body must not be compressed");
     }
     let Some(value) = headers.get(CONTENT_TYPE) else {

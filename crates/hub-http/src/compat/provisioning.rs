@@ -128,7 +128,8 @@ fn too_slow() -> Refusal {
 
 fn context(app: &AppState, id: &RequestId, parts: &Parts) -> Result<Context, Refusal> {
     let now = app.engine().environment().now();
-    let caller = app.provisioning().access.authenticate(token(parts)?, now)?;
+    let access = &app.provisioning().access;
+    let caller = access.authenticate(token(parts)?, parts.uri.path(), now)?;
     Ok(Context {
         caller,
         request_id: id.0.to_string(),

@@ -352,3 +352,48 @@ async fn a_refused_opening_leaves_http_as_it_was() {
     connection.write(&get(&hub, LIST)).await;
     connection.until("\r\n\r\n[]").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_a_body_nobody_wants_reads_why() {
+    let hub = Installation::new().await;
+    for (bytes, expected) in [(3_000_000, "413"), (10, "404")] {
+        let mut connection = connect(&hub, 1024, None);
+        let target = match expected {
+            "413" => "/devices/d?api-version=2021-04-12",
+            _ => "/nothing/of/that/kind?api-version=2021-04-12",
+        };
+        let token = hub.token("iothubowner");
+        connection
+            .write(&format!(
+                "PUT {target} HTTP/1.1\r\nHost: hub.test\r\nAuthorization: {token}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
+            ))
+            .await;
+        // All of it before the answer is read, as HTTP libraries do.
+        connection.write(&" ".repeat(bytes)).await;
+        let answer = connection.rest().await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {expected}")),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_for_a_word_before_it_sends_is_answered_at_once() {
+    let hub = Installation::new().await;
+    let mut connection = connect(&hub, 1024, None);
+    connection
+        .write(
+            "PUT /nothing HTTP/1.1\r\nHost: hub.test\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
+        )
+        .await;
+    let before = Instant::now();
+    let answer = connection.rest().await;
+    assert!(!answer.starts_with("HTTP/1.1 100"), "{answer}");
+    assert_eq!(
+        before,
+        Instant::now(),
+        "nobody waits for a body that does not come"
+    );
+}

@@ -134,6 +134,7 @@ async fn json_bodies_must_be_called_json() {
     }
     put("x-none", "").await.ok();
     put("content-encoding", "identity").await.ok();
+    put("content-encoding", " UTF-8").await.ok();
     for bad in [
         "text/plain",
         "application/xml",
