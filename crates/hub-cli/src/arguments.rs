@@ -23,10 +23,11 @@ pub(crate) use common::{
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceRenewKey, DeviceUpdate};
 pub(crate) use dps::{
     AddressRangeCommand, AllocationCommand, AllocationPreview, AttestationChoice,
-    CredentialPolicyCommand, DpsCommand, EnrollmentCommand, EnrollmentRoll, EnrollmentWrite,
-    GroupCommand, GroupRoll, GroupWrite, IssuerCommand, KeysCommand, LatencyCommand,
-    LatencyMeasure, LinkedHubCommand, LinkedHubCreate, LinkedHubUpdate, PolicyCommand, Proof,
-    RegistrationCommand, RegistrationFilter, RegistrationList, ServiceUpdate, TermsArguments,
+    ConnectionStringCommand, CredentialPolicyCommand, DpsCommand, EnrollmentCommand,
+    EnrollmentRoll, EnrollmentWrite, GroupCommand, GroupRoll, GroupWrite, IssuerCommand,
+    KeysCommand, LatencyCommand, LatencyMeasure, LinkedHubCommand, LinkedHubCreate,
+    LinkedHubUpdate, PolicyCommand, Proof, RegistrationCommand, RegistrationFilter,
+    RegistrationList, ServiceUpdate, SlotChoice, TermsArguments,
 };
 pub(crate) use events::{EventsCommand, EventsWatch};
 pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};

@@ -48,6 +48,15 @@ impl Failure {
         self
     }
 
+    /// Says what to do next where nothing is said yet.
+    #[must_use]
+    pub(crate) fn or_hint(self, hint: impl Into<String>) -> Self {
+        match self.hint {
+            Some(_) => self,
+            None => self.with_hint(hint),
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status())
     }
@@ -134,6 +143,9 @@ fn hint(error: &ClientError) -> Option<&'static str> {
         ),
         ClientError::Refused { detail, .. } if detail.name == "DeviceNotFound" => {
             Some("`thingstead device list` shows what there is")
+        }
+        ClientError::Refused { detail, .. } if detail.name == "ModuleNotFound" => {
+            Some("`thingstead module list` shows what there is")
         }
         ClientError::Transport { .. } => Some(
             "is the server running, and does it listen there? with an own certificate, --ca-file names it",

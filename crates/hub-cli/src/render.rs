@@ -40,6 +40,18 @@ pub(crate) fn answer<T: Serialize>(
     Ok(out.flush()?)
 }
 
+/// Tells people that something is gone; programs have the exit status.
+pub(crate) fn deleted(
+    format: OutputFormat,
+    what: &str,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match format {
+        OutputFormat::Table => Ok(writeln!(out, "deleted {}", printable(what))?),
+        OutputFormat::Json => Ok(()),
+    }
+}
+
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("invariant: wire types always serialize")
 }
@@ -206,7 +218,7 @@ pub(crate) fn certificates(certificates: &[Certificate]) -> String {
         ]
     };
     columns(
-        &["name", "status", "subject", "thumbprint", "expires"],
+        &["NAME", "STATUS", "SUBJECT", "THUMBPRINT", "EXPIRES"],
         certificates.iter().map(row),
     )
 }

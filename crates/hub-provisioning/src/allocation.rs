@@ -148,7 +148,7 @@ impl Situation<'_> {
         let mut candidates = self.candidates();
         require_one(&candidates)?;
         by_hash(self.id, &mut candidates);
-        let mut with_latency: Vec<(&LinkedHub, Option<Duration>)> = candidates
+        let mut with_latency: Vec<(&LinkedHub, Option<u128>)> = candidates
             .into_iter()
             .map(|hub| (hub, self.latency(&region, hub)))
             .collect();
@@ -178,7 +178,7 @@ impl Situation<'_> {
                 host: hub.host.clone(),
                 reason: latency.map_or_else(
                     || format!("no latency from {region} is known"),
-                    |latency| format!("{} ms from {region}", latency.as_millis()),
+                    |latency| format!("{latency} ms from {region}"),
                 ),
             })
             .collect();
@@ -190,10 +190,13 @@ impl Situation<'_> {
         })
     }
 
-    /// What is set or was measured; a hub in the caller's own region is at no distance.
-    fn latency(&self, from: &Region, hub: &LinkedHub) -> Option<Duration> {
+    /// What is set or was measured; a hub in the caller's own region is at no distance. In whole milliseconds: less
+    /// than one is chance, and would send all devices to one of two hubs that are side by side.
+    fn latency(&self, from: &Region, hub: &LinkedHub) -> Option<u128> {
         let known = self.settings.latencies.get(from, &hub.host);
-        known.or_else(|| (hub.region.as_ref() == Some(from)).then_some(Duration::ZERO))
+        let latency =
+            known.or_else(|| (hub.region.as_ref() == Some(from)).then_some(Duration::ZERO));
+        latency.map(|latency| latency.as_millis())
     }
 
     /// Where the caller is: by the longest address range that holds it, else by what it says of itself.

@@ -350,7 +350,7 @@ pub(crate) fn check_place(
     match (present, if_match) {
         (Some(_), IfMatch::Absent) => Err(Error::new(
             ErrorKind::AlreadyExists,
-            format!("there is an {what} {id} already, replace it with its etag"),
+            format!("the {what} {id} exists already, replace it with its etag"),
         )),
         (Some(etag), IfMatch::Any | IfMatch::Etag(_)) => check_match(if_match, etag),
         (None, IfMatch::Absent) => Ok(()),

@@ -20,7 +20,8 @@ pub(crate) use place::{
     LinkedHubUpdate,
 };
 pub(crate) use registration::{
-    AllocationCommand, AllocationPreview, RegistrationCommand, RegistrationFilter, RegistrationList,
+    AllocationCommand, AllocationPreview, RegistrationCommand, RegistrationDelete,
+    RegistrationFilter, RegistrationList, RegistrationName,
 };
 
 /// Commands on the provisioning service.
@@ -33,6 +34,9 @@ pub enum DpsCommand {
     /// Shared access policies of the service
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// What programs with the vendor's service clients connect with
+    #[command(subcommand)]
+    ConnectionString(ConnectionStringCommand),
     /// Hubs that devices can be assigned to
     #[command(subcommand)]
     LinkedHub(LinkedHubCommand),
@@ -119,6 +123,44 @@ pub enum PolicyCommand {
     },
 }
 
+/// Commands on connection strings.
+#[derive(Debug, Subcommand)]
+pub enum ConnectionStringCommand {
+    /// Show the connection string of a policy
+    Show {
+        /// The policy's name
+        #[arg(
+            long,
+            visible_alias = "pn",
+            value_name = "NAME",
+            default_value = "provisioningserviceowner"
+        )]
+        policy_name: String,
+        /// With which of its keys
+        #[arg(
+            long,
+            visible_alias = "kt",
+            value_name = "KEY",
+            value_enum,
+            default_value_t
+        )]
+        key_type: SlotChoice,
+        /// Where
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// One of two keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SlotChoice {
+    /// The first
+    #[default]
+    Primary,
+    /// The second
+    Secondary,
+}
+
 /// Commands on keys and certificates of all kinds.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
@@ -150,6 +192,24 @@ fn days(text: &str) -> Result<u32, String> {
 }
 
 impl DpsCommand {
+    /// What people type to see what there is, when this command finds nothing.
+    pub(crate) const fn listing(&self) -> &'static str {
+        match self {
+            Self::Show(_) | Self::Update(_) => "dps show",
+            Self::Policy(_) | Self::ConnectionString(_) => "dps policy list",
+            Self::LinkedHub(_) => "dps linked-hub list",
+            Self::Certificate(_) => "dps certificate list",
+            Self::Enrollment(_) => "dps enrollment list",
+            Self::EnrollmentGroup(_) => "dps enrollment-group list",
+            Self::Registration(_) => "dps registration list",
+            Self::Latency(_) => "dps latency list",
+            Self::AddressRange(_) => "dps address-range list",
+            Self::CredentialPolicy(_) => "dps credential-policy list",
+            Self::Issuer(_) => "dps issuer list",
+            Self::Allocation(_) => "dps enrollment-group list",
+        }
+    }
+
     /// The arguments that all commands have.
     pub(crate) const fn common(&self) -> &Common {
         match self {
@@ -157,6 +217,7 @@ impl DpsCommand {
             | Self::Policy(PolicyCommand::List(common) | PolicyCommand::Show { common, .. }) => {
                 common
             }
+            Self::ConnectionString(ConnectionStringCommand::Show { common, .. }) => common,
             Self::Update(update) => &update.common,
             Self::LinkedHub(command) => command.common(),
             Self::Certificate(command) => command.common(),

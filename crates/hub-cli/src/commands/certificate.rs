@@ -63,7 +63,7 @@ pub(super) async fn on(
                 Some(hub) => client.delete_certificate(hub, &named.name, etag).await?,
                 None => client.delete_authority(&named.name, etag).await?,
             }
-            return Ok(());
+            return render::deleted(output, &named.name, out);
         }
         CertificateCommand::Create(create) => {
             let new = NewCertificate {

@@ -12,13 +12,13 @@ pub(crate) use registration::Known;
 use std::io::Write;
 use std::path::Path;
 
-use hub_api::client::{Client, PageQuery};
+use hub_api::client::{Client, ClientError, PageQuery};
 use hub_api::native::{AllocationRequest, ProvisioningServiceChange};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::arguments::{
-    AllocationCommand, AllocationPreview, DpsCommand, KeysCommand, OutputFormat, PolicyCommand,
-    ServiceUpdate,
+    AllocationCommand, AllocationPreview, ConnectionStringCommand, DpsCommand, KeysCommand,
+    OutputFormat, PolicyCommand, ServiceUpdate, SlotChoice,
 };
 use crate::connect::{Variables, client, explain};
 use crate::failure::Failure;
@@ -65,6 +65,25 @@ pub(crate) async fn on_service(
     client: &Client,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let listing = command.listing();
+    let result = perform(command, client, out).await;
+    result.map_err(|failure| with_next_step(failure, listing))
+}
+
+/// What helps with most refusals of this service.
+fn with_next_step(failure: Failure, listing: &str) -> Failure {
+    match failure.client_error() {
+        Some(ClientError::Refused { status: 404, .. }) => {
+            failure.or_hint(format!("`thingstead {listing}` shows what there is"))
+        }
+        Some(ClientError::Refused { status: 409, .. }) => failure.or_hint(format!(
+            "`thingstead {listing}` shows what there is; change or delete that one, or choose another name"
+        )),
+        Some(_) | None => failure,
+    }
+}
+
+async fn perform(command: DpsCommand, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
     let output = command.common().output;
     match command {
         DpsCommand::Show(_) => show(client, output, out).await,
@@ -78,6 +97,11 @@ pub(crate) async fn on_service(
             let policy = client.service_policy(&policy_name).await?;
             render::answer(output, &policy, render::dps::policy, out)
         }
+        DpsCommand::ConnectionString(ConnectionStringCommand::Show {
+            policy_name,
+            key_type,
+            ..
+        }) => connection_string(&policy_name, key_type, output, client, out).await,
         DpsCommand::LinkedHub(command) => place::linked_hub(command, client, out).await,
         DpsCommand::Certificate(command) => {
             super::certificate::on(command, client, None, out).await
@@ -100,20 +124,46 @@ async fn show(client: &Client, output: OutputFormat, out: &mut dyn Write) -> Res
     render::answer(output, &service, render::dps::service, out)
 }
 
-/// Without a change it only shows the service.
 async fn update(
     update: ServiceUpdate,
     client: &Client,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let Some(policy) = update.allocation_policy else {
-        return show(client, update.common.output, out).await;
+        return Err(Failure::usage(
+            "nothing to change; `thingstead dps update --help` lists what can be",
+        ));
     };
     let change = ProvisioningServiceChange {
         allocation_policy: Some(policy.wire()),
     };
     let service = client.patch_provisioning(&change).await?;
     render::answer(update.common.output, &service, render::dps::service, out)
+}
+
+/// The string alone for people and their scripts.
+async fn connection_string(
+    policy: &str,
+    key: SlotChoice,
+    output: OutputFormat,
+    client: &Client,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let policy = client.service_policy(policy).await?;
+    let primary = policy.connection_string.unwrap_or_default();
+    let string = match key {
+        SlotChoice::Primary => primary,
+        SlotChoice::Secondary => {
+            let head = primary
+                .split(";SharedAccessKey=")
+                .next()
+                .unwrap_or_default();
+            let key = policy.secondary_key.unwrap_or_default();
+            format!("{head};SharedAccessKey={key}")
+        }
+    };
+    let shown = json!({ "connectionString": string });
+    render::answer(output, &shown, |_| string.clone(), out)
 }
 
 async fn preview(
@@ -131,8 +181,28 @@ async fn preview(
         address: preview.address.map(|address| address.to_string()),
         payload: payload.transpose()?,
     };
-    let result = client.preview_allocation(&request).await?;
+    let has_group = request.enrollment_group_id.is_some();
+    let result = match client.preview_allocation(&request).await {
+        Err(error)
+            if error
+                .refusal()
+                .is_some_and(|detail| detail.code / 1000 == 404)
+                && !has_group =>
+        {
+            return Err(Failure::from(error).with_hint(
+                "a device without an enrollment of its own registers by a group: name it with --enrollment-id",
+            ));
+        }
+        result => result?,
+    };
     render::answer(preview.common.output, &result, render::dps::preview, out)
+}
+
+/// An update that would change nothing is a slip.
+fn nothing_to_change(noun: &str) -> Failure {
+    Failure::usage(format!(
+        "nothing to change; `thingstead dps {noun} update --help` lists what can be"
+    ))
 }
 
 /// The next page to ask for; none when there are no more, or `top` is reached.

@@ -168,7 +168,7 @@ pub(crate) fn attestation(attestation: &EnrollmentAttestation) -> String {
 
 pub(crate) fn rolled(result: &KeyRollResult) -> String {
     format!(
-        "keys of {} enrollments rolled, {} have none",
+        "rolled {}, left alone {} without keys",
         result.rolled, result.skipped
     )
 }

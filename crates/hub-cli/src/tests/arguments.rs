@@ -140,7 +140,7 @@ fn the_help_names_every_command() {
             "events: watch",
             "file: list download delete",
             "route: create list show update delete test fallback",
-            "dps: show update policy linked-hub certificate enrollment enrollment-group registration latency address-range credential-policy issuer allocation",
+            "dps: show update policy connection-string linked-hub certificate enrollment enrollment-group registration latency address-range credential-policy issuer allocation",
             "keys: expiring",
             "enrichment: create list update delete",
         ]

@@ -104,7 +104,7 @@ async fn certificates_are_listed_shown_and_deleted() {
     assert_eq!(asked, ["GET /api/v1/hubs/hub/certificates/factory"]);
     let (printed, asked) = run(&["delete", "-n", "factory"], Exchange::text(204, "")).await;
     assert_eq!(asked, ["DELETE /api/v1/hubs/hub/certificates/factory"]);
-    assert_eq!(printed, "");
+    assert_eq!(printed, "deleted factory\n");
     let line = ["generate-verification-code", "-n", "factory"];
     let mut with_code = factory(false);
     with_code["verificationCode"] = json!("ABCD");

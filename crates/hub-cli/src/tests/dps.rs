@@ -146,7 +146,7 @@ async fn keys_are_rolled_in_one_or_all_and_derived_without_a_server() {
         asked,
         format!(r#"POST {P}/rollKeys {{"slot":"swap","of":"enrollments"}}"#)
     );
-    assert_eq!(printed, "keys of 2 enrollments rolled, 1 have none\n");
+    assert_eq!(printed, "rolled 2, left alone 1 without keys\n");
     let key =
         "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
     let line = [

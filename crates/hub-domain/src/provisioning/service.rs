@@ -1,6 +1,6 @@
 //! The provisioning service itself: its scope, policies, hubs and authorities.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -155,7 +155,7 @@ pub struct AddressRange {
 
 impl AddressRange {
     /// Reads `address/prefix`, or an address alone. `None` when it is neither. An IPv4 range written as IPv6
-    /// (`::ffff:10.0.0.0/104`) is one of IPv4.
+    /// (`::ffff:10.0.0.0/104`) is one of IPv4, and bits behind the prefix do not count: one range has one spelling.
     pub fn parse(range: &str, region: Region) -> Option<Self> {
         let (address, prefix) = match range.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -176,7 +176,7 @@ impl AddressRange {
             (_, canonical) => (canonical, prefix),
         };
         Some(Self {
-            network,
+            network: first_of(network, prefix),
             prefix,
             region,
         })
@@ -194,6 +194,21 @@ impl AddressRange {
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => same(network.into(), address.into(), 128),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// The first address that has the same leading bits.
+fn first_of(address: IpAddr, prefix: u8) -> IpAddr {
+    let prefix = u32::from(prefix);
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
+            Ipv4Addr::from_bits(address.to_bits() & mask).into()
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
+            Ipv6Addr::from_bits(address.to_bits() & mask).into()
         }
     }
 }
@@ -428,6 +443,21 @@ mod tests {
                 !range(range_text).contains(address.parse().expect("an address")),
                 "{range_text} {address}"
             );
+        }
+    }
+
+    #[test]
+    fn one_range_has_one_spelling() {
+        for (given, shown) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("192.0.2.7/31", "192.0.2.6/31"),
+            ("1.2.3.4/0", "0.0.0.0/0"),
+            ("2001:DB8::1/32", "2001:db8::/32"),
+            ("::1/0", "::/0"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(range(given).to_string(), shown);
         }
     }
 

@@ -126,7 +126,7 @@ async fn enrollments_are_created_once_and_replaced_by_their_etag() {
     let again = enrollments.put(&ctx, new("d"), IfMatch::Absent).await;
     assert_eq!(
         again.map(drop).map_err(said),
-        Err("409201 there is an enrollment d already, replace it with its etag".to_owned())
+        Err("409201 the enrollment d exists already, replace it with its etag".to_owned())
     );
     let stale = enrollments
         .put(&ctx, new("d"), IfMatch::Etag("other".to_owned()))

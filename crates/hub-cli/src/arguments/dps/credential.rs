@@ -69,7 +69,7 @@ pub enum CredentialPolicyCommand {
     /// Change a policy
     Update(CredentialPolicyUpdate),
     /// Delete a policy
-    Delete(CredentialPolicyName),
+    Delete(CredentialPolicyDelete),
 }
 
 /// A credential policy by its name.
@@ -106,6 +106,19 @@ pub struct CredentialPolicyUpdate {
     /// How many days certificates are good, 7 to 90
     #[arg(long, value_name = "NUMBER")]
     pub(crate) validity_days: Option<u32>,
+    /// Only while it has this etag
+    #[arg(long, short, value_name = "ETAG")]
+    pub(crate) etag: Option<String>,
+}
+
+/// `dps credential-policy delete`.
+#[derive(Debug, Args)]
+pub struct CredentialPolicyDelete {
+    #[command(flatten)]
+    pub(crate) name: CredentialPolicyName,
+    /// Only while it has this etag
+    #[arg(long, short, value_name = "ETAG")]
+    pub(crate) etag: Option<String>,
 }
 
 impl CredentialPolicyCommand {
@@ -113,7 +126,8 @@ impl CredentialPolicyCommand {
         match self {
             Self::Create(create) => &create.name.common,
             Self::List(common) => common,
-            Self::Show(name) | Self::Delete(name) => &name.common,
+            Self::Show(name) => &name.common,
+            Self::Delete(delete) => &delete.name.common,
             Self::Update(update) => &update.name.common,
         }
     }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use hub_api::native;
 
+use super::{
+    RegistrationCommand, RegistrationDelete, RegistrationFilter, RegistrationList, RegistrationName,
+};
 use crate::arguments::{Common, KeyChoice, StatusArgument};
 
 /// Commands on enrollments of single devices.
@@ -22,6 +25,9 @@ pub enum EnrollmentCommand {
     Delete(EnrollmentDelete),
     /// Make new keys for an enrollment or for all, or swap them
     RegenerateKeys(EnrollmentRoll),
+    /// What became of the enrolled device
+    #[command(subcommand)]
+    Registration(EnrollmentRegistration),
 }
 
 /// Commands on enrollment groups.
@@ -41,16 +47,95 @@ pub enum GroupCommand {
     RegenerateKeys(GroupRoll),
     /// Derive the key of a device from the key of its group
     ComputeDeviceKey(DeviceKey),
+    /// What became of the devices of a group
+    #[command(subcommand)]
+    Registration(GroupRegistration),
+}
+
+/// Commands on the registration of an enrollment: those of `dps registration`, where `az iot dps` has them.
+#[derive(Debug, Subcommand)]
+pub enum EnrollmentRegistration {
+    /// Show the registration, or why the device was turned away
+    Show(EnrollmentName),
+    /// Forget the registration; the device stays in its hub
+    Delete(EnrollmentDelete),
+}
+
+impl EnrollmentRegistration {
+    /// The same of `dps registration`: the id of an enrollment is that of the registration.
+    pub(crate) fn general(self) -> RegistrationCommand {
+        match self {
+            Self::Show(name) => RegistrationCommand::Show(name.registration()),
+            Self::Delete(delete) => RegistrationCommand::Delete(RegistrationDelete {
+                name: delete.name.registration(),
+                etag: delete.etag,
+            }),
+        }
+    }
+}
+
+/// Commands on the registrations of a group: those of `dps registration`, where `az iot dps` has them.
+#[derive(Debug, Subcommand)]
+pub enum GroupRegistration {
+    /// List the registrations, with the reason of those that failed
+    List(GroupRegistrationList),
+    /// Show a registration, or why the device was turned away
+    Show(RegistrationName),
+    /// Forget a registration; the device stays in its hub
+    Delete(RegistrationDelete),
+}
+
+/// `dps enrollment-group registration list`.
+#[derive(Debug, Args)]
+pub struct GroupRegistrationList {
+    #[command(flatten)]
+    pub(crate) name: EnrollmentName,
+    /// The most that are listed; all when absent
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) top: Option<usize>,
+}
+
+impl GroupRegistration {
+    /// The same of `dps registration`.
+    pub(crate) fn general(self) -> RegistrationCommand {
+        match self {
+            Self::List(list) => RegistrationCommand::List(RegistrationList {
+                filter: RegistrationFilter::All,
+                enrollment_id: Some(list.name.enrollment_id),
+                top: list.top,
+                common: list.name.common,
+            }),
+            Self::Show(name) => RegistrationCommand::Show(name),
+            Self::Delete(delete) => RegistrationCommand::Delete(delete),
+        }
+    }
+
+    const fn common(&self) -> &Common {
+        match self {
+            Self::List(list) => &list.name.common,
+            Self::Show(name) => &name.common,
+            Self::Delete(delete) => &delete.name.common,
+        }
+    }
 }
 
 /// An enrollment or group by its id.
 #[derive(Debug, Args)]
-pub(crate) struct EnrollmentName {
+pub struct EnrollmentName {
     /// The registration id of an enrollment, the id of a group
     #[arg(long, visible_aliases = ["eid", "gid", "group-id"], value_name = "ID")]
     pub(crate) enrollment_id: String,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+impl EnrollmentName {
+    fn registration(self) -> RegistrationName {
+        RegistrationName {
+            registration_id: self.enrollment_id,
+            common: self.common,
+        }
+    }
 }
 
 /// `dps enrollment list`.
@@ -203,6 +288,21 @@ pub(crate) struct TermsArguments {
     pub(crate) credential_policy: Option<String>,
 }
 
+impl TermsArguments {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.provisioning_status.is_none()
+            && self.allocation_policy.is_none()
+            && self.iot_hubs.is_none()
+            && self.webhook_url.is_none()
+            && self.api_version.is_none()
+            && self.reprovision_policy.is_none()
+            && self.edge_enabled.is_none()
+            && self.initial_twin_tags.is_none()
+            && self.initial_twin_properties.is_none()
+            && self.credential_policy.is_none()
+    }
+}
+
 /// How a hub is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Allocation {
@@ -324,6 +424,8 @@ impl EnrollmentCommand {
             Self::Show(show) => &show.name.common,
             Self::Delete(delete) => &delete.name.common,
             Self::RegenerateKeys(roll) => &roll.common,
+            Self::Registration(EnrollmentRegistration::Show(name)) => &name.common,
+            Self::Registration(EnrollmentRegistration::Delete(delete)) => &delete.name.common,
         }
     }
 }
@@ -337,6 +439,7 @@ impl GroupCommand {
             Self::Delete(delete) => &delete.name.common,
             Self::RegenerateKeys(roll) => &roll.common,
             Self::ComputeDeviceKey(key) => &key.common,
+            Self::Registration(command) => command.common(),
         }
     }
 }

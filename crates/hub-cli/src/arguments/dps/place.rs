@@ -67,6 +67,14 @@ pub(crate) struct LinkSettings {
     pub(crate) region: Option<String>,
 }
 
+impl LinkSettings {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.allocation_weight.is_none()
+            && self.apply_allocation_policy.is_none()
+            && self.region.is_none()
+    }
+}
+
 impl LinkedHubCommand {
     pub(crate) const fn common(&self) -> &Common {
         match self {
@@ -156,9 +164,9 @@ pub struct LatencyMeasure {
     /// The region that this machine is in
     #[arg(long, value_name = "NAME")]
     pub(crate) region: String,
-    /// The port that connections are made to
-    #[arg(long, value_name = "PORT", default_value_t = 443)]
-    pub(crate) port: u16,
+    /// The port that connections are made to; that of HTTPS when absent
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
     /// How many connections are made to each hub; the fastest counts
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) count: u32,

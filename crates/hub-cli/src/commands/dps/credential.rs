@@ -5,7 +5,7 @@ use std::io::Write;
 use hub_api::client::Client;
 use hub_api::native::{CredentialPolicy, CredentialPolicySettings, Issuer, NewIssuer};
 
-use super::{first_page, next_page, text_of};
+use super::{first_page, next_page, nothing_to_change, text_of};
 use crate::arguments::{CredentialPolicyCommand, IssuerCommand};
 use crate::failure::Failure;
 use crate::render;
@@ -42,7 +42,10 @@ pub(super) async fn issuer(
             return render::answer(output, &items, table, out);
         }
         IssuerCommand::Show(name) => client.issuer(&name.name).await?,
-        IssuerCommand::Delete(name) => return Ok(client.delete_issuer(&name.name).await?),
+        IssuerCommand::Delete(name) => {
+            client.delete_issuer(&name.name).await?;
+            return render::deleted(output, &name.name, out);
+        }
     };
     render::answer(output, &issuer, render::dps::issuer, out)
 }
@@ -78,6 +81,9 @@ pub(super) async fn policy(
         }
         CredentialPolicyCommand::Show(name) => client.credential_policy(&name.name).await?,
         CredentialPolicyCommand::Update(update) => {
+            if update.issuer.is_none() && update.validity_days.is_none() {
+                return Err(nothing_to_change("credential-policy"));
+            }
             let name = update.name.name;
             let former = client.credential_policy(&name).await?;
             let settings = CredentialPolicySettings {
@@ -85,13 +91,17 @@ pub(super) async fn policy(
                 issuer: update.issuer.unwrap_or(former.issuer),
                 validity_days: update.validity_days.or(Some(former.validity_days)),
             };
-            let etag = Some(former.etag.as_str());
+            let etag = update.etag.as_deref().unwrap_or(&former.etag);
             client
-                .replace_credential_policy(&name, &settings, etag)
+                .replace_credential_policy(&name, &settings, Some(etag))
                 .await?
         }
-        CredentialPolicyCommand::Delete(name) => {
-            return Ok(client.delete_credential_policy(&name.name, None).await?);
+        CredentialPolicyCommand::Delete(delete) => {
+            let name = &delete.name.name;
+            client
+                .delete_credential_policy(name, delete.etag.as_deref())
+                .await?;
+            return render::deleted(output, name, out);
         }
     };
     let table =

@@ -9,7 +9,7 @@ use hub_api::native::{
 };
 
 use super::terms::Certified;
-use super::{first_page, next_page, object};
+use super::{first_page, next_page, nothing_to_change, object, registration};
 use crate::arguments::{EnrollmentCommand, EnrollmentRoll, EnrollmentWrite};
 use crate::failure::Failure;
 use crate::render;
@@ -58,7 +58,11 @@ pub(super) async fn execute(
         EnrollmentCommand::Update(write) => update(&write, client).await?,
         EnrollmentCommand::Delete(delete) => {
             let (id, etag) = (&delete.name.enrollment_id, delete.etag.as_deref());
-            return Ok(client.delete_enrollment(id, etag).await?);
+            client.delete_enrollment(id, etag).await?;
+            return render::deleted(output, id, out);
+        }
+        EnrollmentCommand::Registration(command) => {
+            return registration::execute(command.general(), client, out).await;
         }
         EnrollmentCommand::RegenerateKeys(roll) => return self::roll(&roll, client, out).await,
     };
@@ -67,6 +71,13 @@ pub(super) async fn execute(
 
 /// Reads, changes and writes back, guarded by what was read.
 async fn update(write: &EnrollmentWrite, client: &Client) -> Result<Enrollment, Failure> {
+    let is_empty = write.device_id.is_none()
+        && write.device_information.is_none()
+        && write.endorsement_key.is_none()
+        && write.storage_root_key.is_none();
+    if is_empty && write.proof.is_empty() && write.terms.is_empty() {
+        return Err(nothing_to_change("enrollment"));
+    }
     let id = &write.name.enrollment_id;
     let former = client.enrollment(id).await?;
     let etag = write.etag.clone().unwrap_or(former.etag);
@@ -94,21 +105,39 @@ fn changed(
         settings.information = Some(object("--device-information", text)?);
     }
     settings.attestation = write.proof.apply(settings.attestation, Certified::Device)?;
-    if let Some(endorsement_key) = &write.endorsement_key {
-        settings.attestation = EnrollmentAttestation {
-            kind: AttestationType::Tpm,
-            tpm: Some(TpmKeys {
-                endorsement_key: endorsement_key.clone(),
-                storage_root_key: write.storage_root_key.clone(),
-            }),
-            ..EnrollmentAttestation::default()
-        };
-    }
+    apply_tpm(write, &mut settings.attestation)?;
     if settings.attestation.kind == AttestationType::Tpm && settings.attestation.tpm.is_none() {
         return Err(Failure::usage("a TPM needs --endorsement-key"));
     }
     write.terms.apply(&mut settings.terms)?;
     Ok(settings)
+}
+
+/// The storage root key may come later, beside the endorsement key that is there.
+fn apply_tpm(
+    write: &EnrollmentWrite,
+    attestation: &mut EnrollmentAttestation,
+) -> Result<(), Failure> {
+    if let Some(endorsement_key) = &write.endorsement_key {
+        *attestation = EnrollmentAttestation {
+            kind: AttestationType::Tpm,
+            tpm: Some(TpmKeys {
+                endorsement_key: endorsement_key.clone(),
+                storage_root_key: None,
+            }),
+            ..EnrollmentAttestation::default()
+        };
+    }
+    match (&write.storage_root_key, &mut attestation.tpm) {
+        (None, _) => Ok(()),
+        (Some(key), Some(keys)) => {
+            keys.storage_root_key = Some(key.clone());
+            Ok(())
+        }
+        (Some(_), None) => Err(Failure::usage(
+            "--storage-root-key goes with --endorsement-key",
+        )),
+    }
 }
 
 async fn roll(roll: &EnrollmentRoll, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {

@@ -8,10 +8,10 @@ use hub_api::native::{
     EnrollmentTerms, KeyRoll, KeyRollScope, KeyRollTarget,
 };
 use hub_domain::SymmetricKey;
-use hub_domain::provisioning::derived_key;
+use hub_domain::provisioning::{RegistrationId, derived_key};
 
 use super::terms::Certified;
-use super::{first_page, next_page};
+use super::{first_page, next_page, nothing_to_change, registration};
 use crate::arguments::{GroupCommand, GroupRoll, GroupWrite, OutputFormat};
 use crate::failure::Failure;
 use crate::render;
@@ -57,7 +57,11 @@ pub(super) async fn execute(
         GroupCommand::Update(write) => update(&write, client).await?,
         GroupCommand::Delete(delete) => {
             let (id, etag) = (&delete.name.enrollment_id, delete.etag.as_deref());
-            return Ok(client.delete_enrollment_group(id, etag).await?);
+            client.delete_enrollment_group(id, etag).await?;
+            return render::deleted(output, id, out);
+        }
+        GroupCommand::Registration(command) => {
+            return registration::execute(command.general(), client, out).await;
         }
         GroupCommand::RegenerateKeys(roll) => return self::roll(&roll, client, out).await,
         GroupCommand::ComputeDeviceKey(device) => {
@@ -87,11 +91,14 @@ pub(super) fn offline_key(command: &GroupCommand) -> Result<Option<String>, Fail
         | GroupCommand::Show(_)
         | GroupCommand::Update(_)
         | GroupCommand::Delete(_)
+        | GroupCommand::Registration(_)
         | GroupCommand::RegenerateKeys(_) => Ok(None),
     }
 }
 
 fn derived(key: &str, registration_id: &str) -> Result<String, Failure> {
+    RegistrationId::parse(registration_id)
+        .map_err(|error| Failure::usage(format!("--registration-id: {error}")))?;
     let key = SymmetricKey::parse(key)
         .map_err(|error| Failure::usage(format!("the group's key: {error}")))?;
     Ok(derived_key(&key, registration_id).to_base64())
@@ -107,6 +114,9 @@ pub(super) fn show_key(
 
 /// Reads, changes and writes back, guarded by what was read.
 async fn update(write: &GroupWrite, client: &Client) -> Result<EnrollmentGroup, Failure> {
+    if write.proof.is_empty() && write.terms.is_empty() {
+        return Err(nothing_to_change("enrollment-group"));
+    }
     let id = &write.name.enrollment_id;
     let former = client.enrollment_group(id).await?;
     let etag = write.etag.clone().unwrap_or(former.etag);

@@ -8,15 +8,19 @@ use hub_api::native::{
     Latency, LatencyValue, LinkedHub, LinkedHubChange, NewLinkedHub, RegionName,
 };
 
+use super::nothing_to_change;
 use crate::arguments::{
     AddressRangeCommand, LatencyCommand, LatencyMeasure, LinkedHubCommand, LinkedHubCreate,
     LinkedHubUpdate,
 };
+use crate::connect::default_hub;
 use crate::failure::Failure;
 use crate::render;
 
 /// How long one connection may take.
 const MEASURE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Where hubs usually listen.
+const HTTPS_PORT: u16 = 443;
 
 pub(super) async fn linked_hub(
     command: LinkedHubCommand,
@@ -49,6 +53,9 @@ pub(super) async fn linked_hub(
             hub_connection_string,
             settings,
         }) => {
+            if hub_connection_string.is_none() && settings.is_empty() {
+                return Err(nothing_to_change("linked-hub"));
+            }
             let change = LinkedHubChange {
                 connection_string: hub_connection_string,
                 allocation_weight: settings.allocation_weight,
@@ -58,7 +65,8 @@ pub(super) async fn linked_hub(
             client.patch_linked_hub(&name.linked_hub, &change).await?
         }
         LinkedHubCommand::Delete(name) => {
-            return Ok(client.delete_linked_hub(&name.linked_hub).await?);
+            client.delete_linked_hub(&name.linked_hub).await?;
+            return render::deleted(output, &name.linked_hub, out);
         }
     };
     let table = |hub: &LinkedHub| render::dps::linked_hubs(std::slice::from_ref(hub));
@@ -87,8 +95,9 @@ pub(super) async fn address_range(
             let table = |range: &_| render::dps::address_ranges(std::slice::from_ref(range));
             render::answer(common.output, &range, table, out)
         }
-        AddressRangeCommand::Delete { range, .. } => {
-            Ok(client.delete_address_range(&range).await?)
+        AddressRangeCommand::Delete { range, common } => {
+            client.delete_address_range(&range).await?;
+            render::deleted(common.output, &range, out)
         }
     }
 }
@@ -118,8 +127,14 @@ pub(super) async fn latency(
             render::answer(common.output, &latency, table, out)
         }
         LatencyCommand::Delete {
-            region, linked_hub, ..
-        } => Ok(client.delete_latency(&region, &linked_hub).await?),
+            region,
+            linked_hub,
+            common,
+        } => {
+            client.delete_latency(&region, &linked_hub).await?;
+            let what = format!("{region} to {linked_hub}");
+            render::deleted(common.output, &what, out)
+        }
         LatencyCommand::Measure(measure) => self::measure(measure, client, out).await,
     }
 }
@@ -138,15 +153,17 @@ async fn measure(
 ) -> Result<(), Failure> {
     let mut measured = Vec::new();
     let mut silent = Vec::new();
+    let ports = ports(measure.port, client).await?;
     for hub in client.linked_hubs().await?.items {
-        let target = (hub.host_name.as_str(), measure.port);
+        let port = if hub.is_own { ports.own } else { ports.others };
+        let target = (hub.host_name.as_str(), port);
         match fastest(target, measure.count).await {
             Some(latency) => measured.push(Latency {
                 region: measure.region.clone(),
                 host_name: hub.host_name,
                 microseconds: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
             }),
-            None => silent.push(hub.host_name),
+            None => silent.push(format!("{}:{port}", hub.host_name)),
         }
     }
     if !measure.dry_run {
@@ -165,11 +182,34 @@ async fn measure(
         return Ok(());
     }
     Err(
-        Failure::operation(format!("no answer from {}", silent.join(", "))).with_hint(format!(
-            "what was known of them stays; is port {} open there? --port chooses another",
-            measure.port
-        )),
+        Failure::operation(format!("no answer from {}", silent.join(", "))).with_hint(
+            "what was known of them stays; is the port open there? --port chooses another",
+        ),
     )
+}
+
+/// Where hubs are measured.
+struct Ports {
+    /// Hubs of this installation.
+    own: u16,
+    /// Others.
+    others: u16,
+}
+
+/// The one that is given, else the one of HTTPS: what this installation listens on, and the usual one elsewhere.
+async fn ports(given: Option<u16>, client: &Client) -> Result<Ports, Failure> {
+    if let Some(port) = given {
+        return Ok(Ports {
+            own: port,
+            others: port,
+        });
+    }
+    let name = default_hub(client).await?;
+    let own = client.hub(&name).await?.ports.https;
+    Ok(Ports {
+        own: own.unwrap_or(HTTPS_PORT),
+        others: HTTPS_PORT,
+    })
 }
 
 async fn fastest(target: (&str, u16), count: u32) -> Option<Duration> {

@@ -35,7 +35,8 @@ pub(super) async fn execute(
         }
         RegistrationCommand::Delete(delete) => {
             let (id, etag) = (&delete.name.registration_id, delete.etag.as_deref());
-            Ok(client.delete_registration(id, etag).await?)
+            client.delete_registration(id, etag).await?;
+            render::deleted(output, id, out)
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Certified {
 }
 
 impl Proof {
-    const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.attestation_type.is_none()
             && self.primary_key.is_none()
             && self.secondary_key.is_none()
@@ -133,7 +133,15 @@ impl Proof {
                 |names| names.secondary = None,
             );
         }
-        Ok(())
+        let has_some = next.client_certificates.is_some()
+            || next.signing_certificates.is_some()
+            || next.ca_references.is_some();
+        if has_some {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "x509 needs --certificate-path FILE, or --ca-name NAME of a certificate of the service",
+        ))
     }
 }
 
@@ -206,14 +214,14 @@ impl TermsArguments {
             terms.allocation_policy = choice.wire();
         }
         if let Some(hubs) = &self.iot_hubs {
-            let hubs: Vec<String> = hubs.iter().filter(|hub| !hub.is_empty()).cloned().collect();
+            terms.hubs = hubs.iter().filter(|hub| !hub.is_empty()).cloned().collect();
             terms.hub = None;
-            if terms.allocation_policy == Some(AllocationPolicy::Static) && hubs.len() != 1 {
-                return Err(Failure::usage(
-                    "the static policy takes one hub: --iot-hubs HOST",
-                ));
-            }
-            terms.hubs = hubs;
+        }
+        let is_static = terms.allocation_policy == Some(AllocationPolicy::Static);
+        if is_static && terms.hub.is_none() && terms.hubs.len() != 1 {
+            return Err(Failure::usage(
+                "the static policy takes one hub: --iot-hubs HOST",
+            ));
         }
         if self.webhook_url.is_some() || self.api_version.is_some() {
             let former = terms.webhook.take();
