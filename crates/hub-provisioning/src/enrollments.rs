@@ -162,6 +162,7 @@ impl Enrollments {
         if_match: IfMatch,
     ) -> Result<Enrollment, Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
+        self.parts.check_room()?;
         check_terms(&new.terms, ctx.now)?;
         check_information(new.information.as_ref())?;
         let mut attempt = 0;
@@ -235,6 +236,7 @@ impl Enrollments {
         if_match: IfMatch,
     ) -> Result<(), Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
+        self.parts.check_room()?;
         let stored = self.stored(id).await?;
         check_match(&if_match, &stored.etag.0)?;
         let expected = match if_match {
@@ -305,6 +307,7 @@ impl Enrollments {
         if_match: IfMatch,
     ) -> Result<Enrollment, Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
+        self.parts.check_room()?;
         let mut attempt = 0;
         loop {
             let former = self.stored(id).await?;

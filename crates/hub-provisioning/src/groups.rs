@@ -151,6 +151,7 @@ impl Groups {
         if_match: IfMatch,
     ) -> Result<Arc<EnrollmentGroup>, Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
+        self.parts.check_room()?;
         check_terms(&new.terms, ctx.now)?;
         let turn = self.turns.take().await;
         let mut attempt = 0;
@@ -241,6 +242,7 @@ impl Groups {
         if_match: IfMatch,
     ) -> Result<(), Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
+        self.parts.check_room()?;
         let turn = self.turns.take().await;
         let stored = self.find(id)?;
         check_match(&if_match, &stored.etag.0)?;
@@ -314,6 +316,7 @@ impl Groups {
         if_match: IfMatch,
     ) -> Result<Arc<EnrollmentGroup>, Error> {
         ctx.require(ServicePermission::EnrollmentWrite)?;
+        self.parts.check_room()?;
         let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use hub_domain::Etag;
 use hub_domain::provisioning::OperationId;
-use hub_engine::{Engine, Environment};
+use hub_engine::{Engine, Environment, ErrorKind};
 use hub_storage::Store;
 
+use crate::Error;
 use crate::hubs::Outside;
 
 /// What the service stands on.
@@ -23,6 +24,20 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Checks that the committer has room for one more write of a back end; devices wait for it.
+    ///
+    /// # Errors
+    /// `Unavailable` when too much waits already.
+    pub(crate) fn check_room(&self) -> Result<(), Error> {
+        if self.store.backlog().is_full() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "too many writes wait for the disk, try again",
+            ));
+        }
+        Ok(())
+    }
+
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.environment.fill_random(&mut bytes);

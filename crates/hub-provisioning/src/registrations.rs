@@ -252,6 +252,7 @@ impl Registrations {
         if_match: IfMatch,
     ) -> Result<(), Error> {
         ctx.require(ServicePermission::RegistrationStatusWrite)?;
+        self.room.parts.check_room()?;
         let stored = self.room.stored(id).await?;
         check_match(&if_match, &stored.etag.0)?;
         let expected = match if_match {

@@ -75,6 +75,7 @@ impl Service {
         decide: impl Fn(&ProvisioningService) -> Result<ProvisioningService, Error>,
     ) -> Result<Arc<ProvisioningService>, Error> {
         ctx.require(ServicePermission::ServiceConfig)?;
+        self.parts.check_room()?;
         let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {

@@ -8,6 +8,7 @@ use hub_engine::IfMatch;
 use hub_provisioning::{
     BulkMode, EnrollmentBulkItem, KeyRoll, NewAttestation, NewEnrollment, NewGroup, PreviewRequest,
 };
+use hub_storage::Store as _;
 use hub_storage::store::RegistrationFilter;
 
 use crate::support::{World, group_key, key, registration, said};
@@ -272,6 +273,51 @@ async fn a_preview_says_where_and_why_and_writes_nothing() {
         outcome["registrationState"]["assignedHub"],
         first.host.as_str()
     );
+}
+
+#[tokio::test]
+async fn back_ends_come_again_while_too_much_waits_for_the_disk() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    world.enroll_group("g", Terms::default()).await;
+    world.register("d", &key(1)).await.unwrap();
+    let ctx = world.admin();
+    let service = &world.service;
+    world.store.backlog().add(1 << 40);
+    let id = registration("d");
+    let group = EnrollmentGroupId::parse("g").unwrap();
+    let roll = KeyRoll::Swap;
+    let refused = [
+        service
+            .enrollments
+            .put(&ctx, new("e"), IfMatch::Absent)
+            .await
+            .map(drop),
+        service
+            .enrollments
+            .roll_keys(&ctx, &id, roll, IfMatch::Any)
+            .await
+            .map(drop),
+        service.enrollments.delete(&ctx, &id, IfMatch::Any).await,
+        service
+            .groups
+            .roll_keys(&ctx, &group, roll, IfMatch::Any)
+            .await
+            .map(drop),
+        service.groups.delete(&ctx, &group, IfMatch::Any).await,
+        service.registrations.delete(&ctx, &id, IfMatch::Any).await,
+    ];
+    for result in refused {
+        let told = result.map_err(said);
+        let expected = "503001 too many writes wait for the disk, try again";
+        assert_eq!(told, Err(expected.to_owned()));
+    }
+    world.store.backlog().remove(1 << 40);
+    service
+        .enrollments
+        .delete(&ctx, &id, IfMatch::Any)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
