@@ -1,7 +1,7 @@
 //! Devices that were turned away: what people miss most when a fleet does not come up.
 //!
 //! Noted in memory, so that an attacker's guesses cost no write each, and written together once a second. A crash loses
-//! the last second. Bounded in both places; the least recent go first.
+//! the last second. Bounded in both places; strangers, for whom no enrollment was found, go first, then the least recent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,12 +43,17 @@ impl Refusals {
         code: u32,
         message: &str,
     ) {
-        tracing::info!(registration = %call.id, code, message, "a registration was refused");
+        tracing::debug!(registration = %call.id, code, message, "a registration was refused");
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = waiting.get(call.id.key());
-        if known.is_none() && waiting.len() >= WAITING_MAX {
-            return;
+        if !waiting.contains_key(call.id.key()) && waiting.len() >= WAITING_MAX {
+            // Whoever guesses ids shall not push out the devices that people look for.
+            let stranger = waiting.iter().find(|(_, one)| one.origin.is_none());
+            match (&origin, stranger.map(|(key, _)| key.clone())) {
+                (Some(_), Some(stranger)) => waiting.remove(&stranger),
+                (None, _) | (Some(_), None) => return,
+            };
         }
+        let known = waiting.get(call.id.key());
         let refusal = Refusal {
             id: call.id.clone(),
             origin,

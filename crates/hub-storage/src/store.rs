@@ -127,7 +127,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many registrations there are, from counters kept in the commits.
     fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics>;
 
-    /// Devices that were turned away, the newest first ([`Refusal::last`], then by key), at most `max`.
+    /// Devices that were turned away, those with an enrollment before the others, the newest first ([`Refusal::last`], then
+    /// by key), at most `max`.
     fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>>;
 
     /// Device counts of a hub, from counters kept in the commits.

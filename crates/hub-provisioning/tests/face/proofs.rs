@@ -163,3 +163,17 @@ async fn without_a_registration_there_is_no_status() {
     );
     assert_eq!(registration("D"), registration("d"));
 }
+
+#[tokio::test]
+async fn strangers_do_not_push_out_the_refusals_of_enrolled_devices() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    for stranger in 0..1_500 {
+        let _ = world.register(&format!("x{stranger}"), &key(9)).await;
+    }
+    let _ = world.register("d", &key(9)).await;
+    let noted = refusals(&world).await;
+    let first = noted.first().map(String::as_str);
+    assert_eq!(first, Some("d 1 the token's signature is wrong"));
+    assert_eq!(noted.len(), 1_000);
+}

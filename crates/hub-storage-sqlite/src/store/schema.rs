@@ -11,8 +11,9 @@
 //!
 //! What provisioning keeps is by `key`, an id in lower case; the record has its spelling. `registration.progress` is
 //! 0 for assigned, 1 for assigning, 2 for failed, 3 for assigned but still to be removed from another hub; most are
-//! assigned, so that only the others have an index, and `registration_statistics` counts all four. `group_key` is null when an enrollment of its own let the device
-//! register. `refusal.first` and `refusal.count` go on from the first attempt, the record is of the last one.
+//! assigned, so that only the others have an index, and `registration_statistics` counts all four. `group_key` is null
+//! when an enrollment of its own let the device register. `refusal.first` and `refusal.count` go on from the first attempt, the record is of the last one;
+//! `refusal.stranger` is 1 when no enrollment was found.
 
 use crate::format::Format;
 
@@ -155,12 +156,13 @@ INSERT INTO registration_statistics VALUES(0, 0), (1, 0), (2, 0), (3, 0);
 
 CREATE TABLE refusal(
   key TEXT NOT NULL PRIMARY KEY,
+  stranger INTEGER NOT NULL,
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   count INTEGER NOT NULL,
   record BLOB NOT NULL
 ) STRICT;
-CREATE INDEX refusal_last ON refusal(last DESC, key);
+CREATE INDEX refusal_order ON refusal(stranger, last DESC, key);
 
 CREATE TABLE fact_group(
   last INTEGER PRIMARY KEY,

@@ -256,7 +256,7 @@ pub enum Op {
     NoteRefusals {
         /// Who, in the order of the attempts.
         refusals: Vec<Refusal>,
-        /// How many ids are remembered; of the others the least recent go ([`Store::refusals`] has the order).
+        /// How many ids are remembered; strangers go first, then the least recent ([`Store::refusals`] has the order).
         kept_max: u64,
     },
     /// Forgets that a device was turned away. Never conflicts.

@@ -134,7 +134,7 @@ pub(in super::super) fn statistics(connection: &Connection) -> Read<Registration
 }
 
 pub(in super::super) fn refusals(connection: &Connection, max: usize) -> Read<Vec<Refusal>> {
-    let sql = "SELECT first, count, record FROM refusal ORDER BY last DESC, key LIMIT ?1";
+    let sql = "SELECT first, count, record FROM refusal ORDER BY stranger, last DESC, key LIMIT ?1";
     rows(connection, sql, [int(max as u64)], |row| {
         // The record is of the last attempt; what goes on from the first one is beside it.
         Ok(Refusal {

@@ -282,8 +282,9 @@ pub(super) fn note_refusals(
     kept_max: u64,
 ) -> Written {
     // The count stays at the largest number that the file can hold.
-    let sql = "INSERT INTO refusal(key, first, last, count, record) VALUES(?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT(key) DO UPDATE SET last = ?3, record = ?5,
+    let sql = "INSERT INTO refusal(key, stranger, first, last, count, record)
+               VALUES(?1, ?6, ?2, ?3, ?4, ?5)
+               ON CONFLICT(key) DO UPDATE SET stranger = ?6, last = ?3, record = ?5,
                  count = count + min(?4, 9223372036854775807 - count)";
     for refusal in refusals {
         let values = params![
@@ -292,11 +293,12 @@ pub(super) fn note_refusals(
             refusal.last.micros(),
             int(refusal.count),
             record::encode_refusal(refusal),
+            refusal.origin.is_none(),
         ];
         run(connection, sql, values)?;
     }
     let sql = "DELETE FROM refusal WHERE rowid IN
-                 (SELECT rowid FROM refusal ORDER BY last DESC, key LIMIT -1 OFFSET ?1)";
+                 (SELECT rowid FROM refusal ORDER BY stranger, last DESC, key LIMIT -1 OFFSET ?1)";
     run(connection, sql, [int(kept_max)])?;
     Ok(OpResult::Done)
 }

@@ -72,7 +72,8 @@ pub async fn refusals_of_one_id_are_one<B: Backend>(backend: B) {
     );
 }
 
-/// The newest come first, those of one moment by key; what is beyond the bound goes from the end of that order.
+/// Those with an enrollment come first, then the newest, those of one moment by key; what is beyond the bound goes from
+/// the end of that order.
 pub async fn the_least_recent_refusals_go<B: Backend>(backend: B) {
     let store = &*backend.store();
     let all = [("b", 5), ("C", 9), ("a", 5), ("d", 1)];
@@ -87,8 +88,12 @@ pub async fn the_least_recent_refusals_go<B: Backend>(backend: B) {
     assert_eq!(ids(store, 9).await, "C e a b", "it is the least recent");
     commit(store, note(vec![refusal("A", 10)], 4)).await;
     assert_eq!(ids(store, 9).await, "A C e b");
-    commit(store, note(Vec::new(), 2)).await;
-    assert_eq!(ids(store, 9).await, "A C", "a smaller bound");
+    let mut enrolled = refusal("own", 0);
+    enrolled.origin = Some(of_group("g"));
+    commit(store, note(vec![enrolled, refusal("f", 11)], 4)).await;
+    assert_eq!(ids(store, 9).await, "own f A C", "strangers go first");
+    commit(store, note(Vec::new(), 3)).await;
+    assert_eq!(ids(store, 9).await, "own f A", "a smaller bound");
     commit(store, note(vec![refusal("z", 99)], 0)).await;
     assert_eq!(ids(store, 9).await, "");
 }

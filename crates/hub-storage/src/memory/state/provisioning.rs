@@ -281,7 +281,7 @@ impl State {
         let rows = self.provisioning.refusals.rows().values();
         let mut all: Vec<Refusal> = rows.cloned().collect();
         // The rows come by key, and the sort keeps that order among those of one moment.
-        all.sort_by_key(|refusal| Reverse(refusal.last));
+        all.sort_by_key(|refusal| (refusal.origin.is_none(), Reverse(refusal.last)));
         all.truncate(max);
         all
     }

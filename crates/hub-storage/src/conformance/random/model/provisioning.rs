@@ -164,7 +164,8 @@ impl Provisioned {
         let mut all = self.refusals.clone();
         all.sort_by(|a, b| {
             let by_key = a.id.key().cmp(b.id.key());
-            b.last.cmp(&a.last).then(by_key)
+            let strangers_last = a.origin.is_none().cmp(&b.origin.is_none());
+            strangers_last.then(b.last.cmp(&a.last)).then(by_key)
         });
         all
     }
