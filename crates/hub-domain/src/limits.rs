@@ -136,6 +136,16 @@ pub const CERTIFICATE_REQUEST_BYTES_MAX: usize = 8 * 1024;
 pub const ISSUED_CERTIFICATE_DAYS_MIN: u32 = 7;
 /// Longest life of an issued certificate in days.
 pub const ISSUED_CERTIFICATE_DAYS_MAX: u32 = 90;
+/// Largest request of a connected device for its next certificate in bytes, as it is received. Ours.
+pub const RENEWAL_REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// Longest certificate request in it, in characters of base64 ("Issue Certificate API").
+pub const RENEWAL_SIGNING_REQUEST_CHARS_MAX: usize = 8 * 1024;
+/// Certificates that a connected device may ask for within [`RENEWAL_WINDOW`]. Ours: each of them costs signatures.
+pub const RENEWALS_PER_WINDOW_MAX: u32 = 10;
+/// See [`RENEWALS_PER_WINDOW_MAX`].
+pub const RENEWAL_WINDOW: Duration = Duration::from_secs(60);
+/// How long such a request may take; clients wait 120 s.
+pub const RENEWAL_TIME_MAX: Duration = Duration::from_secs(25);
 
 // ---- MQTT ("Communicate with an IoT hub using MQTT") ----
 

@@ -212,7 +212,7 @@ impl Sessions {
                 ordinal: stored.ordinal,
                 partition: partition_of(request.id.device.as_str(), request.hub.partition_count),
                 persistence: request.persistence,
-                _watch: watch,
+                watch,
                 mailbox,
                 epoch,
                 live: opened.live,

@@ -31,16 +31,20 @@ pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024 + 65_535 + 4;
 pub struct Mqtt {
     engine: Arc<Engine>,
     desk: Option<Arc<Desk>>,
+    provisioning: Option<Arc<Provisioning>>,
     stop: watch::Sender<()>,
 }
 
 impl Mqtt {
     /// Nothing is connected. Without `provisioning` only devices of hubs are served.
     pub fn new(engine: Arc<Engine>, provisioning: Option<Arc<Provisioning>>) -> Arc<Self> {
-        let desk = provisioning.map(|service| Desk::new(Arc::clone(&engine), service));
+        let desk = provisioning
+            .clone()
+            .map(|service| Desk::new(Arc::clone(&engine), service));
         Arc::new(Self {
             engine,
             desk,
+            provisioning,
             stop: watch::Sender::new(()),
         })
     }

@@ -4,9 +4,9 @@ mod settings;
 
 use std::sync::Arc;
 
-use hub_domain::Timestamp;
 use hub_domain::certificate::CertificateName;
-use hub_domain::provisioning::{CredentialPolicyName, RegistrationId};
+use hub_domain::provisioning::CredentialPolicyName;
+use hub_domain::{DeviceId, Timestamp};
 
 use crate::Error;
 use crate::error::codes;
@@ -28,18 +28,18 @@ impl Credentials {
         Self { parts, service }
     }
 
-    /// Signs a request of a device.
+    /// Signs a request of a device, whose name in the request was checked. The certificate is for its name in the hub: that
+    /// is what the hub compares, letter by letter.
     ///
     /// # Errors
-    /// The enrollment names no policy, or one that is gone; the request cannot be signed. All of them are for the device.
+    /// The enrollment names no policy, or one that is gone; the policy's issuer cannot sign. All of them are for the device.
     pub(crate) fn issue(
         &self,
         policy: Option<&CredentialPolicyName>,
-        id: &RegistrationId,
-        request: &[u8],
+        device: &DeviceId,
+        request: &CertificateRequest,
         now: Timestamp,
     ) -> Result<IssuedChain, Error> {
-        let refused = |text: String| Error::invalid(text).with_code(codes::SIGNING_REQUEST);
         let name = policy.ok_or_else(|| {
             refused("the enrollment names no credential policy, so it takes no certificate signing request".to_owned())
         })?;
@@ -57,16 +57,11 @@ impl Credentials {
             .ok_or_else(|| refused(format!("there is no issuer {}", policy.issuer)))?;
         let authority = IssuingAuthority::read(&issuer.chain, &issuer.key, now)
             .map_err(|error| refused(error.to_string()).with_source(error))?;
-        let request = CertificateRequest::parse(request)
-            .map_err(|error| refused(error.to_string()).with_source(error))?;
-        request
-            .check_name(id.as_str())
-            .map_err(|error| refused(error.to_string()).with_source(error))?;
         let mut random = |bytes: &mut [u8]| self.parts.environment.fill_random(bytes);
         let issued = authority
             .issue(
-                &request,
-                id.as_str(),
+                request,
+                device.as_str(),
                 policy.validity_days,
                 now,
                 &mut random,
@@ -80,6 +75,11 @@ impl Credentials {
                 .ok_or_else(|| refused("the issuer has no certificate".to_owned()))?,
         })
     }
+}
+
+/// The device gets no certificate.
+pub(crate) fn refused(text: String) -> Error {
+    Error::invalid(text).with_code(codes::SIGNING_REQUEST)
 }
 
 /// Certificates for a device.

@@ -214,33 +214,43 @@ impl LinkedHubs {
         issued: &IssuedChain,
         now: Timestamp,
     ) -> Result<(), HubError> {
-        let engine = &self.parts.engine;
-        let is_known = engine.hubs.list().iter().any(|one| {
+        let ctx = self.context(now);
+        for name in authority_names(issued) {
+            if self.is_trusted(hub, issued) {
+                return Ok(());
+            }
+            let name = CertificateName::parse(&name)
+                .map_err(|error| HubError::Refused(Error::invalid(error.to_string())))?;
+            let upload = CertificateUpload {
+                bytes: &issued.authority,
+                standing: UploadStanding::Verified,
+            };
+            let certificates = &self.parts.engine.certificates;
+            let created = certificates.create(&ctx, hub, name, upload, IfMatch::Absent);
+            match created.await {
+                // Another registration was faster, or the name is that of an issuer of former days.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                result => return Ok(result.map(drop)?),
+            }
+        }
+        if self.is_trusted(hub, issued) {
+            return Ok(());
+        }
+        let text = format!(
+            "the hub has other authorities under the names of the issuer {}, or its own unverified: remove them first",
+            issued.issuer
+        );
+        Err(HubError::Refused(
+            Error::new(ErrorKind::AlreadyExists, text).with_code(codes::HUB_REFUSED),
+        ))
+    }
+
+    fn is_trusted(&self, hub: HubNo, issued: &IssuedChain) -> bool {
+        self.parts.engine.hubs.list().iter().any(|one| {
             let mut certificates = one.settings.certificates.iter();
             one.no == hub
                 && certificates.any(|one| one.is_verified() && one.der == issued.authority)
-        });
-        if is_known {
-            return Ok(());
-        }
-        let name = format!("provisioning-{}", issued.issuer);
-        let name: String = name.chars().take(CERTIFICATE_NAME_CHARS_MAX).collect();
-        let name = CertificateName::parse(&name)
-            .map_err(|error| HubError::Refused(Error::invalid(error.to_string())))?;
-        let upload = CertificateUpload {
-            bytes: &issued.authority,
-            standing: UploadStanding::Verified,
-        };
-        let ctx = self.context(now);
-        let created = engine
-            .certificates
-            .create(&ctx, hub, name, upload, IfMatch::Absent)
-            .await;
-        match created {
-            // Another registration was faster.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            result => Ok(result.map(drop)?),
-        }
+        })
     }
 
     /// Removes a device from a hub. One that is gone is no error.
@@ -272,6 +282,19 @@ pub(crate) enum Bring {
     Also,
     /// It keeps its own.
     OnlyToNew,
+}
+
+/// What an own hub calls the authority that issued: by the issuer's name, or where that is taken, by its fingerprint too.
+fn authority_names(issued: &IssuedChain) -> [String; 2] {
+    let named = format!("provisioning-{}", issued.issuer);
+    let fingerprint = hub_engine::x509::fingerprint(&issued.authority);
+    let [first, second, third, fourth, ..] = fingerprint;
+    let digits = format!("-{first:02x}{second:02x}{third:02x}{fourth:02x}");
+    let short = |room: usize| named.chars().take(room).collect::<String>();
+    [
+        short(CERTIFICATE_NAME_CHARS_MAX),
+        short(CERTIFICATE_NAME_CHARS_MAX - digits.len()) + &digits,
+    ]
 }
 
 fn written(replacement: BackEndReplacement) -> hub_domain::twin::BackEndPatch {

@@ -27,6 +27,7 @@ mod parts;
 mod provisioning;
 mod refusals;
 mod registrations;
+mod renewals;
 mod rules;
 mod service;
 
@@ -54,4 +55,5 @@ pub use provisioning::Provisioning;
 pub use registrations::{
     OperationStatus, Preview, PreviewRequest, RegisterRequest, Registered, Registrations, TpmKeys,
 };
+pub use renewals::{Begun, Malformed, RenewalRequest, Renewals, Replace, Reply};
 pub use service::{HubLink, Service};

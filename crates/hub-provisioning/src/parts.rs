@@ -1,5 +1,6 @@
 //! What the service stands on.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hub_domain::Etag;
@@ -50,6 +51,19 @@ impl Parts {
 
     pub(crate) fn random_operation(&self) -> OperationId {
         OperationId::from_random(self.random())
+    }
+
+    /// A name that nothing else has, in the form of a UUID.
+    pub(crate) fn random_uuid(&self) -> String {
+        let bytes: [u8; 16] = self.random();
+        let mut text = String::with_capacity(36);
+        for (at, byte) in bytes.into_iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            write!(text, "{byte:02x}").expect("a string takes every text");
+        }
+        text
     }
 
     /// A key of `bytes` bytes, 16 to 64.

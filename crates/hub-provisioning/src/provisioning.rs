@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::{
-    Access, Authorities, Credentials, Enrollments, Error, Groups, Parts, Registrations, Service,
+    Access, Authorities, Credentials, Enrollments, Error, Groups, Parts, Registrations, Renewals,
+    Service,
 };
 
 /// All operations of the provisioning service. Shared by every head.
@@ -23,6 +24,8 @@ pub struct Provisioning {
     pub authorities: Authorities,
     /// Certificates for devices.
     pub credentials: Credentials,
+    /// Certificates for devices that are connected.
+    pub renewals: Renewals,
 }
 
 impl Provisioning {
@@ -38,6 +41,12 @@ impl Provisioning {
             access: Access::new(parts.clone(), service.clone()),
             enrollments: Enrollments::new(parts.clone(), service.clone()),
             registrations: Registrations::new(
+                parts.clone(),
+                service.clone(),
+                groups.clone(),
+                credentials.clone(),
+            ),
+            renewals: Renewals::new(
                 parts.clone(),
                 service.clone(),
                 groups.clone(),

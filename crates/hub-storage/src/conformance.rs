@@ -181,6 +181,7 @@ macro_rules! conformance_tests {
                 a_check_sees_the_earlier_writes_of_its_unit
                 enrollments_are_read_by_key_and_in_pages
                 registrations_are_read_by_filter_key_and_in_pages
+                registrations_are_found_by_their_device
                 registrations_are_counted_by_their_progress
                 refusals_of_one_id_are_one
                 the_least_recent_refusals_go

@@ -63,7 +63,7 @@ pub(super) struct Parts {
     pub(super) partition: u16,
     pub(super) persistence: Persistence,
     /// Looks after the authority that the session stands on.
-    pub(super) _watch: Option<Watch>,
+    pub(super) watch: Option<Watch>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) epoch: Epoch,
     pub(super) live: Arc<LiveActivity>,
@@ -154,6 +154,11 @@ impl Session {
     /// To which hub.
     pub fn hub(&self) -> HubNo {
         self.parts().key.hub
+    }
+
+    /// True when the session was opened with a certificate that an authority of the hub vouches for.
+    pub fn has_authority(&self) -> bool {
+        self.parts().watch.is_some()
     }
 
     /// When the credential ends; the head closes the session then.

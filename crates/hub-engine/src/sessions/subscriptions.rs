@@ -17,6 +17,8 @@ pub enum Subscription {
     Inputs = 4,
     /// Everything addressed to a module: inputs and cloud-to-device messages.
     ModuleAll = 5,
+    /// Answers to requests for certificates.
+    Certificates = 6,
 }
 
 /// How often something is delivered at least and at most.

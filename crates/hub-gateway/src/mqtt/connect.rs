@@ -86,6 +86,7 @@ pub(super) async fn open(
             Ok(Open::Session(Box::new(Connection::new(
                 engine,
                 ConnectionStart {
+                    provisioning: head.provisioning.clone(),
                     stream,
                     peer,
                     mqtt,

@@ -4,6 +4,7 @@
 //! one task, one timer and no buffer: bytes are read into a buffer that all connections of a thread
 //! share, and what is kept between polls is empty while nothing is under way.
 
+mod certificates;
 mod deliver;
 mod receive;
 
@@ -22,6 +23,7 @@ use hub_engine::{
     Appended, CloseReason, Engine, Error, MessageNo, RecordFlags, Session, StoredMessage,
 };
 use hub_mqtt::{KeepAlive, ServerSession, ZeroKeepAlive};
+use hub_provisioning::Provisioning;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -56,6 +58,7 @@ pub(super) struct Will {
 
 /// What the handshake hands over.
 pub(super) struct ConnectionStart {
+    pub(super) provisioning: Option<Arc<Provisioning>>,
     pub(super) stream: Transport,
     pub(super) peer: SocketAddr,
     pub(super) mqtt: ServerSession<MessageNo>,
@@ -70,6 +73,8 @@ pub(super) struct ConnectionStart {
 /// An open connection.
 pub(super) struct Connection {
     engine: Arc<Engine>,
+    /// Issues certificates.
+    provisioning: Option<Arc<Provisioning>>,
     stream: Transport,
     peer: SocketAddr,
     mqtt: ServerSession<MessageNo>,
@@ -103,6 +108,7 @@ impl Connection {
         let until_expiry = start.session.expires().since(engine.environment().now());
         Self {
             engine: Arc::clone(engine),
+            provisioning: start.provisioning,
             stream: start.stream,
             peer: start.peer,
             mqtt: start.mqtt,

@@ -24,6 +24,8 @@ pub(crate) enum Published<'a> {
     },
     /// The answer to a method call.
     MethodAnswer { status: i32, call: MethodCallId },
+    /// Issue a certificate.
+    IssueCertificate { request_id: &'a str },
 }
 
 /// The topic is none that a device may publish to.
@@ -35,6 +37,7 @@ pub(crate) struct UnknownTopic;
 pub(crate) struct Topics {
     /// `devices/{device}/` or `devices/{device}/modules/{module}/`.
     base: Box<str>,
+    is_module: bool,
 }
 
 impl Topics {
@@ -43,7 +46,10 @@ impl Topics {
             None => format!("devices/{}/", id.device),
             Some(module) => format!("devices/{}/modules/{module}/", id.device),
         };
-        Self { base: base.into() }
+        Self {
+            base: base.into(),
+            is_module: id.module.is_some(),
+        }
     }
 
     /// What the device means by publishing to `topic`.
@@ -73,6 +79,13 @@ impl Topics {
                 version: query.version,
             });
         }
+        if let Some(query) = topic.strip_prefix("$iothub/credentials/POST/issueCertificate/?")
+            && !self.is_module
+        {
+            return Ok(Published::IssueCertificate {
+                request_id: Query::parse(query)?.request_id,
+            });
+        }
         if let Some(rest) = topic.strip_prefix("$iothub/methods/res/") {
             let (status, query) = rest.split_once("/?").ok_or(UnknownTopic)?;
             let status = status.parse().map_err(|_| UnknownTopic)?;
@@ -92,13 +105,16 @@ impl Topics {
             "$iothub/methods/POST/#" => return Some(Subscription::Methods),
             "$iothub/twin/res/#" => return Some(Subscription::TwinAnswers),
             "$iothub/twin/PATCH/properties/desired/#" => return Some(Subscription::Desired),
+            // Documentation prints the second one.
+            "$iothub/credentials/res/#" | "$iothub/credential/#" if !self.is_module => {
+                return Some(Subscription::Certificates);
+            }
             _ => {}
         }
-        let is_module = self.base.contains("/modules/");
         match filter.strip_prefix(&*self.base)? {
             "messages/devicebound/#" => Some(Subscription::Messages),
-            "inputs/#" if is_module => Some(Subscription::Inputs),
-            "#" if is_module => Some(Subscription::ModuleAll),
+            "inputs/#" if self.is_module => Some(Subscription::Inputs),
+            "#" if self.is_module => Some(Subscription::ModuleAll),
             _ => None,
         }
     }
@@ -115,7 +131,8 @@ pub(crate) fn will_bag<'a>(topics: &Topics, topic: &'a str) -> Result<&'a [u8], 
         Published::Telemetry { bag } => Ok(bag),
         Published::TwinGet { .. }
         | Published::TwinPatch { .. }
-        | Published::MethodAnswer { .. } => Err(UnknownTopic),
+        | Published::MethodAnswer { .. }
+        | Published::IssueCertificate { .. } => Err(UnknownTopic),
     }
 }
 
@@ -125,6 +142,12 @@ pub(crate) fn twin_answer(status: u16, request_id: &str, version: Option<u64>) -
         None => format!("$iothub/twin/res/{status}/?$rid={request_id}"),
         Some(version) => format!("$iothub/twin/res/{status}/?$rid={request_id}&$version={version}"),
     }
+}
+
+/// Where the answer to a request for a certificate goes: five levels, as clients count (Azure/azure-iot-sdk-java,
+/// `MqttCertificateSigning.java`).
+pub(crate) fn certificate_answer(status: u16, request_id: &str) -> String {
+    format!("$iothub/credentials/res/{status}/?$rid={request_id}")
 }
 
 /// Where a desired patch goes.
@@ -236,6 +259,37 @@ mod tests {
         ] {
             assert_eq!(topics.parse(bad), Err(UnknownTopic), "{bad}");
         }
+    }
+
+    #[test]
+    fn topics_of_certificates_are_those_of_devices() {
+        let topic = "$iothub/credentials/POST/issueCertificate/?$rid=156089087";
+        let request_id = "156089087";
+        assert_eq!(
+            device().parse(topic),
+            Ok(Published::IssueCertificate { request_id })
+        );
+        for bad in [
+            "$iothub/credentials/POST/issueCertificate/",
+            "$iothub/credentials/POST/issueCertificate/?$rid=",
+            "$iothub/credentials/POST/issueCertificate?$rid=1",
+            "$iothub/credentials/POST/other/?$rid=1",
+            "$iothub/credentials/res/200/?$rid=1",
+        ] {
+            assert_eq!(device().parse(bad), Err(UnknownTopic), "{bad}");
+        }
+        for filter in ["$iothub/credentials/res/#", "$iothub/credential/#"] {
+            assert_eq!(
+                device().subscription(filter),
+                Some(Subscription::Certificates)
+            );
+            assert_eq!(module().subscription(filter), None);
+        }
+        assert_eq!(module().parse(topic), Err(UnknownTopic));
+        assert_eq!(
+            certificate_answer(202, request_id),
+            "$iothub/credentials/res/202/?$rid=156089087"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod admission;
 mod bad_input;
+mod certificates;
 mod connect;
 mod ending;
 mod messages;

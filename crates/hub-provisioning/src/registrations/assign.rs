@@ -21,8 +21,9 @@ use super::{OperationStatus, RegisterRequest, Room};
 use crate::Error;
 use crate::attestation::{Attested, DeviceCall, Found, Proven};
 use crate::challenges::wrapped;
-use crate::credentials::IssuedChain;
+use crate::credentials::{self, IssuedChain};
 use crate::hubs::{Bring, HubError, HubProof, Reach, TwinContent, WantedDevice};
+use crate::issuance::CertificateRequest;
 
 /// How often a registration is decided anew when something it was decided on changed meanwhile.
 const RETRIES_MAX: u32 = 8;
@@ -305,15 +306,18 @@ impl Room {
         let Some(request) = &attempt.request.signing_request else {
             return Ok(None);
         };
-        self.credentials
-            .issue(
+        let read = CertificateRequest::parse(request)
+            .and_then(|read| read.check_name(attempt.id.as_str()).map(|()| read));
+        let issued = match read {
+            Ok(read) => self.credentials.issue(
                 attempt.attested.terms.credential_policy.as_ref(),
-                attempt.id,
-                request,
+                &attempt.attested.device,
+                &read,
                 attempt.now,
-            )
-            .map(Some)
-            .map_err(Failed::Finally)
+            ),
+            Err(error) => Err(credentials::refused(error.to_string()).with_source(error)),
+        };
+        issued.map(Some).map_err(Failed::Finally)
     }
 
     fn registration(

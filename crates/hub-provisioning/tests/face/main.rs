@@ -9,5 +9,6 @@ mod issuance;
 mod outcomes;
 mod proofs;
 mod registered_certificates;
+mod renewals;
 mod support;
 mod webhooks;

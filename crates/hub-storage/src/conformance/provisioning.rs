@@ -15,7 +15,8 @@ pub use refusals::{refusals_of_one_id_are_one, the_least_recent_refusals_go};
 pub use registrations::{
     a_device_and_its_registration_are_kept_together_or_not_at_all,
     a_registration_is_written_only_on_its_etag, every_field_of_a_registration_is_kept,
-    registrations_are_counted_by_their_progress, registrations_are_read_by_filter_key_and_in_pages,
+    registrations_are_counted_by_their_progress, registrations_are_found_by_their_device,
+    registrations_are_read_by_filter_key_and_in_pages,
 };
 pub use service::{
     every_field_of_the_service_is_kept, the_service_is_replaced_only_on_its_revision,

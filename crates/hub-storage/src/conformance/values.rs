@@ -167,8 +167,10 @@ impl Values<'_> {
         HostName::parse(self.one_of(&HOSTS)).expect("a valid host name")
     }
 
-    fn device(&mut self) -> DeviceId {
-        DeviceId::parse(self.one_of(&["d1", "D1", "a%2F='$"])).expect("a valid device id")
+    /// Some are the key of a registration id.
+    pub(crate) fn device(&mut self) -> DeviceId {
+        let ids = ["d1", "D1", "a%2F='$", "reg-1", "REG-1", "a"];
+        DeviceId::parse(self.one_of(&ids)).expect("a valid device id")
     }
 
     fn region(&mut self) -> Region {

@@ -1,5 +1,6 @@
 //! Provisioning: what readers ask of registrations, and how much the writes weigh.
 
+use hub_domain::DeviceId;
 use hub_domain::provisioning::{
     Enrollment, EnrollmentGroup, EnrollmentGroupId, Origin, Progress, Registration, Terms,
 };
@@ -14,6 +15,8 @@ pub enum RegistrationFilter {
     OfGroup(EnrollmentGroupId),
     /// Those that an enrollment of their own let happen.
     Individual,
+    /// Those that gave a hub a device of this id, spelled just so, whichever hub it is.
+    OfDevice(DeviceId),
     /// Those that wait for their hub, or have it and are still to be removed from the former one: somebody has to go on
     /// with them.
     Unfinished,
@@ -31,6 +34,10 @@ impl RegistrationFilter {
                 Origin::Individual => false,
             },
             Self::Individual => registration.origin == Origin::Individual,
+            Self::OfDevice(device) => {
+                let assignment = registration.assignment.as_ref();
+                assignment.is_some_and(|assignment| assignment.device == *device)
+            }
             Self::Unfinished => matches!(
                 registration.progress,
                 Progress::Assigning(_) | Progress::Leaving(_)

@@ -6,13 +6,14 @@ use hub_storage::memory::Faults as _;
 
 use crate::support::{Device, World, device, id};
 
-const ALL: [Subscription; 6] = [
+const ALL: [Subscription; 7] = [
     Subscription::Messages,
     Subscription::Methods,
     Subscription::TwinAnswers,
     Subscription::Desired,
     Subscription::Inputs,
     Subscription::ModuleAll,
+    Subscription::Certificates,
 ];
 
 impl World {

@@ -226,6 +226,9 @@ impl Connection {
             Published::MethodAnswer { status, call } => {
                 self.answer_method(status, call, publish.payload, ack)?
             }
+            Published::IssueCertificate { request_id } => {
+                self.issue_certificate(request_id, publish.payload, ack, context);
+            }
         }
         Ok(())
     }
@@ -377,7 +380,7 @@ const fn grant(requested: QoS) -> (QoS, Guarantee) {
     }
 }
 
-fn ack_bytes(ack: Option<PacketId>) -> Vec<u8> {
+pub(super) fn ack_bytes(ack: Option<PacketId>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(id) = ack {
         encode::puback(id, &mut out);
@@ -386,7 +389,7 @@ fn ack_bytes(ack: Option<PacketId>) -> Vec<u8> {
 }
 
 /// Appends a PUBLISH at QoS 0. A topic that cannot be sent (a request id with a wildcard) is not answered.
-fn answer(topic: &str, payload: &[u8], out: &mut Vec<u8>) {
+pub(super) fn answer(topic: &str, payload: &[u8], out: &mut Vec<u8>) {
     let publish = Publish {
         topic,
         payload,
@@ -394,7 +397,7 @@ fn answer(topic: &str, payload: &[u8], out: &mut Vec<u8>) {
         retain: false,
     };
     if let Err(error) = encode::publish(&publish, out) {
-        tracing::debug!(%error, "a twin request cannot be answered");
+        tracing::debug!(%error, "a request cannot be answered");
     }
 }
 

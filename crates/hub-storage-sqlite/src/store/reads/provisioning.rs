@@ -107,6 +107,20 @@ pub(in super::super) fn registrations(
             "SELECT record FROM registration INDEXED BY registration_individual
              WHERE group_key IS NULL AND key > ?1 ORDER BY key LIMIT ?2",
         ),
+        RegistrationFilter::OfDevice(device) => {
+            let sql = "SELECT record, key FROM registration
+                       WHERE key = ?3 AND device IS NULL AND key > ?1
+                       UNION ALL
+                       SELECT record, key FROM registration INDEXED BY registration_device
+                       WHERE device = ?3 AND device > '' AND key > ?1
+                       ORDER BY key LIMIT ?2";
+            rows(
+                connection,
+                sql,
+                params![after, max, device.as_str()],
+                |row| record::decode_registration(blob(row, 0)?),
+            )
+        }
         RegistrationFilter::Unfinished => of(
             "SELECT record FROM registration INDEXED BY registration_unfinished
              WHERE progress IN (1, 3) AND key > ?1 ORDER BY key LIMIT ?2",

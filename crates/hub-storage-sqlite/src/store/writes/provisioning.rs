@@ -225,6 +225,13 @@ impl Registered {
     }
 }
 
+/// The column `device`.
+fn device_column(registration: &Registration) -> Option<&str> {
+    let assignment = registration.assignment.as_ref();
+    let device = assignment.map_or("", |assignment| assignment.device.as_str());
+    (device != registration.id.key()).then_some(device)
+}
+
 /// Counts registrations of a progress.
 fn count(connection: &Connection, progress: i64, change: i64) -> rusqlite::Result<()> {
     let sql =
@@ -244,11 +251,12 @@ pub(super) fn put_registration(
         Origin::Group(group) => Some(group.key()),
     };
     let (etag, progress) = (&next.etag.0, number(&next.progress));
-    let record = record::encode_registration(next);
+    let (device, record) = (device_column(next), record::encode_registration(next));
     match found {
         Some(found) => {
-            let sql = "UPDATE registration SET group_key = ?2, progress = ?3, etag = ?4, record = ?5 WHERE rowid = ?1";
-            let values = params![found.row, group, progress, etag, record];
+            let sql = "UPDATE registration SET group_key = ?2, progress = ?3, etag = ?4, record = ?5, device = ?6
+                       WHERE rowid = ?1";
+            let values = params![found.row, group, progress, etag, record, device];
             run(connection, sql, values)?;
             if found.progress != progress {
                 count(connection, found.progress, -1)?;
@@ -256,8 +264,9 @@ pub(super) fn put_registration(
             }
         }
         None => {
-            let sql = "INSERT INTO registration(key, group_key, progress, etag, record) VALUES(?1, ?2, ?3, ?4, ?5)";
-            let values = params![next.id.key(), group, progress, etag, record];
+            let sql = "INSERT INTO registration(key, group_key, progress, etag, record, device)
+                       VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+            let values = params![next.id.key(), group, progress, etag, record, device];
             run(connection, sql, values)?;
             count(connection, progress, 1)?;
         }

@@ -223,6 +223,66 @@ async fn ids(
     ids.join(" ")
 }
 
+/// A device is found by the id it has in its hub, spelled just so: whether that is its registration id or another, and
+/// under whatever registrations it came there.
+pub async fn registrations_are_found_by_their_device<B: Backend>(backend: B) {
+    use RegistrationFilter::OfDevice;
+    let store = backend.store();
+    let in_hub = |id: &str, device: &str, tag: &str| Registration {
+        assignment: Some(Assignment {
+            hub: HostName::parse("hub.test").expect("a valid host name"),
+            device: device_id(device),
+            substatus: Substatus::InitialAssignment,
+        }),
+        ..own(id, tag)
+    };
+    let all = [
+        in_hub("a", "a", "1"),
+        in_hub("B", "b", "1"),
+        in_hub("C", "C", "1"),
+        in_hub("d", "a", "1"),
+        with(leaving(), in_hub("e", "a", "1")),
+        with(failed(), in_hub("f", "f", "1")),
+        own("g", "1"),
+    ];
+    for next in all {
+        commit(&*store, put_registration(next, None)).await;
+    }
+    let of = |device: &str| OfDevice(device_id(device));
+    let expected = [
+        (of("a"), None, 100, "a d e"),
+        (of("a"), None, 1, "a"),
+        (of("a"), Some("a"), 1, "d"),
+        (of("a"), Some("d"), 100, "e"),
+        (of("A"), None, 100, ""),
+        (of("b"), None, 100, "B"),
+        (of("B"), None, 100, ""),
+        (of("C"), None, 100, "C"),
+        (of("c"), None, 100, ""),
+        (of("f"), None, 100, "f"),
+        (of("g"), None, 100, ""),
+        (of("d1"), None, 100, ""),
+    ];
+    for (filter, after, max, text) in expected.clone() {
+        assert_eq!(ids(&*store, filter, after, max).await, text);
+    }
+    let (_backend, store) = reopen(backend, store).await;
+    for (filter, after, max, text) in expected {
+        assert_eq!(ids(&*store, filter, after, max).await, text);
+    }
+    let moved = in_hub("d", "d", "2");
+    commit(&*store, put_registration(moved, Some("1"))).await;
+    commit(&*store, put_registration(own("a", "2"), Some("1"))).await;
+    commit(&*store, delete_registration("B", None)).await;
+    assert_eq!(ids(&*store, of("a"), None, 9).await, "e");
+    assert_eq!(ids(&*store, of("d"), None, 9).await, "d");
+    assert_eq!(ids(&*store, of("b"), None, 9).await, "");
+}
+
+fn device_id(text: &str) -> DeviceId {
+    DeviceId::parse(text).expect("a valid device id")
+}
+
 /// The counts follow every change; a device that is still to leave a former hub has its hub.
 pub async fn registrations_are_counted_by_their_progress<B: Backend>(backend: B) {
     let store = backend.store();

@@ -4,17 +4,18 @@ use super::super::generator::Generator;
 use super::super::text::{
     describe_enrollment, describe_group, describe_registration, describe_service,
 };
-use super::super::values::{GROUPS, IDS, group_id, registration_id};
+use super::super::values::{GROUPS, IDS, Values, group_id, registration_id};
 use super::model::Model;
 use crate::Store;
 use crate::store::RegistrationFilter;
 
 fn some_filter(generator: &mut Generator) -> RegistrationFilter {
-    match generator.below(5) {
+    match generator.below(6) {
         0 => RegistrationFilter::All,
         1 => RegistrationFilter::OfGroup(group_id(generator.pick::<&str>(&GROUPS))),
         2 => RegistrationFilter::Individual,
         3 => RegistrationFilter::Unfinished,
+        4 => RegistrationFilter::OfDevice(Values(generator).device()),
         _ => RegistrationFilter::Failed,
     }
 }

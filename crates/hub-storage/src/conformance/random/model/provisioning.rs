@@ -212,6 +212,10 @@ fn is_of(registration: &Registration, filter: &RegistrationFilter) -> bool {
         | (RegistrationFilter::Unfinished, _, Progress::Assigning(_) | Progress::Leaving(_))
         | (RegistrationFilter::Failed, _, Progress::Failed(_)) => true,
         (RegistrationFilter::OfGroup(group), Origin::Group(of), _) => group == of,
+        (RegistrationFilter::OfDevice(device), _, _) => registration
+            .assignment
+            .as_ref()
+            .is_some_and(|assignment| assignment.device == *device),
         (
             RegistrationFilter::OfGroup(_)
             | RegistrationFilter::Individual
