@@ -1,6 +1,6 @@
 //! Which hub a device goes to, and why. Pure: enrollment, hubs and caller come in, a ranked list goes out.
 //!
-//! The hashed policy is weighted rendezvous hashing: each hub draws a number from its host name and the registration id,
+//! The hashed policy is weighted rendezvous hashing: each hub draws a number from its name and the registration id,
 //! and the highest one wins. A device keeps its hub when others come or go, and hubs get devices by their weights.
 
 use std::cmp::Ordering;
@@ -40,12 +40,45 @@ pub struct Ranked {
     pub reason: String,
 }
 
+/// A hub that devices can be assigned to, by all its names.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) linked: LinkedHub,
+    /// What enrollments and latencies may call it besides: the host name of an own hub can change.
+    pub(crate) aliases: Vec<HostName>,
+    /// What the hash draws by. It does not change with the host name.
+    pub(crate) label: String,
+}
+
+impl Candidate {
+    /// True when `host` means this hub.
+    pub(crate) fn is(&self, host: &HostName) -> bool {
+        self.linked.host == *host || self.aliases.contains(host)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &HostName> {
+        std::iter::once(&self.linked.host).chain(&self.aliases)
+    }
+}
+
+/// The hubs that an enrollment leaves to choose from: those that it names, else all that take part.
+pub(crate) fn choosable<'a>(terms: &Terms, hubs: &'a [Candidate]) -> Vec<&'a Candidate> {
+    let takes_part = |hub: &&Candidate| {
+        if terms.hubs.is_empty() {
+            hub.linked.allocatable
+        } else {
+            terms.hubs.iter().any(|named| hub.is(named))
+        }
+    };
+    hubs.iter().filter(takes_part).collect()
+}
+
 /// What the choice is made of.
 pub(crate) struct Situation<'a> {
     pub(crate) id: &'a RegistrationId,
     pub(crate) terms: &'a Terms,
     pub(crate) settings: &'a ProvisioningSettings,
-    pub(crate) hubs: &'a [LinkedHub],
+    pub(crate) hubs: &'a [Candidate],
     pub(crate) address: Option<IpAddr>,
     pub(crate) payload: Option<&'a Value>,
 }
@@ -57,21 +90,6 @@ impl Situation<'_> {
         let named = self.terms.hub.as_ref().map(|_| AllocationPolicy::Static);
         let said = self.terms.allocation.or(named);
         said.unwrap_or(self.settings.allocation)
-    }
-
-    /// The hubs to choose from: those that the enrollment names, else all that take part.
-    pub(crate) fn candidates(&self) -> Vec<&LinkedHub> {
-        let named = &self.terms.hubs;
-        self.hubs
-            .iter()
-            .filter(|hub| {
-                if named.is_empty() {
-                    hub.allocatable
-                } else {
-                    named.contains(&hub.host)
-                }
-            })
-            .collect()
     }
 
     /// Chooses by a policy that needs nobody else's answer.
@@ -92,17 +110,20 @@ impl Situation<'_> {
     }
 
     fn hashed(&self, notes: Vec<String>) -> Result<Choice, Error> {
-        let mut candidates = self.candidates();
+        let mut candidates = choosable(self.terms, self.hubs);
         require_one(&candidates)?;
         by_hash(self.id, &mut candidates);
-        let total: u64 = candidates.iter().map(|hub| u64::from(hub.weight)).sum();
+        let total: u64 = candidates
+            .iter()
+            .map(|hub| u64::from(hub.linked.weight))
+            .sum();
         let ranked = candidates
             .iter()
             .map(|hub| Ranked {
-                host: hub.host.clone(),
+                host: hub.linked.host.clone(),
                 reason: format!(
                     "hash of the registration id, weight {} of {total}",
-                    hub.weight
+                    hub.linked.weight
                 ),
             })
             .collect();
@@ -121,15 +142,15 @@ impl Situation<'_> {
                 "the static policy needs the enrollment to name one hub",
             ));
         };
-        if !self.hubs.iter().any(|hub| hub.host == *host) {
-            return Err(no_hub(format!(
+        let hub = self.hubs.iter().find(|hub| hub.is(host)).ok_or_else(|| {
+            no_hub(format!(
                 "the enrollment names the hub {host}, which is not linked"
-            )));
-        }
+            ))
+        })?;
         Ok(Choice {
             policy: AllocationPolicy::Static,
             ranked: vec![Ranked {
-                host: host.clone(),
+                host: hub.linked.host.clone(),
                 reason: "the enrollment names it".to_owned(),
             }],
             region: None,
@@ -145,10 +166,10 @@ impl Situation<'_> {
                     .to_owned(),
             ]);
         };
-        let mut candidates = self.candidates();
+        let mut candidates = choosable(self.terms, self.hubs);
         require_one(&candidates)?;
         by_hash(self.id, &mut candidates);
-        let mut with_latency: Vec<(&LinkedHub, Option<u128>)> = candidates
+        let mut with_latency: Vec<(&Candidate, Option<u128>)> = candidates
             .into_iter()
             .map(|hub| (hub, self.latency(&region, hub)))
             .collect();
@@ -175,7 +196,7 @@ impl Situation<'_> {
         let ranked = with_latency
             .into_iter()
             .map(|(hub, latency)| Ranked {
-                host: hub.host.clone(),
+                host: hub.linked.host.clone(),
                 reason: latency.map_or_else(
                     || format!("no latency from {region} is known"),
                     |latency| format!("{latency} ms from {region}"),
@@ -192,10 +213,12 @@ impl Situation<'_> {
 
     /// What is set or was measured; a hub in the caller's own region is at no distance. In whole milliseconds: less
     /// than one is chance, and would send all devices to one of two hubs that are side by side.
-    fn latency(&self, from: &Region, hub: &LinkedHub) -> Option<u128> {
-        let known = self.settings.latencies.get(from, &hub.host);
+    fn latency(&self, from: &Region, hub: &Candidate) -> Option<u128> {
+        let known = hub
+            .names()
+            .find_map(|name| self.settings.latencies.get(from, name));
         let latency =
-            known.or_else(|| (hub.region.as_ref() == Some(from)).then_some(Duration::ZERO));
+            known.or_else(|| (hub.linked.region.as_ref() == Some(from)).then_some(Duration::ZERO));
         latency.map(|latency| latency.as_millis())
     }
 
@@ -217,7 +240,7 @@ impl Situation<'_> {
     }
 }
 
-fn require_one(candidates: &[&LinkedHub]) -> Result<(), Error> {
+fn require_one(candidates: &[&Candidate]) -> Result<(), Error> {
     if candidates.is_empty() {
         return Err(no_hub(
             "no linked hub takes part in the allocation; link one, or look at the hubs that the enrollment names",
@@ -231,17 +254,17 @@ pub(crate) fn no_hub(text: impl Into<String>) -> Error {
 }
 
 /// Best first.
-fn by_hash(id: &RegistrationId, hubs: &mut [&LinkedHub]) {
+fn by_hash(id: &RegistrationId, hubs: &mut [&Candidate]) {
     hubs.sort_by(|one, other| {
         let by_score = score(id, other).total_cmp(&score(id, one));
-        by_score.then_with(|| one.host.cmp(&other.host))
+        by_score.then_with(|| one.label.cmp(&other.label))
     });
 }
 
 /// A hub's draw: the logarithm method of weighted rendezvous hashing, on the first eight bytes of a SHA-256.
-fn score(id: &RegistrationId, hub: &LinkedHub) -> f64 {
+fn score(id: &RegistrationId, hub: &Candidate) -> f64 {
     let mut hash = Sha256::new();
-    hash.update(hub.host.as_str().as_bytes());
+    hash.update(hub.label.as_bytes());
     hash.update([0]);
     hash.update(id.key().as_bytes());
     let hash: [u8; 32] = hash.finalize().into();
@@ -249,7 +272,7 @@ fn score(id: &RegistrationId, hub: &LinkedHub) -> f64 {
     // 53 bits, the precision of a double; the half keeps it off zero.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
     let drawn = ((u64::from_be_bytes(*first) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    -f64::from(hub.weight) / drawn.ln()
+    -f64::from(hub.linked.weight) / drawn.ln()
 }
 
 #[cfg(test)]

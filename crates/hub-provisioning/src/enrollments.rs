@@ -171,7 +171,7 @@ impl Enrollments {
             check_hubs(
                 &new.terms,
                 former.as_ref().map(|one| &one.terms),
-                &self.service.linked_hubs(),
+                &self.service.candidates(),
             )?;
             check_place(
                 "enrollment",

@@ -160,7 +160,7 @@ impl Groups {
             check_hubs(
                 &new.terms,
                 former.as_ref().map(|one| &one.terms),
-                &self.service.linked_hubs(),
+                &self.service.candidates(),
             )?;
             let present = former.as_ref().map(|one| &one.etag.0);
             check_place("enrollment group", &new.id, present, &if_match)?;

@@ -2,7 +2,7 @@
 
 use hub_domain::certificate::CertificateOfAuthority;
 use hub_domain::provisioning::{
-    AllocationPolicy, Attestation, InitialTwin, LinkedHub, ProvisioningSettings, Terms,
+    AllocationPolicy, Attestation, InitialTwin, ProvisioningSettings, Terms,
 };
 use hub_domain::twin::BackEndReplacement;
 use hub_domain::twin::Twin;
@@ -12,6 +12,7 @@ use hub_engine::certificates::authorities;
 use hub_engine::x509::Certificate;
 
 use crate::Error;
+use crate::allocation::Candidate;
 
 /// Checks what does not depend on anything else that is stored.
 ///
@@ -45,14 +46,13 @@ pub(crate) fn check_terms(terms: &Terms, now: Timestamp) -> Result<(), Error> {
 pub(crate) fn check_hubs(
     terms: &Terms,
     former: Option<&Terms>,
-    linked: &[LinkedHub],
+    linked: &[Candidate],
 ) -> Result<(), Error> {
     let named = |terms: &Terms, host: &HostName| {
         terms.hub.as_ref() == Some(host) || terms.hubs.contains(host)
     };
     let unknown = terms.hub.iter().chain(&terms.hubs).find(|host| {
-        !linked.iter().any(|hub| hub.host == **host)
-            && !former.is_some_and(|former| named(former, host))
+        !linked.iter().any(|hub| hub.is(host)) && !former.is_some_and(|former| named(former, host))
     });
     match unknown {
         Some(host) => Err(Error::invalid(format!(
@@ -179,12 +179,18 @@ pub(crate) fn check_match(if_match: &IfMatch, actual: &str) -> Result<(), Error>
 
 #[cfg(test)]
 mod tests {
+    use hub_domain::provisioning::LinkedHub;
+
     use super::*;
 
     #[test]
     fn the_hubs_of_an_enrollment_are_linked_or_were() {
         let host = |name: &str| HostName::parse(name).expect("a valid name");
-        let linked = [LinkedHub::own(host("a.test"))];
+        let linked = [Candidate {
+            linked: LinkedHub::own(host("a.test")),
+            aliases: vec![host("former.test")],
+            label: "a".to_owned(),
+        }];
         let naming = |hub: Option<&str>, hubs: &[&str]| Terms {
             hub: hub.map(host),
             hubs: hubs.iter().map(|name| host(name)).collect(),
@@ -195,7 +201,10 @@ mod tests {
         };
         let refused = Err("the enrollment names the hub b.test, which is not linked".to_owned());
         assert_eq!(check(&naming(None, &[]), None), Ok(()));
-        assert_eq!(check(&naming(Some("a.test"), &["a.test"]), None), Ok(()));
+        assert_eq!(
+            check(&naming(Some("a.test"), &["former.test"]), None),
+            Ok(())
+        );
         assert_eq!(check(&naming(Some("b.test"), &[]), None), refused);
         assert_eq!(check(&naming(None, &["a.test", "b.test"]), None), refused);
         let former = naming(Some("b.test"), &[]);

@@ -11,6 +11,7 @@ use hub_engine::{ErrorKind, Turns};
 use hub_storage::store::{Op, Unit};
 use hub_storage::{Conflict, StoreError};
 
+use crate::allocation::Candidate;
 use crate::parts::Parts;
 use crate::{Context, Error};
 
@@ -137,6 +138,24 @@ impl Service {
             .filter(|linked| matches!(linked.link, Link::Remote { .. }))
             .cloned();
         own.chain(remote).collect()
+    }
+
+    /// The same hubs with all their names, for whoever chooses among them.
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
+        let own = self.parts.engine.hubs.list();
+        let candidate = |linked: LinkedHub| match own.iter().find(|hub| hub.host == linked.host) {
+            Some(hub) => Candidate {
+                aliases: hub.aliases.clone(),
+                label: hub.name.as_str().to_ascii_lowercase(),
+                linked,
+            },
+            None => Candidate {
+                aliases: Vec::new(),
+                label: linked.host.to_string(),
+                linked,
+            },
+        };
+        self.linked_hubs().into_iter().map(candidate).collect()
     }
 
     /// The number of an own hub by the host it is linked by.

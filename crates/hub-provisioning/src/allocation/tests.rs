@@ -49,11 +49,17 @@ impl Case {
     )]
     fn choose(&self, id: &str) -> Result<Choice, String> {
         let id = RegistrationId::parse(id).expect("a valid id");
+        let candidate = |hub: &LinkedHub| Candidate {
+            linked: hub.clone(),
+            aliases: vec![host(&format!("former-{}", hub.host))],
+            label: hub.host.to_string(),
+        };
+        let hubs: Vec<Candidate> = self.hubs.iter().map(candidate).collect();
         let situation = Situation {
             id: &id,
             terms: &self.terms,
             settings: &self.settings,
-            hubs: &self.hubs,
+            hubs: &hubs,
             address: self.address,
             payload: self.payload.as_ref(),
         };
@@ -146,6 +152,8 @@ fn an_enrollment_may_name_its_hubs() {
     assert_eq!(case.first("x"), "a.test");
     case.terms.hubs = vec![host("b.test")];
     assert_eq!(case.first("x"), "b.test");
+    case.terms.hubs = vec![host("former-b.test")];
+    assert_eq!(case.first("x"), "b.test", "by the name it had");
     case.terms.hubs = vec![host("nowhere.test")];
     assert!(case.choose("x").is_err());
 }
@@ -159,6 +167,8 @@ fn the_static_policy_takes_the_named_hub_or_none() {
     assert!(case.choose("x").is_err());
     case.terms.hub = Some(host("b.test"));
     assert_eq!(case.first("x"), "b.test");
+    case.terms.hub = Some(host("former-a.test"));
+    assert_eq!(case.first("x"), "a.test", "by the name it had");
     case.terms.hub = None;
     case.terms.hubs = vec![host("a.test")];
     assert_eq!(case.first("x"), "a.test");
@@ -190,9 +200,11 @@ fn geo() -> Case {
     case.settings
         .latencies
         .set(region("asia"), host("eu.test"), Duration::from_millis(180));
-    case.settings
-        .latencies
-        .set(region("asia"), host("us.test"), Duration::from_millis(90));
+    case.settings.latencies.set(
+        region("asia"),
+        host("former-us.test"),
+        Duration::from_millis(90),
+    );
     case
 }
 

@@ -41,7 +41,7 @@ impl Room {
             return Ok(Goal::Stay(assignment.clone()));
         }
         let service = self.service.current();
-        let hubs = self.service.linked_hubs();
+        let hubs = self.service.candidates();
         let situation = Situation {
             id,
             terms: &attested.terms,

@@ -51,7 +51,7 @@ impl Room {
         let existing = self.parts.store.registration(&request.id).await?;
         let assignment = existing.and_then(|one| one.assignment);
         let service = self.service.current();
-        let hubs = self.service.linked_hubs();
+        let hubs = self.service.candidates();
         let situation = Situation {
             id: &request.id,
             terms: &terms,

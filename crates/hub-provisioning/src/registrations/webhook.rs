@@ -5,9 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
-use hub_domain::provisioning::{
-    AllocationWebhook, AttestationKind, InitialTwin, Link, LinkedHub, Origin, Terms,
-};
+use hub_domain::provisioning::{AllocationWebhook, AttestationKind, InitialTwin, Origin, Terms};
 use hub_domain::{HostName, Timestamp};
 use hub_engine::ErrorKind;
 use serde_json::{Map, Value, json};
@@ -15,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::Room;
 use super::assign::{Attempt, Given};
 use crate::Error;
+use crate::allocation::{Candidate, choosable};
 use crate::attestation::Attested;
 use crate::error::codes;
 use crate::rules::twin_of;
@@ -32,9 +31,8 @@ impl Room {
         webhook: &AllocationWebhook,
         attempt: &Attempt<'_>,
     ) -> Result<(HostName, Given), Error> {
-        let named = &attempt.attested.terms.hubs;
-        let mut hubs = self.service.linked_hubs();
-        hubs.retain(|hub| named.is_empty() || named.contains(&hub.host));
+        let hubs = self.service.candidates();
+        let hubs = choosable(&attempt.attested.terms, &hubs);
         let question = question(attempt, &hubs);
         let call = OutsideCall {
             method: OutsideMethod::Post,
@@ -79,7 +77,7 @@ impl Room {
 }
 
 /// What the webhook is told. It never sees keys.
-fn question(attempt: &Attempt<'_>, hubs: &[LinkedHub]) -> Value {
+fn question(attempt: &Attempt<'_>, hubs: &[&Candidate]) -> Value {
     let attested = attempt.attested;
     let mut context = Map::new();
     context.insert("registrationId".into(), json!(attempt.id.as_str()));
@@ -97,7 +95,7 @@ fn question(attempt: &Attempt<'_>, hubs: &[LinkedHub]) -> Value {
     if let Some(payload) = &attempt.request.payload {
         context.insert("payload".into(), payload.clone());
     }
-    let linked: Vec<&str> = hubs.iter().map(|hub| hub.host.as_str()).collect();
+    let linked: Vec<&str> = hubs.iter().map(|hub| hub.linked.host.as_str()).collect();
     let (name, enrollment) = enrollment(attempt, attested);
     json!({
         name: enrollment,
@@ -163,7 +161,7 @@ fn put_terms(members: &mut Map<String, Value>, terms: &Terms) {
 /// Reads the answer: the hub, and perhaps a twin and a payload.
 fn read_answer(
     body: &[u8],
-    hubs: &[LinkedHub],
+    hubs: &[&Candidate],
     now: Timestamp,
 ) -> Result<(HostName, Given), String> {
     let answer: Map<String, Value> = serde_json::from_slice(body)
@@ -173,12 +171,10 @@ fn read_answer(
         .and_then(Value::as_str)
         .ok_or_else(|| "named no iotHubHostName".to_owned())?;
     let host = HostName::parse(host).map_err(|_| "named something that is no host".to_owned())?;
-    let is_linked = hubs
-        .iter()
-        .any(|hub| hub.host == host && matches!(hub.link, Link::Own | Link::Remote { .. }));
-    if !is_linked {
-        return Err(format!("named the hub {host}, which it was not given"));
-    }
+    let chosen = hubs.iter().find(|hub| hub.is(&host));
+    let host = chosen
+        .map(|hub| hub.linked.host.clone())
+        .ok_or_else(|| format!("named the hub {host}, which it was not given"))?;
     let members = |value: Option<&Value>, what: &str| match value {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(members)) => Ok(members.clone()),
@@ -211,6 +207,8 @@ fn read_answer(
 
 #[cfg(test)]
 mod tests {
+    use hub_domain::provisioning::LinkedHub;
+
     use super::*;
 
     #[expect(
@@ -218,8 +216,12 @@ mod tests {
         reason = "a test fails by panic, its helpers too"
     )]
     fn read(body: &str) -> Result<String, String> {
-        let hubs = [LinkedHub::own(HostName::parse("a.test").expect("a name"))];
-        read_answer(body.as_bytes(), &hubs, Timestamp::from_seconds(0)).map(|(host, given)| {
+        let hub = Candidate {
+            linked: LinkedHub::own(HostName::parse("a.test").expect("a name")),
+            aliases: Vec::new(),
+            label: "a".to_owned(),
+        };
+        read_answer(body.as_bytes(), &[&hub], Timestamp::from_seconds(0)).map(|(host, given)| {
             format!(
                 "{host} twin {} payload {}",
                 given
