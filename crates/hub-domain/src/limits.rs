@@ -222,6 +222,9 @@ pub const PROVISIONING_IDLE_MAX: Duration = Duration::from_secs(600);
 pub const PROVISIONING_REQUEST_TIME_MAX: Duration = Duration::from_secs(25);
 /// Largest request as it is received. What is above the limit of its content is told so, what is above this is not read.
 pub const PROVISIONING_PACKET_BYTES_MAX: usize = 128 * 1024;
+/// Devices whose questions for their registration are counted at once, under a quota profile; further ones are not
+/// throttled.
+pub const PROVISIONING_POLL_METERS_MAX: usize = 100_000;
 /// Cloud-to-device messages waiting for one device where no quota profile sets fewer.
 pub const CLOUD_TO_DEVICE_PENDING_MAX: u32 = 10_000;
 /// Bytes of cloud-to-device messages waiting for one device.

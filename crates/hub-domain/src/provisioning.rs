@@ -6,6 +6,7 @@
 mod attestation;
 mod enrollment;
 mod ids;
+mod quota;
 mod registration;
 mod service;
 
@@ -15,6 +16,7 @@ pub use enrollment::{
     ReprovisionPolicy, Terms,
 };
 pub use ids::{EnrollmentGroupId, IdScope, OperationId, RegistrationId, WebhookUrl};
+pub use quota::{ProvisioningLimits, ProvisioningQuota};
 pub use registration::{
     Assignment, DeviceProof, Origin, Progress, Refusal, RegisteredCertificates, Registration,
     RegistrationFailure, RegistrationRequest, Substatus,

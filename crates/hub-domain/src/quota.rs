@@ -3,7 +3,9 @@
 //! Facts from "Understand Azure IoT Hub quotas and throttling" (table of operation throttles, "Traffic
 //! shaping", "Other limits") and the pricing page (messages per day). A profile stands for one unit.
 
-use std::time::Duration;
+mod meter;
+
+pub use meter::{Meter, Rate};
 
 /// Which limits of throughput a hub keeps. Limits of size and form are the same in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,8 +85,6 @@ impl Throttle {
     }
 }
 
-/// Throttles are applied in ranges of a minute: so much may come at once before the rate holds.
-pub const THROTTLE_RANGE: Duration = Duration::from_secs(60);
 /// What one method call is counted in.
 pub const METHOD_METER_BYTES: u64 = 4 * 1024;
 

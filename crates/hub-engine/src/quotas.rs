@@ -1,20 +1,18 @@
 //! Throttles and the daily quota of hubs that have a profile.
 //!
-//! A meter is one moment: when the work taken so far would have been done at the documented rate. Work is
-//! taken while that moment is less than a minute ahead ("throttles are applied in minute ranges"). Meters
-//! live in memory: a restart forgives.
+//! A minute's worth may come at once ("throttles are applied in minute ranges"). Meters live in memory: a restart
+//! forgives.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hub_domain::quota::{METHOD_METER_BYTES, THROTTLE_RANGE, Throttle};
+use hub_domain::quota::{METHOD_METER_BYTES, Meter, Rate, Throttle};
 use hub_domain::{ErrorCode, HubNo, QuotaProfile, Timestamp};
 
 use crate::{Caller, Error, ErrorKind, Hubs, OpContext};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-const MINUTE_MICROS: u128 = 60_000_000;
 
 pub(crate) struct Quotas {
     hubs: Hubs,
@@ -30,46 +28,11 @@ struct Meters {
     messages_today: u64,
 }
 
-/// When the work taken so far would be done.
-#[derive(Clone, Copy, Debug)]
-struct Meter(Timestamp);
-
-impl Meter {
-    /// The moment at which `amount` more would be done.
-    fn after(self, amount: u64, per_minute: u64, now: Timestamp) -> Timestamp {
-        let micros = u128::from(amount) * MINUTE_MICROS / u128::from(per_minute.max(1));
-        let micros = u64::try_from(micros).unwrap_or(u64::MAX);
-        self.0.max(now).plus(Duration::from_micros(micros))
-    }
-
-    /// Takes `amount`, or says how long to wait.
-    fn take(&mut self, amount: u64, per_minute: u64, now: Timestamp) -> Result<(), Duration> {
-        let next = self.after(amount, per_minute, now);
-        let excess = next.since(now.plus(THROTTLE_RANGE));
-        // What alone is more than a minute's worth is taken when nothing else was.
-        if excess > Duration::ZERO && self.0 > now {
-            return Err(excess);
-        }
-        self.0 = next;
-        Ok(())
-    }
-
-    /// Takes `amount` whatever was taken before.
-    fn charge(&mut self, amount: u64, per_minute: u64, now: Timestamp) {
-        self.0 = self.after(amount, per_minute, now);
-    }
-
-    /// How long until there is room again.
-    fn delay(self, now: Timestamp) -> Duration {
-        self.0.since(now.plus(THROTTLE_RANGE))
-    }
-}
-
 impl Meters {
     fn new(profile: QuotaProfile) -> Self {
         Self {
             profile,
-            throttles: [Meter(Timestamp::NEVER); Throttle::ALL.len()],
+            throttles: [Meter::EMPTY; Throttle::ALL.len()],
             day: i64::MIN,
             messages_today: 0,
         }
@@ -80,7 +43,7 @@ impl Meters {
             return Ok(());
         };
         self.throttles[throttle.index()]
-            .take(amount, per_minute, now)
+            .take(amount, Rate::per_minute(per_minute), now)
             .map_err(|wait| throttled(throttle, wait))
     }
 
@@ -234,8 +197,11 @@ impl Quotas {
         self.with(hub, |meters| {
             meters.count(messages, bytes, now)?;
             if let Some(per_minute) = meters.profile.per_minute(Throttle::DeviceToCloudSends) {
-                meters.throttles[Throttle::DeviceToCloudSends.index()]
-                    .charge(messages, per_minute, now);
+                meters.throttles[Throttle::DeviceToCloudSends.index()].charge(
+                    messages,
+                    Rate::per_minute(per_minute),
+                    now,
+                );
             }
             Ok(())
         })
@@ -250,8 +216,12 @@ impl Quotas {
     /// How long no more telemetry of the hub's devices should be read ("traffic shaping").
     pub(crate) fn telemetry_delay(&self, hub: HubNo) -> Duration {
         self.with(hub, |meters| {
-            meters.throttles[Throttle::DeviceToCloudSends.index()].delay(self.hubs.now())
+            let throttle = Throttle::DeviceToCloudSends;
+            let per_minute = meters.profile.per_minute(throttle)?;
+            let meter = meters.throttles[throttle.index()];
+            Some(meter.delay(Rate::per_minute(per_minute), self.hubs.now()))
         })
+        .flatten()
         .unwrap_or_default()
     }
 }
@@ -303,16 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn telemetry_is_slowed_not_refused() {
-        let mut meter = Meter(Timestamp::NEVER);
-        meter.charge(6_000, 6_000, NOW);
-        assert_eq!(meter.delay(NOW), Duration::ZERO);
-        meter.charge(100, 6_000, NOW);
-        assert_eq!(meter.delay(NOW), Duration::from_secs(1));
-        assert_eq!(meter.delay(seconds(1)), Duration::ZERO);
-    }
-
-    #[test]
     fn a_day_has_so_many_messages_counted_in_pieces() {
         let mut meters = Meters::new(QuotaProfile::F1);
         meters.count(1, 4_000 * 512, NOW).unwrap();
@@ -320,12 +280,5 @@ mod tests {
         let refused = meters.count(1, 1, NOW).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::IotHubQuotaExceeded);
         meters.count(1, 1, seconds(24 * 3600)).unwrap();
-    }
-
-    #[test]
-    fn one_large_piece_of_work_is_taken_when_nothing_else_was() {
-        let mut meter = Meter(Timestamp::NEVER);
-        meter.take(1_000, 10, NOW).unwrap();
-        assert!(meter.take(1, 10, NOW).is_err());
     }
 }

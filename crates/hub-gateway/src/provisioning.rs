@@ -226,7 +226,8 @@ impl Desk {
         Answer {
             status: u16::try_from(error.code() / 1_000).unwrap_or(500),
             document: error_document(error, &tracking, now),
-            retry_after_seconds: is_transient(error.kind()).then_some(RETRY_AFTER.as_secs()),
+            retry_after_seconds: is_transient(error.kind())
+                .then(|| error.retry_after().unwrap_or(RETRY_AFTER).as_secs()),
             failure: Some((error.kind(), tracking)),
         }
     }

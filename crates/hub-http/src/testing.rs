@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use hub_domain::provisioning::ProvisioningLimits;
 use hub_domain::sas::sign_token;
 use hub_domain::{HostName, Hub, HubName, SymmetricKey, Timestamp};
 use hub_engine::{Caller, Engine, EngineParts, Environment, NewHub, OpContext};
@@ -59,6 +60,15 @@ impl Installation {
     }
 
     pub(crate) async fn with(config: HttpConfig) -> Self {
+        Self::served(config, ProvisioningLimits::NONE).await
+    }
+
+    /// An installation whose provisioning service has these limits.
+    pub(crate) async fn limited(limits: ProvisioningLimits) -> Self {
+        Self::served(HttpConfig::default(), limits).await
+    }
+
+    async fn served(config: HttpConfig, limits: ProvisioningLimits) -> Self {
         let environment = Scripted {
             start: Instant::now(),
             next: Mutex::new(0),
@@ -83,6 +93,7 @@ impl Installation {
             store,
             environment,
             outside: Outside::new(None).unwrap(),
+            limits,
         })
         .await
         .unwrap();

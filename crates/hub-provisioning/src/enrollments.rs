@@ -14,6 +14,7 @@ use hub_storage::{Conflict, StoreError};
 use serde_json::{Map, Value};
 
 use crate::parts::Parts;
+use crate::quotas::Quotas;
 use crate::rules::{check_certificates, check_hubs, check_match, check_names, check_terms};
 use crate::service::Service;
 use crate::{Context, Error};
@@ -29,6 +30,7 @@ const INFORMATION_BYTES_MAX: usize = 8 * 1024;
 pub struct Enrollments {
     parts: Parts,
     service: Service,
+    quotas: Quotas,
 }
 
 /// An enrollment as a back end writes it.
@@ -104,8 +106,12 @@ pub struct BulkError {
 }
 
 impl Enrollments {
-    pub(crate) const fn new(parts: Parts, service: Service) -> Self {
-        Self { parts, service }
+    pub(crate) const fn new(parts: Parts, service: Service, quotas: Quotas) -> Self {
+        Self {
+            parts,
+            service,
+            quotas,
+        }
     }
 
     /// One enrollment. It holds keys: what of it may be shown is the caller's to decide.
@@ -154,7 +160,7 @@ impl Enrollments {
     ///
     /// # Errors
     /// Needs `EnrollmentWrite`. It exists and `if_match` is absent; it does not and `if_match` is there; another etag;
-    /// a rule is broken.
+    /// a rule is broken; there are as many as the service may have.
     pub async fn put(
         &self,
         ctx: &Context,
@@ -179,6 +185,9 @@ impl Enrollments {
                 former.as_ref().map(|one| &one.etag.0),
                 &if_match,
             )?;
+            if former.is_none() {
+                self.quotas.check_new_enrollment().await?;
+            }
             let attestation = made(
                 &self.parts,
                 new.attestation.clone(),

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use hub_engine::ErrorKind;
 use hub_storage::StoreError;
@@ -15,6 +16,7 @@ struct Detail {
     kind: ErrorKind,
     code: u32,
     message: String,
+    retry_after: Option<Duration>,
     reason: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -55,6 +57,7 @@ impl Error {
             kind,
             code: default_code(kind),
             message: message.into(),
+            retry_after: None,
             reason: None,
             source: None,
         }))
@@ -71,6 +74,13 @@ impl Error {
     #[must_use]
     pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
         self.0.reason = Some(reason.into());
+        self
+    }
+
+    /// Says when the same may be asked again, in whole seconds.
+    #[must_use]
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
         self
     }
 
@@ -99,6 +109,11 @@ impl Error {
     /// Why, for the operator alone; the public message when there is nothing more to say.
     pub fn reason(&self) -> &str {
         self.0.reason.as_deref().unwrap_or(&self.0.message)
+    }
+
+    /// How long to wait before the same may be asked again, in whole seconds, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

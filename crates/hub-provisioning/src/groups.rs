@@ -15,6 +15,7 @@ use crate::enrollments::{
     BulkError, BulkMode, NewAttestation, again, check_page, check_place, made, rolled,
 };
 use crate::parts::Parts;
+use crate::quotas::Quotas;
 use crate::rules::{check_hubs, check_match, check_names, check_terms};
 use crate::service::Service;
 use crate::{Context, Error};
@@ -30,6 +31,7 @@ const GROUPS_MAX: usize = 1_000;
 pub struct Groups {
     parts: Parts,
     service: Service,
+    quotas: Quotas,
     table: Arc<RwLock<Arc<Vec<Arc<EnrollmentGroup>>>>>,
     turns: Turns,
 }
@@ -55,10 +57,15 @@ pub struct GroupBulkItem {
 }
 
 impl Groups {
-    pub(crate) async fn open(parts: Parts, service: Service) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        parts: Parts,
+        service: Service,
+        quotas: Quotas,
+    ) -> Result<Self, Error> {
         let groups = Self {
             parts,
             service,
+            quotas,
             table: Arc::default(),
             turns: Turns::default(),
         };
@@ -143,7 +150,7 @@ impl Groups {
     ///
     /// # Errors
     /// Needs `EnrollmentWrite`. It exists and `if_match` is absent; it does not and `if_match` is there; another etag;
-    /// a rule is broken; there are 1,000.
+    /// a rule is broken; there are 1,000, or as many as the service may have.
     pub async fn put(
         &self,
         ctx: &Context,
@@ -183,6 +190,11 @@ impl Groups {
                 return Err(Error::invalid(
                     "an enrollment group takes symmetric keys, signing certificates or CA references",
                 ));
+            }
+            let (kind, all) = (attestation.kind(), self.all());
+            if former.as_ref().map(|one| one.attestation.kind()) != Some(kind) {
+                let others = all.iter().filter(|one| one.id != new.id);
+                self.quotas.check_new_group(kind, others.map(Arc::as_ref))?;
             }
             let next = EnrollmentGroup {
                 id: former.as_ref().map_or(&new.id, |one| &one.id).clone(),

@@ -25,6 +25,7 @@ mod groups;
 mod hubs;
 mod parts;
 mod provisioning;
+mod quotas;
 mod refusals;
 mod registrations;
 mod renewals;
@@ -52,6 +53,7 @@ pub use hub_engine::KeyRoll;
 pub use hub_storage::store::RegistrationFilter;
 pub use parts::Parts;
 pub use provisioning::Provisioning;
+pub use quotas::Quotas;
 pub use registrations::{
     OperationStatus, Preview, PreviewRequest, RegisterRequest, Registered, Registrations, TpmKeys,
 };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hub_domain::Etag;
-use hub_domain::provisioning::OperationId;
+use hub_domain::provisioning::{OperationId, ProvisioningLimits};
 use hub_engine::{Engine, Environment, ErrorKind};
 use hub_storage::Store;
 
@@ -22,6 +22,8 @@ pub struct Parts {
     pub environment: Arc<dyn Environment>,
     /// Other installations and webhooks.
     pub outside: Outside,
+    /// What the service limits besides what protects the process.
+    pub limits: ProvisioningLimits,
 }
 
 impl Parts {

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::{
-    Access, Authorities, Credentials, Enrollments, Error, Groups, Parts, Registrations, Renewals,
-    Service,
+    Access, Authorities, Credentials, Enrollments, Error, Groups, Parts, Quotas, Registrations,
+    Renewals, Service,
 };
 
 /// All operations of the provisioning service. Shared by every head.
@@ -26,6 +26,8 @@ pub struct Provisioning {
     pub credentials: Credentials,
     /// Certificates for devices that are connected.
     pub renewals: Renewals,
+    /// What is limited.
+    pub quotas: Quotas,
 }
 
 impl Provisioning {
@@ -35,16 +37,18 @@ impl Provisioning {
     /// When storage cannot be read or written.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let service = Service::open(parts.clone()).await?;
-        let groups = Groups::open(parts.clone(), service.clone()).await?;
+        let quotas = Quotas::new(&parts);
+        let groups = Groups::open(parts.clone(), service.clone(), quotas.clone()).await?;
         let credentials = Credentials::new(parts.clone(), service.clone());
         Ok(Arc::new(Self {
             access: Access::new(parts.clone(), service.clone()),
-            enrollments: Enrollments::new(parts.clone(), service.clone()),
+            enrollments: Enrollments::new(parts.clone(), service.clone(), quotas.clone()),
             registrations: Registrations::new(
                 parts.clone(),
                 service.clone(),
                 groups.clone(),
                 credentials.clone(),
+                quotas.clone(),
             ),
             renewals: Renewals::new(
                 parts.clone(),
@@ -56,6 +60,7 @@ impl Provisioning {
             service,
             groups,
             credentials,
+            quotas,
         }))
     }
 

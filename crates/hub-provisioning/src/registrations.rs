@@ -24,6 +24,7 @@ use crate::enrollments::check_page;
 use crate::groups::Groups;
 use crate::hubs::LinkedHubs;
 use crate::parts::Parts;
+use crate::quotas::Quotas;
 use crate::refusals::Refusals;
 use crate::rules::check_match;
 use crate::service::Service;
@@ -53,6 +54,7 @@ struct Room {
     challenges: Arc<Challenges>,
     hubs: LinkedHubs,
     credentials: Credentials,
+    quotas: Quotas,
     refusals: Refusals,
     jobs: Jobs,
 }
@@ -71,6 +73,7 @@ impl Registrations {
         service: Service,
         groups: Groups,
         credentials: Credentials,
+        quotas: Quotas,
     ) -> Self {
         let challenges = Arc::new(Challenges::default());
         let attestor = Attestor::new(
@@ -85,6 +88,7 @@ impl Registrations {
                 refusals: Refusals::new(Arc::clone(&parts.store)),
                 jobs: Jobs::new(),
                 credentials,
+                quotas,
                 parts,
                 service,
                 groups,
@@ -131,6 +135,7 @@ impl Registrations {
             return self.challenge(call, keys).await.map(Registered::Challenge);
         }
         let attested = room.attest(call).await?;
+        room.quotas.take_registration(call.now)?;
         if attested.terms.status == Status::Disabled {
             room.refusals.note(
                 call,
@@ -171,6 +176,7 @@ impl Registrations {
         operation: &str,
     ) -> Result<OperationStatus, Error> {
         let attested = self.room.attest(call).await?;
+        self.room.quotas.take_poll(&call.id, call.now)?;
         if attested.terms.status == Status::Disabled {
             return Ok(OperationStatus::disabled(call.id.clone(), call.now));
         }
@@ -187,6 +193,7 @@ impl Registrations {
     /// As [`Registrations::admit`]; the device never registered (404201).
     pub async fn lookup(&self, call: &DeviceCall<'_>) -> Result<Registration, Error> {
         self.room.attest(call).await?;
+        self.room.quotas.take_poll(&call.id, call.now)?;
         let mut registration = self.room.stored(&call.id).await?;
         registration.issued_certificates = Vec::new();
         Ok(registration)

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use hub_domain::HostName;
 use hub_domain::limits::UPLOAD_BYTES_DEFAULT;
-use serde::Deserialize;
+use hub_domain::provisioning::ProvisioningQuota;
+use serde::{Deserialize, Deserializer};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,6 +39,19 @@ pub struct Provisioning {
     /// A PEM file with certificates that are trusted in calls to hubs of other installations and to webhooks, besides
     /// those that the system trusts. Read at the start. Variable `THINGSTEAD_PROVISIONING_TRUSTED_CERTIFICATES`.
     pub trusted_certificates: Option<PathBuf>,
+    /// `unlimited` (default) or `S1`: whether the service keeps the limits of the vendor's tier. Variable
+    /// `THINGSTEAD_PROVISIONING_QUOTA`.
+    #[serde(deserialize_with = "provisioning_quota")]
+    pub quota: ProvisioningQuota,
+}
+
+fn provisioning_quota<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ProvisioningQuota, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    ProvisioningQuota::parse(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!("the quota {text:?} is neither unlimited nor S1"))
+    })
 }
 
 /// Uploaded files. Without any setting they are in the folder `files` of the data directory.
@@ -280,6 +294,13 @@ impl Config {
             "THINGSTEAD_PROVISIONING_TRUSTED_CERTIFICATES" => {
                 self.provisioning.trusted_certificates = Some(value.into());
             }
+            "THINGSTEAD_PROVISIONING_QUOTA" => {
+                self.provisioning.quota =
+                    ProvisioningQuota::parse(&value).ok_or_else(|| ConfigError::Variable {
+                        name: name.to_owned(),
+                        problem: "is neither unlimited nor S1".into(),
+                    })?;
+            }
             "THINGSTEAD_LOG_FILTER" => self.log.filter = value,
             "THINGSTEAD_LOG_FORMAT" => {
                 self.log.format = match value.as_str() {
@@ -427,6 +448,23 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn the_quota_of_provisioning_is_named_in_the_file_or_the_environment() {
+        let quota = |file: &str, variables: &[(&str, &str)]| {
+            let config = load(file, variables, Overrides::default());
+            config.map(|config| config.provisioning.quota)
+        };
+        let s1 = "[provisioning]\nquota = \"S1\"";
+        assert_eq!(quota("", &[]), Ok(ProvisioningQuota::Unlimited));
+        assert_eq!(quota(s1, &[]), Ok(ProvisioningQuota::S1));
+        let variable = "THINGSTEAD_PROVISIONING_QUOTA";
+        let unlimited = quota(s1, &[(variable, "unlimited")]);
+        assert_eq!(unlimited, Ok(ProvisioningQuota::Unlimited));
+        assert!(quota("", &[(variable, "S9")]).is_err());
+        let error = quota("[provisioning]\nquota = \"S9\"", &[]).unwrap_err();
+        assert!(error.contains("neither unlimited nor S1"), "{error}");
     }
 
     #[test]

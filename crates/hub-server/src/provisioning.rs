@@ -24,6 +24,7 @@ pub(crate) async fn open(
         store: storage.store.clone(),
         environment: Arc::new(SystemEnvironment),
         outside: outside(config)?,
+        limits: config.quota.limits(),
     };
     Ok(Provisioning::open(parts).await?)
 }

@@ -319,6 +319,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn enrollment_count(&self) -> Reading<'_, u64> {
+        self.read(provisioning::enrollment_count)
+    }
+
     fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics> {
         self.read(provisioning::statistics)
     }

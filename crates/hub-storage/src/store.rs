@@ -101,6 +101,9 @@ pub trait Store: Send + Sync + 'static {
     /// at most `max`.
     fn enrollments(&self, after: Option<&str>, max: usize) -> Reading<'_, Vec<Enrollment>>;
 
+    /// How many individual enrollments there are. Dear where there are many.
+    fn enrollment_count(&self) -> Reading<'_, u64>;
+
     /// One enrollment group.
     fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>>;
 

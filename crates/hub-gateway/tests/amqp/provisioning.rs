@@ -5,7 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hub_amqp::{LinkId, Login, MapBuf, MessageId, MessageWriter, Outcome, Properties, Value};
-use hub_domain::provisioning::{CertificateSlot, RegistrationId, Slots, Terms};
+use hub_domain::provisioning::{CertificateSlot, ProvisioningLimits, RegistrationId, Slots, Terms};
+use hub_domain::quota::Rate;
 use hub_domain::sas::sign_token;
 use hub_domain::{Status, SymmetricKey, Timestamp};
 use hub_engine::IfMatch;
@@ -398,6 +399,32 @@ async fn requests_that_cannot_be_done_are_rejected_with_an_error_document() {
         document(&client.receive(replies).await)["status"],
         "assigning"
     );
+}
+
+#[tokio::test]
+async fn who_registers_too_often_is_told_when_to_try_again() {
+    let limits = ProvisioningLimits {
+        registrations: Some(Rate {
+            count: 1,
+            per: Duration::from_secs(3_600),
+        }),
+        ..ProvisioningLimits::NONE
+    };
+    let hub = Hub::limited(limits).await;
+    hub.enrolled("d1").await;
+    let (mut client, requests, replies) = hub.registering("d1").await;
+    assert_eq!(client.send(requests, &register("a")).await, "accepted");
+    client.receive(replies).await;
+    let outcome = client.send(requests, &register("b")).await;
+    assert_eq!(outcome, "rejected com.microsoft:device-container-throttled");
+    let (description, after) = client.rejection.take().unwrap();
+    let error: Json = serde_json::from_str(&description).unwrap();
+    assert_eq!(error["errorCode"], 429_001, "{description}");
+    let seconds = after
+        .strip_prefix("Some(Int(")
+        .and_then(|rest| rest.strip_suffix("))"));
+    let seconds: u64 = seconds.expect(&after).parse().unwrap();
+    assert!((3_000..=3_601).contains(&seconds), "{after}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage};
+use hub_domain::provisioning::ProvisioningLimits;
 use hub_domain::sas::sign_token;
 use hub_domain::twin::BackEndPatch;
 use hub_domain::{
@@ -79,6 +80,15 @@ impl Hub {
     }
 
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
+        Self::served(admission, ProvisioningLimits::NONE).await
+    }
+
+    /// A hub whose provisioning service has these limits.
+    pub(crate) async fn limited(limits: ProvisioningLimits) -> Self {
+        Self::served(AdmissionConfig::default(), limits).await
+    }
+
+    async fn served(admission: AdmissionConfig, limits: ProvisioningLimits) -> Self {
         let store = Arc::new(MemoryStore::new());
         let logs = Arc::new(MemoryLogs::new());
         let began = Instant::now();
@@ -108,6 +118,7 @@ impl Hub {
             store,
             environment: environment(&drawn),
             outside: Outside::new(None).unwrap(),
+            limits,
         })
         .await
         .unwrap();

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_domain::provisioning::{
-    CertificateSlot, EnrollmentGroupId, RegistrationId, Slots, Terms, derived_key,
+    CertificateSlot, EnrollmentGroupId, ProvisioningLimits, RegistrationId, Slots, Terms,
+    derived_key,
 };
+use hub_domain::quota::Rate;
 use hub_domain::sas::sign_token;
 use hub_domain::{DeviceId, Status, SymmetricKey, Timestamp};
 use hub_engine::IfMatch;
@@ -422,6 +424,26 @@ async fn requests_that_cannot_be_done_are_answered_with_an_error_document() {
         topic.starts_with("$dps/registrations/res/202/?$rid=c&"),
         "{topic}"
     );
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let limits = ProvisioningLimits {
+        polls: Some(Rate::per_minute(2)),
+        ..ProvisioningLimits::NONE
+    };
+    let hub = Hub::limited(limits).await;
+    hub.enrolled("d1").await;
+    let mut client = hub.registering("d1").await;
+    for _ in 0..2 {
+        client.send(&publish(0, &poll("a", "5.0.0"), b" ")).await;
+        let (topic, _) = client.message().await;
+        assert_eq!(topic, "$dps/registrations/res/404/?$rid=a");
+    }
+    client.send(&publish(0, &poll("b", "5.0.0"), b" ")).await;
+    let (topic, document) = client.message().await;
+    assert_eq!(topic, "$dps/registrations/res/429/?$rid=b&retry-after=31");
+    assert_eq!(error_code(&document), 429_001);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub_domain::message::{CloudToDeviceDraft, CloudToDeviceMessage};
+use hub_domain::provisioning::ProvisioningLimits;
 use hub_domain::sas::sign_token;
 use hub_domain::twin::BackEndPatch;
 use hub_domain::{
@@ -84,6 +85,15 @@ impl Hub {
     }
 
     pub(crate) async fn with(admission: AdmissionConfig) -> Self {
+        Self::served(admission, ProvisioningLimits::NONE).await
+    }
+
+    /// A hub whose provisioning service has these limits.
+    pub(crate) async fn limited(limits: ProvisioningLimits) -> Self {
+        Self::served(AdmissionConfig::default(), limits).await
+    }
+
+    async fn served(admission: AdmissionConfig, limits: ProvisioningLimits) -> Self {
         let (store, logs) = (Arc::new(MemoryStore::new()), Arc::new(MemoryLogs::new()));
         let engine = Engine::open(EngineParts {
             files: hub_engine::Files::new(Arc::new(hub_storage::memory::MemoryBlobs::default())),
@@ -102,6 +112,7 @@ impl Hub {
             store: Arc::clone(&store) as Arc<_>,
             environment: Arc::new(Scripted(AtomicU64::new(1_000_000))),
             outside: Outside::new(None).unwrap(),
+            limits,
         })
         .await
         .unwrap();

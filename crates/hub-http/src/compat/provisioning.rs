@@ -2,8 +2,8 @@
 //! devices below their id scope.
 //!
 //! It answers on every host name of the installation, for its clients name it by id scope or by the key of its own
-//! policies. A request passes in this order: route (404, 405), api-version (400), caller (401, 403), body (408, 413,
-//! 415), operation. Nothing of the body is read for a back end that may not do the operation; a device's proof is
+//! policies. A request passes in this order: route (404, 405), api-version (400), caller (401, 403), quota (429),
+//! body (408, 413, 415), operation. Nothing of the body is read for a back end that may not do the operation; a device's proof is
 //! checked together with what it sends.
 
 mod bulk;
@@ -104,6 +104,7 @@ async fn service(
     Query::parse(parts.uri.query().unwrap_or_default()).check_api_version()?;
     let ctx = context(app, id, &parts)?;
     ctx.require(route.permission)?;
+    app.provisioning().quotas.take_operation(&ctx)?;
     let body = body::read(route.operation.body(), &parts.headers, body, app.config()).await?;
     let call = Call {
         service: Arc::clone(app.provisioning()),

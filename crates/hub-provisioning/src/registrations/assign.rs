@@ -86,6 +86,9 @@ impl Room {
                 self.jobs.start(&call.id);
                 return Ok(OperationStatus::begun(unfinished.clone()));
             }
+            if existing.is_none() {
+                self.quotas.check_new_registration().await?;
+            }
             let attempt = Attempt {
                 id: &call.id,
                 attested: &attested,

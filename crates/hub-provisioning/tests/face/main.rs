@@ -8,6 +8,7 @@ mod enrollments;
 mod issuance;
 mod outcomes;
 mod proofs;
+mod quotas;
 mod registered_certificates;
 mod renewals;
 mod support;

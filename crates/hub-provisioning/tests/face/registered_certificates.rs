@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::support::{World, document, line, registration};
 use crate::webhooks::Webhook;
 
-struct Authority {
+pub(crate) struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -36,7 +36,7 @@ fn parameters(name: &str) -> CertificateParams {
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut parameters = parameters(name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -53,7 +53,7 @@ impl Authority {
         leaf.der().clone()
     }
 
-    fn slots(&self) -> Slots<CertificateSlot> {
+    pub(crate) fn slots(&self) -> Slots<CertificateSlot> {
         slots(self.certificate.der())
     }
 }

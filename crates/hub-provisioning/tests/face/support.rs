@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hub_domain::provisioning::{
-    Attestation, EnrollmentGroupId, RegistrationId, ServicePermission, ServicePermissions, Terms,
-    derived_key,
+    Attestation, EnrollmentGroupId, ProvisioningLimits, RegistrationId, ServicePermission,
+    ServicePermissions, Terms, derived_key,
 };
 use hub_domain::{HostName, HubName, IdentityId, SymmetricKey, Timestamp};
 use hub_engine::{
@@ -52,6 +52,7 @@ pub(crate) struct World {
     pub(crate) service: Arc<Provisioning>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) environment: Arc<Scripted>,
+    limits: ProvisioningLimits,
     parts: EngineParts,
     running: Vec<JoinHandle<()>>,
 }
@@ -88,16 +89,26 @@ impl World {
                 .await
                 .unwrap();
         }
-        let service = open(&engine, &store, &environment).await;
+        let limits = ProvisioningLimits::NONE;
+        let service = open(&engine, &store, &environment, limits).await;
         let mut world = Self {
             engine,
             service,
             store,
             environment,
+            limits,
             parts,
             running: Vec::new(),
         };
         world.run();
+        world
+    }
+
+    /// The same with one hub, and limits.
+    pub(crate) async fn limited(limits: ProvisioningLimits) -> Self {
+        let mut world = Self::with(&["a.test"]).await;
+        world.limits = limits;
+        world.crash().await;
         world
     }
 
@@ -119,7 +130,7 @@ impl World {
             let _ = task.await;
         }
         self.engine = Engine::open(self.parts.clone()).await.unwrap();
-        self.service = open(&self.engine, &self.store, &self.environment).await;
+        self.service = open(&self.engine, &self.store, &self.environment, self.limits).await;
         self.run();
     }
 
@@ -309,12 +320,14 @@ async fn open(
     engine: &Arc<Engine>,
     store: &Arc<MemoryStore>,
     environment: &Arc<Scripted>,
+    limits: ProvisioningLimits,
 ) -> Arc<Provisioning> {
     Provisioning::open(Parts {
         engine: Arc::clone(engine),
         store: Arc::clone(store) as _,
         environment: Arc::clone(environment) as _,
         outside: Outside::new(None).unwrap(),
+        limits,
     })
     .await
     .unwrap()

@@ -227,6 +227,10 @@ impl Store for MemoryStore {
         self.read(|state| state.registrations(&filter, after, max))
     }
 
+    fn enrollment_count(&self) -> Reading<'_, u64> {
+        self.read(State::enrollment_count)
+    }
+
     fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics> {
         self.read(State::registration_statistics)
     }

@@ -1,7 +1,7 @@
 //! The one renderer of the provisioning service's refusals.
 
 use axum::response::Response;
-use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use hub_api::compat::InputError;
 use hub_domain::{ErrorCode, Timestamp};
@@ -59,6 +59,9 @@ impl Refusal {
         headers.insert(ERROR_CODE_HEADER, HeaderValue::from(code));
         if let Some(allowed) = self.allowed.as_deref().and_then(super::header) {
             headers.insert(ALLOW, allowed);
+        }
+        if let Some(wait) = self.error.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("SharedAccessSignature");

@@ -132,6 +132,12 @@ pub(in super::super) fn registrations(
     }
 }
 
+pub(in super::super) fn enrollment_count(connection: &Connection) -> Read<u64> {
+    let sql = "SELECT count(*) FROM enrollment";
+    let count = first(connection, sql, [], |row| Ok(uint(integer(row, 0)?)))?;
+    Ok(count.unwrap_or_default())
+}
+
 pub(in super::super) fn statistics(connection: &Connection) -> Read<RegistrationStatistics> {
     let sql = "SELECT
                  (SELECT sum(registrations) FROM registration_statistics WHERE progress IN (0, 3)),

@@ -82,6 +82,13 @@ pub(super) async fn check_reads(
         there.group(&group).map(describe_group),
         "step {step}: {group}"
     );
+    let read = store.enrollment_count().await;
+    let read = read.expect("enrollments can be counted");
+    assert_eq!(
+        read,
+        there.enrollments().len() as u64,
+        "step {step}: enrollments"
+    );
     let read = store.registration_statistics().await;
     let read = read.expect("statistics can be read");
     assert_eq!(read, there.statistics(), "step {step}: statistics");

@@ -265,6 +265,10 @@ impl State {
             .collect()
     }
 
+    pub(in super::super) fn enrollment_count(&self) -> u64 {
+        self.provisioning.enrollments.rows().len() as u64
+    }
+
     pub(in super::super) fn registration_statistics(&self) -> RegistrationStatistics {
         let mut counts = RegistrationStatistics::default();
         for registration in self.provisioning.registrations.rows().values() {

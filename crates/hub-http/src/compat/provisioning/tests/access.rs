@@ -1,14 +1,19 @@
 //! Who may do what. Walks the table of routes, so that a new one is tested here too.
 
+use std::time::Duration;
+
 use hub_domain::provisioning::{
-    OWNER_POLICY, ProvisioningService, ServicePermission, ServicePermissions, ServicePolicy,
+    OWNER_POLICY, ProvisioningLimits, ProvisioningService, ServicePermission, ServicePermissions,
+    ServicePolicy,
 };
+use hub_domain::quota::Rate;
 use hub_domain::sas::sign_token;
 use hub_domain::{SymmetricKey, Timestamp};
 use hub_provisioning::{Caller, Context};
+use serde_json::Value;
 
 use super::super::routes::ROUTES;
-use super::{LATER, refused, token};
+use super::{LATER, ask, refused, token};
 use crate::testing::{BEGINNING, Installation};
 
 fn target(pattern: &str) -> String {
@@ -24,6 +29,31 @@ async fn no_route_answers_without_a_caller() {
         assert_eq!(refused(&answer), "401 401002", "{route:?}");
         assert_eq!(answer.header("www-authenticate"), "SharedAccessSignature");
     }
+}
+
+#[tokio::test]
+async fn a_back_end_that_asks_too_often_is_told_when_to_ask_again() {
+    let installation = Installation::limited(ProvisioningLimits {
+        operations: Some(Rate {
+            count: 2,
+            per: Duration::from_secs(3_600),
+        }),
+        ..ProvisioningLimits::NONE
+    })
+    .await;
+    let target = "/enrollments/r1?api-version=2021-10-01";
+    for _ in 0..2 {
+        let answer = ask(&installation, "GET", target, Value::Null).await;
+        assert_eq!(refused(&answer), "404 404201");
+    }
+    // Who may not ask takes nothing.
+    let request = installation.request("GET", target);
+    let answer = installation.send(request, "").await;
+    assert_eq!(refused(&answer), "401 401002");
+    let answer = ask(&installation, "GET", target, Value::Null).await;
+    assert_eq!(refused(&answer), "429 429001");
+    let seconds: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1_500..=1_801).contains(&seconds), "{seconds}");
 }
 
 /// A policy for each permission, named like it.
