@@ -8,7 +8,8 @@ import sys
 
 HOST = "hub.test"
 # Installations that run beside the first one have an address and names of their own.
-BESIDE = {"127.0.0.2": ("north.test", "south.test"), "127.0.0.3": ("far.test",)}
+LIMITED_ADDRESS, LIMITED = "127.0.0.4", "limited.test"
+BESIDE = {"127.0.0.2": ("north.test", "south.test"), "127.0.0.3": ("far.test",), LIMITED_ADDRESS: (LIMITED,)}
 MARK = "BEHAVIOURS_NAMESPACE"
 # Proxies, trust stores and credentials of the machine have no meaning inside.
 LEFT_OUT = {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS"}

@@ -15,7 +15,7 @@ from harness.trust import trust
 from harness.wait import until
 from harness.webhook import Webhook
 
-ADDRESS, FAR_ADDRESS = BESIDE
+ADDRESS, FAR_ADDRESS, *_ = BESIDE
 NORTH, SOUTH = BESIDE[ADDRESS]
 (FAR,) = BESIDE[FAR_ADDRESS]
 SPREAD = 40
