@@ -220,6 +220,10 @@ pub const PROVISIONING_REQUESTS_MAX: usize = 4;
 pub const PROVISIONING_IDLE_MAX: Duration = Duration::from_secs(600);
 /// How long one request may take; clients wait 30 s.
 pub const PROVISIONING_REQUEST_TIME_MAX: Duration = Duration::from_secs(25);
+/// How long a link waits that is attached after another one of its connection was refused, before its device's proof is
+/// looked at again. azure-iot-amqp-base (Node) attaches the second link before it reads the refusal of the first, ends its
+/// session, and then waits 45 s for nothing if the second one is refused as well.
+pub const PROVISIONING_REFUSAL_PAUSE: Duration = Duration::from_millis(250);
 /// Largest request as it is received. What is above the limit of its content is told so, what is above this is not read.
 pub const PROVISIONING_PACKET_BYTES_MAX: usize = 128 * 1024;
 /// Devices whose questions for their registration are counted at once, under a quota profile; further ones are not

@@ -87,6 +87,8 @@ pub(super) struct Connection {
     devices: Devices,
     /// How far it is with the provisioning service, when it came to that.
     registration: Option<Stage>,
+    /// Whether a link of a registration was refused before.
+    has_refused_registration: bool,
     works: Works,
     /// The beginning of a frame whose end has not come yet.
     partial: Vec<u8>,
@@ -118,6 +120,7 @@ impl Connection {
             readers: Vec::new(),
             devices: Devices::default(),
             registration: None,
+            has_refused_registration: false,
             works: Works::default(),
             partial: Vec::new(),
             unsent: Vec::new(),

@@ -9,13 +9,12 @@ const {
 
 const INITIAL = { tags: { site: 'north' }, properties: { desired: { interval: 5 } } };
 
-// How the SDK says that it was not let in: it gives the refusals of MQTT and SASL no name of their own, and over AMQP-WS it
-// may miss that of a link and give up when its own time is over.
+// How the SDK says that it was not let in: it gives the refusals of MQTT and SASL no name of their own.
 const REFUSED = {
   mqtt: /Not authorized/,
   'mqtt-ws': /Not authorized/,
   amqp: /NotConnectedError|amqp:unauthorized-access/,
-  'amqp-ws': /NotConnectedError|amqp:unauthorized-access|TimeoutError/,
+  'amqp-ws': /NotConnectedError|amqp:unauthorized-access/,
   https: /UnauthorizedError/,
 };
 

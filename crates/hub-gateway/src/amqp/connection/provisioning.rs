@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_amqp::{Accept, DeliveryId, LinkId, Role, SaslOutcome, condition};
-use hub_domain::limits::PROVISIONING_IDLE_MAX;
+use hub_domain::limits::{PROVISIONING_IDLE_MAX, PROVISIONING_REFUSAL_PAUSE};
 use hub_engine::ErrorKind;
 use hub_provisioning::{Challenge, Error};
 use tokio::time::Instant;
@@ -97,7 +97,13 @@ impl Connection {
 
     fn admit(&mut self, desk: &Arc<Desk>, device: Device) {
         let desk = Arc::clone(desk);
+        let pause = self
+            .has_refused_registration
+            .then_some(PROVISIONING_REFUSAL_PAUSE);
         self.works.push(1, 0, async move {
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
             let admitted = desk.admit(device).await;
             Done::Admitted(admitted.map(Box::new))
         });
@@ -128,6 +134,7 @@ impl Connection {
                 tracing::info!(peer = %self.peer, %error, "amqp link of a registration refused");
                 let condition = provisioning::condition_of(error.kind());
                 let refusal = Refusal::new(&self.head.engine, condition, error.message());
+                self.has_refused_registration = true;
                 for asked in waiting {
                     refusal.refuse(&mut self.amqp, asked.link);
                 }
