@@ -12,6 +12,7 @@ import urllib.parse
 from . import certificates, matrix
 from .authority import forget, provisioned, registered
 from .hub import Hub
+from .namespace import BESIDE
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "node"
 ENDED_WITHIN = 600
@@ -20,14 +21,22 @@ ENDED_WITHIN = 600
 def run_node(pick):
     """Runs them and returns the exit status of Node."""
     sdk = pathlib.Path(os.environ["BEHAVIOURS_SDK"])
-    hub = Hub(pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"]) / "node").start()
-    control = serve_control(hub)
+    scratch = pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"])
+    hub = Hub(scratch / "node").start()
+    # Node reads what it trusts at its start, so the second installation is there from then on.
+    address, (north, south) = next(iter(BESIDE.items()))
+    pair = Hub(scratch / "node-pair", host=north, address=address).start()
+    hubs = [pair, pair.create_hub("south", south)]
+    trusted = scratch / "node-trusted.pem"
+    trusted.write_text("".join(pathlib.Path(each.authority).read_text() for each in (hub, pair)))
+    control = serve_control(hub, pair)
     environment = os.environ | {
         # The only trust store that all parts of the Node SDKs read; Node reads it at its start.
-        "NODE_EXTRA_CA_CERTS": hub.authority,
+        "NODE_EXTRA_CA_CERTS": str(trusted),
         "NODE_PATH": str(sdk / "node" / "node_modules"),
         "BEHAVIOURS_HUB": json.dumps(hub.shown),
         "BEHAVIOURS_DATA": str(hub.folder),
+        "BEHAVIOURS_PAIR": json.dumps({"folder": str(pair.folder), "hubs": [each.shown for each in hubs]}),
         "BEHAVIOURS_CONTROL": f"http://127.0.0.1:{control.server_port}",
         "BEHAVIOURS_PLAN": json.dumps(plan()),
         "BEHAVIOURS_PICK": pick or "",
@@ -44,8 +53,9 @@ def run_node(pick):
     finally:
         control.shutdown()
         if os.environ.get("BEHAVIOURS_SHOW_LOG"):
-            print(hub.log_tail(200), flush=True)
+            print(hub.log_tail(200), pair.log_tail(200), sep="\n", flush=True)
         hub.close()
+        pair.close()
 
 
 def plan():
@@ -56,10 +66,11 @@ def plan():
     ]
 
 
-def serve_control(hub):
+def serve_control(hub, pair):
     """What Node cannot do itself: `POST /stop` or `/kill` restarts the hub, the answer comes when it is ready again;
     `/self-signed?NAME` and `/leaf?NAME` make a certificate; `/provisioned` makes an authority that the provisioning
-    service knows, `/provisioned-leaf?AUTHORITY/NAME` a certificate of it, `/forget?AUTHORITY` takes it away again."""
+    service knows, `/provisioned-leaf?AUTHORITY/NAME` a certificate of it, `/forget?AUTHORITY` takes it away again; `-pair`
+    behind the first and the last of these means the service of the pair of hubs."""
     authorities = {}
 
     class Control(http.server.BaseHTTPRequestHandler):
@@ -70,15 +81,15 @@ def serve_control(hub):
                 self.answer(shown(certificates.self_signed(name or "device")))
             elif path == "leaf":
                 self.answer(shown(registered(hub).leaf(name)))
-            elif path == "provisioned":
-                name, authority = provisioned(hub)
+            elif path in ("provisioned", "provisioned-pair"):
+                name, authority = provisioned(pair if path.endswith("-pair") else hub)
                 authorities[name] = authority
                 self.answer({"name": name, "intermediate": authority.intermediate.chain_pem()})
             elif path == "provisioned-leaf":
                 name, _, registration = name.partition("/")
                 self.answer(shown(authorities[name].leaf(registration)))
-            elif path == "forget":
-                forget(hub, name)
+            elif path in ("forget", "forget-pair"):
+                forget(pair if path.endswith("-pair") else hub, name)
                 self.done()
             else:
                 hub.restart(path)

@@ -16,9 +16,22 @@ const { ask, events, shown } = require('./harness');
 const { connect, Message, newKeys } = require('./identities');
 
 const TRANSPORTS = { mqtt: Mqtt, 'mqtt-ws': MqttWs, amqp: Amqp, 'amqp-ws': AmqpWs, https: Http };
-const { connectionString, globalEndpoint, idScope } = shown.provisioning;
 
-const provisioning = ProvisioningServiceClient.fromConnectionString(connectionString);
+/** The provisioning service of one installation, as its owner sees it and as its devices do. */
+class Provisioning {
+  constructor({ hostName, provisioning: { connectionString, globalEndpoint, idScope } }, eventsOf = events) {
+    this.client = ProvisioningServiceClient.fromConnectionString(connectionString);
+    this.globalEndpoint = globalEndpoint;
+    this.idScope = idScope;
+    this.hosts = [hostName];
+    this.eventsOf = eventsOf;
+    // How the runner calls it when it makes authorities.
+    this.where = '';
+  }
+}
+
+const home = new Provisioning(shown);
+const provisioning = home.client;
 
 const newId = (kind) => `${kind}-${crypto.randomBytes(6).toString('hex')}`;
 
@@ -36,11 +49,8 @@ const ATTESTATIONS = {
   'symmetric-group': async (registration) => {
     const symmetricKey = newKeys();
     const key = (slot) => (slot === 'wrong' ? newKeys().primaryKey : symmetricKey.primaryKey);
-    return {
-      group: true,
-      attestation: { type: 'symmetricKey', symmetricKey },
-      proof: async (slot) => ({ key: derivedKey(key(slot), registration) }),
-    };
+    const proofOf = (device) => async (slot) => ({ key: derivedKey(key(slot), device) });
+    return { group: true, attestation: { type: 'symmetricKey', symmetricKey }, proof: proofOf(registration), proofOf };
   },
   'x509-individual-primary': (registration) => clientCertificates(registration, 'primary'),
   'x509-individual-secondary': (registration) => clientCertificates(registration, 'secondary'),
@@ -63,8 +73,9 @@ async function clientCertificates(registration, slot) {
 }
 
 async function authority(registration, context, x509) {
-  const made = await ask('provisioned');
-  context.atTheEnd.push(() => ask(`forget?${made.name}`));
+  const { where } = context.provisioning ?? home;
+  const made = await ask(`provisioned${where}`);
+  context.atTheEnd.push(() => ask(`forget${where}?${made.name}`));
   const own = await ask(`provisioned-leaf?${made.name}/${encodeURIComponent(registration)}`);
   return {
     group: true,
@@ -75,22 +86,32 @@ async function authority(registration, context, x509) {
   };
 }
 
-/** A device that may register, under a new id and as the cell wants it; its enrollment goes when the behaviour ends. */
+/**
+ * A device that may register, under a new id and as the cell wants it; its enrollment goes when the behaviour ends. With the
+ * service of the hub that all behaviours share, unless the context has another one.
+ */
 async function enroll(context, terms = {}) {
   const { credential = 'symmetric-individual', transport = 'mqtt' } = context.cell;
   const registration = newId('device');
-  const { group, attestation, proof } = await ATTESTATIONS[credential](registration, context);
+  const { group, attestation, proof, proofOf } = await ATTESTATIONS[credential](registration, context);
   const names = group ? { enrollmentGroupId: newId('group') } : { registrationId: registration };
   const enrollment = await put(context, { ...names, attestation, ...terms });
-  return { registration, attestation, proof, enrollment, transport };
+  return { registration, attestation, proof, proofOf, enrollment, transport, at: context.provisioning ?? home };
+}
+
+/** One more device of a group with keys. */
+function member(registrant) {
+  const registration = newId('device');
+  return { ...registrant, registration, proof: registrant.proofOf(registration) };
 }
 
 /** Creates or updates an enrollment or a group. */
 async function put(context, document) {
   const { verb, remove, id } = verbsOf(document);
-  const answer = await provisioning[verb](document);
+  const { client } = context.provisioning ?? home;
+  const answer = await client[verb](document);
   if (document.etag === undefined) {
-    context.atTheEnd.push(() => provisioning[remove](id).catch(() => {}));
+    context.atTheEnd.push(() => client[remove](id).catch(() => {}));
   }
   return answer.responseBody;
 }
@@ -114,6 +135,7 @@ async function register(registrant, { slot = 'own', payload } = {}) {
   const security = proof.key
     ? new SymmetricKeySecurityClient(registrant.registration, proof.key)
     : new X509Security(registrant.registration, { cert: proof.certificate.certificate, key: proof.certificate.key });
+  const { globalEndpoint, idScope } = registrant.at;
   const client = ProvisioningDeviceClient.create(globalEndpoint, idScope, transport, security);
   if (payload !== undefined) client.setProvisioningPayload(payload);
   return client.register();
@@ -130,19 +152,25 @@ async function refused(registrant, options) {
   throw new Error(`${registrant.registration} was not refused: ${JSON.stringify(state)}`);
 }
 
-/** The device connects to its hub with the same proof, and a message of it arrives there. */
-async function reachesItsHub(context, registrant, state) {
+/** A client of the device at the hub that it was given, connected with the same proof. */
+async function atItsHub(context, registrant, state) {
   const { key, certificate } = await registrant.proof('own');
   const credential = key ? 'sas' : 'x509-self-signed';
-  const { deviceId: device } = state;
-  const identity = { device, credential, transport: registrant.transport, primaryKey: key, primary: certificate };
-  if (state.assignedHub !== shown.hostName) throw new Error(`assigned to ${state.assignedHub}`);
-  const client = await connect(context, identity);
+  const { deviceId: device, assignedHub: host } = state;
+  if (!registrant.at.hosts.includes(host)) throw new Error(`assigned to ${host}`);
+  const identity = { device, host, credential, transport: registrant.transport, primaryKey: key, primary: certificate };
+  return { identity, client: await connect(context, identity) };
+}
+
+/** The device connects to its hub with the same proof, and a message of it arrives there. */
+async function reachesItsHub(context, registrant, state) {
+  const { identity, client } = await atItsHub(context, registrant, state);
   const body = newId('message');
   await client.sendEvent(new Message(body));
-  const before = registrant.messages ?? 0;
-  const seen = await events(identity, before + 1);
-  registrant.messages = seen.length;
+  registrant.messages ??= {};
+  const before = registrant.messages[identity.host] ?? 0;
+  const seen = await registrant.at.eventsOf(identity, before + 1);
+  registrant.messages[identity.host] = seen.length;
   if (seen.at(-1).body.toString() !== body) throw new Error(`${seen.at(-1).body} came instead of ${body}`);
 }
 
@@ -181,5 +209,6 @@ async function serviceRefusal(promise) {
 }
 
 module.exports = {
-  change, enroll, newId, provisioning, put, reachesItsHub, refused, register, runBulk, serviceRefusal, webhook,
+  atItsHub, change, enroll, member, newId, Provisioning, provisioning, put, reachesItsHub, refused, register, runBulk,
+  serviceRefusal, webhook,
 };

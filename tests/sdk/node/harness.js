@@ -111,11 +111,14 @@ class Waiting {
 
 const run = promisify(execFile);
 
-/** A command of `thingstead` against this hub. */
-async function thingstead(...args) {
-  const { stdout } = await run(process.env.BEHAVIOURS_BINARY, [...args, '--data-dir', process.env.BEHAVIOURS_DATA]);
+/** A command of `thingstead` against the hub of a data folder. */
+async function thingsteadOn(folder, ...args) {
+  const { stdout } = await run(process.env.BEHAVIOURS_BINARY, [...args, '--data-dir', folder]);
   return stdout;
 }
+
+/** A command of `thingstead` against this hub. */
+const thingstead = (...args) => thingsteadOn(process.env.BEHAVIOURS_DATA, ...args);
 
 /** Asks the runner: it restarts the hub (`stop`, `kill`) and makes certificates. */
 function ask(path) {
@@ -174,14 +177,17 @@ after(async () => {
   await service.close().catch(() => {});
 });
 
-/** The first events of a device or module. */
-async function events(identity, count) {
+/** The first events of a device or module, in the log of its hub. */
+async function eventsIn(read, identity, count) {
   await until(
-    () => log.of(identity).length >= count,
-    () => `${count} events of ${identity.device}, ${log.of(identity).length} came; the reader's errors: ${log.errors}`,
+    () => read.of(identity).length >= count,
+    () => `${count} events of ${identity.device}, ${read.of(identity).length} came; the reader's errors: ${read.errors}`,
   );
-  return log.of(identity);
+  return read.of(identity);
 }
+
+/** The first events of a device or module. */
+const events = (identity, count) => eventsIn(log, identity, count);
 
 /** The status and the error code's name that a call is refused with, and the name of the SDK's error. */
 async function refusal(promise) {
@@ -196,5 +202,6 @@ async function refusal(promise) {
 }
 
 module.exports = {
-  ask, behaviour, events, feedback, matrix, refusal, registry, service, shown, soon, thingstead, until, Waiting,
+  ask, behaviour, events, eventsIn, feedback, matrix, refusal, registry, service, shown, soon, thingstead, thingsteadOn, until,
+  Waiting,
 };

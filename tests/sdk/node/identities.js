@@ -79,7 +79,7 @@ function connectionString(identity, key = identity.primaryKey) {
   const module = identity.module ? `;ModuleId=${identity.module}` : '';
   const proof = identity.credential === 'sas' ? `SharedAccessKey=${key}` : 'x509=true';
   const gateway = identity.gateway ? `;GatewayHostName=${identity.gateway}` : '';
-  return `HostName=${shown.hostName};DeviceId=${identity.device}${module};${proof}${gateway}`;
+  return `HostName=${identity.host ?? shown.hostName};DeviceId=${identity.device}${module};${proof}${gateway}`;
 }
 
 /** A client that is not connected yet; `slot` is `primary`, `secondary`, or `wrong` for what belongs to nobody. */

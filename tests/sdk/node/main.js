@@ -13,6 +13,7 @@ require('./event-hubs');
 require('./uploads');
 require('./tpm');
 require('./provisioning');
+require('./allocation');
 
 matrix(JSON.parse(process.env.BEHAVIOURS_PLAN), {
   ...require('./matrix/telemetry'),

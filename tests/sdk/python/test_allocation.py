@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+import paho.mqtt.client as paho
 import pytest
 
 from attestations import SymmetricGroup, X509GroupRoot
@@ -144,15 +145,21 @@ def test_custom_devices_go_where_the_webhook_says(pair, provisioning):
         assert pair.hubs_of(narrow.registration) == []
 
 
+LATENCIES = {"norway": {NORTH: 8, SOUTH: 60}, "portugal": {NORTH: 70, SOUTH: 9}}
+
+
+def set_latencies(call):
+    for region, hubs in LATENCIES.items():
+        for host, milliseconds in hubs.items():
+            latency = ("--region", region, "--linked-hub", host, "--milliseconds", str(milliseconds))
+            call("dps", "latency", "set", *latency)
+
+
 def test_near_devices_go_to_the_near_hub(pair, provisioning):
     call = pair.installation.call
     for host, region in ((NORTH, "sweden"), (SOUTH, "spain")):
         call("dps", "linked-hub", "update", "--linked-hub", host, "--region", region)
-    latencies = {"norway": {NORTH: 8, SOUTH: 60}, "portugal": {NORTH: 70, SOUTH: 9}}
-    for region, hubs in latencies.items():
-        for host, milliseconds in hubs.items():
-            latency = ("--region", region, "--linked-hub", host, "--milliseconds", str(milliseconds))
-            call("dps", "latency", "set", *latency)
+    set_latencies(call)
     for region, host in (("norway", NORTH), ("portugal", SOUTH), ("sweden", NORTH), ("Spain", SOUTH)):
         registrant = provisioning.enroll(allocation_policy="geoLatency")
         state = registrant.registered(payload={"region": region})
@@ -162,6 +169,72 @@ def test_near_devices_go_to_the_near_hub(pair, provisioning):
     first = provisioning.enroll(SymmetricGroup(), allocation_policy="geoLatency")
     hosts = {provisioning.member(first).registered().assigned_hub for _ in range(SPREAD // 2)}
     assert hosts == {NORTH, SOUTH}
+
+
+@pytest.fixture
+def ranges(pair):
+    """Says where the callers of a range are, for one behaviour."""
+    said = []
+
+    def say(addresses, region):
+        said.append(addresses)
+        pair.installation.call("dps", "address-range", "set", "--range", addresses, "--region", region)
+
+    yield say
+    for addresses in said:
+        pair.installation.call("dps", "address-range", "delete", "--range", addresses)
+
+
+def calling_from(patch, address):
+    """The SDK leaves the address of its own end to the system; its MQTT library does not have to."""
+    connect = paho.Client.connect
+    patch.setattr(paho.Client, "connect", lambda self, **to: connect(self, bind_address=address, **to))
+
+
+def preview(pair, registrant, *more):
+    who = ("--registration-id", registrant.registration)
+    return pair.installation.ask("dps", "allocation", "preview", *who, *more)
+
+
+def test_near_devices_go_by_their_address(pair, provisioning, ranges, monkeypatch):
+    set_latencies(pair.installation.call)
+    ranges("127.0.0.0/8", "norway")
+    ranges("127.9.0.0/16", "portugal")
+    for address, host, elsewhere in (("127.1.2.3", NORTH, "portugal"), ("127.9.2.3", SOUTH, "norway")):
+        registrant = provisioning.enroll(allocation_policy="geoLatency")
+        assert preview(pair, registrant, "--address", address)["hubs"][0]["hostName"] == host
+        with monkeypatch.context() as patch:
+            calling_from(patch, address)
+            state = registrant.registered()
+            assert state.assigned_hub == host, address
+            # Where it calls from goes before what it says of itself.
+            other = provisioning.enroll(allocation_policy="geoLatency")
+            assert other.registered(payload={"region": elsewhere}).assigned_hub == host
+        pair.reaches(registrant, state)
+
+
+def test_near_hubs_are_measured(pair, provisioning):
+    ask, call = pair.installation.ask, pair.installation.call
+    only_shown = ask("dps", "latency", "measure", "--region", "here", "--dry-run")
+    assert sorted(each["hostName"] for each in only_shown) == [NORTH, SOUTH]
+    assert not [each for each in ask("dps", "latency", "list") if each["region"] == "here"]
+
+    def are_side_by_side():
+        measured = ask("dps", "latency", "measure", "--region", "here", "--count", "20")
+        return all(0 < each["microseconds"] < 1000 for each in measured) and measured
+
+    measured = until(are_side_by_side, "nothing takes a millisecond on this machine")
+    assert [each for each in ask("dps", "latency", "list") if each["region"] == "here"] == measured
+    # Side by side they are equally near: the hash decides, and the preview says so.
+    first = provisioning.enroll(SymmetricGroup(), allocation_policy="geoLatency")
+    group = ("--enrollment-id", first.enrollment.enrollment_group_id, "--payload", '{"region": "here"}')
+    assert any("equally near" in note for note in preview(pair, first, *group)["notes"])
+    hosts = {provisioning.member(first).registered(payload={"region": "here"}).assigned_hub for _ in range(SPREAD // 2)}
+    assert hosts == {NORTH, SOUTH}
+    # One that is further away is left.
+    call("dps", "latency", "set", "--region", "here", "--linked-hub", SOUTH, "--milliseconds", "5")
+    hosts = {provisioning.member(first).registered(payload={"region": "here"}).assigned_hub for _ in range(5)}
+    assert hosts == {NORTH}
 
 
 # From one hub to the other
