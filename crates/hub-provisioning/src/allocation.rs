@@ -61,16 +61,14 @@ impl Candidate {
     }
 }
 
-/// The hubs that an enrollment leaves to choose from: those that it names, else all that take part.
+/// The hubs to choose from: those that take part, and of these the ones that the enrollment names when it names any. One
+/// that takes no part gets only the devices of static enrollments ("How to use allocation policies": a hub can be drained).
 pub(crate) fn choosable<'a>(terms: &Terms, hubs: &'a [Candidate]) -> Vec<&'a Candidate> {
-    let takes_part = |hub: &&Candidate| {
-        if terms.hubs.is_empty() {
-            hub.linked.allocatable
-        } else {
-            terms.hubs.iter().any(|named| hub.is(named))
-        }
-    };
-    hubs.iter().filter(takes_part).collect()
+    let is_named =
+        |hub: &Candidate| terms.hubs.is_empty() || terms.hubs.iter().any(|named| hub.is(named));
+    hubs.iter()
+        .filter(|hub| hub.linked.allocatable && is_named(hub))
+        .collect()
 }
 
 /// What the choice is made of.

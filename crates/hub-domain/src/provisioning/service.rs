@@ -61,7 +61,7 @@ pub struct LinkedHub {
     pub link: Link,
     /// Its share of devices among hubs of the hashed policy, 1 to 1,000.
     pub weight: u32,
-    /// False when the policies leave it out, and only enrollments that name it use it.
+    /// False when the policies leave it out, and only static enrollments use it.
     pub allocatable: bool,
     /// Where it is.
     pub region: Option<Region>,

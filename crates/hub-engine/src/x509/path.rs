@@ -112,7 +112,13 @@ fn validate(
         .ok_or(PathError::NoPath(None))?;
     let mut expires = authority.not_after();
     for certificate in path.intermediate_certificates() {
-        expires = expires.min(Certificate::read(&certificate.der())?.not_after());
+        let der = certificate.der();
+        let certificate = Certificate::read(&der)?;
+        // Webpki does not look at the key usage (RFC 5280, section 6.1.4 (n)).
+        if !certificate.is_authority() {
+            return Err(PathError::NoPath(None));
+        }
+        expires = expires.min(certificate.not_after());
     }
     Ok(Vouched {
         authority: *place,

@@ -145,6 +145,20 @@ const NOW_OF_V1: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const DEVICE_V1: &[u8] = include_bytes!("tests/device-v1.pem");
 
 #[test]
+fn a_certificate_whose_key_may_not_sign_vouches_for_nobody() {
+    let top = root("top", (2020, 2030));
+    let mut middle = authority_params("middle", (2020, 2030));
+    middle.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    let key = KeyPair::generate().unwrap();
+    let middle = CertifiedIssuer::signed_by(middle, key, &top).unwrap();
+    let chain = [leaf(&middle, "d1", (2020, 2030)), middle.der().clone()];
+    assert_eq!(
+        check(&chain, &[&top]),
+        "no path leads from the certificate to this authority"
+    );
+}
+
+#[test]
 fn a_device_of_version_1_is_vouched_for_by_its_issuer_only() {
     let authority = read_upload(AUTHORITY_OF_V1).unwrap();
     let device = CertificateDer::from(read_upload(DEVICE_V1).unwrap());

@@ -141,21 +141,31 @@ fn ids_are_hashed_without_case() {
 fn an_enrollment_may_name_its_hubs() {
     let mut case = Case::new(
         AllocationPolicy::Hashed,
-        &[
-            hub("a.test", 1),
-            LinkedHub {
-                allocatable: false,
-                ..hub("b.test", 1)
-            },
-        ],
+        &[hub("a.test", 1), hub("b.test", 1)],
     );
-    assert_eq!(case.first("x"), "a.test");
-    case.terms.hubs = vec![host("b.test")];
-    assert_eq!(case.first("x"), "b.test");
-    case.terms.hubs = vec![host("former-b.test")];
-    assert_eq!(case.first("x"), "b.test", "by the name it had");
+    for (named, chosen) in [("a.test", "a.test"), ("former-b.test", "b.test")] {
+        case.terms.hubs = vec![host(named)];
+        assert_eq!(case.first("x"), chosen);
+    }
     case.terms.hubs = vec![host("nowhere.test")];
     assert!(case.choose("x").is_err());
+}
+
+#[test]
+fn a_hub_that_takes_no_part_gets_the_devices_of_static_enrollments_alone() {
+    let drained = LinkedHub {
+        allocatable: false,
+        ..hub("b.test", 9)
+    };
+    let mut case = Case::new(AllocationPolicy::Hashed, &[hub("a.test", 1), drained]);
+    case.terms.hubs = vec![host("a.test"), host("b.test")];
+    let choice = case.choose("x").expect("a choice");
+    assert_eq!(choice.ranked.len(), 1);
+    assert_eq!(case.first("x"), "a.test");
+    case.terms.hubs = vec![host("b.test")];
+    assert!(case.choose("x").is_err());
+    case.terms.allocation = Some(AllocationPolicy::Static);
+    assert_eq!(case.first("x"), "b.test");
 }
 
 #[test]

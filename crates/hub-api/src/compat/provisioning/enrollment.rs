@@ -208,16 +208,19 @@ fn webhook(members: &Members<'_>) -> Result<Option<AllocationWebhook>, InputErro
     }))
 }
 
+/// The preview versions of 2025 say `credentialPolicyName`, those of 2026 `certificatePolicyName`
+/// (Azure/azure-iot-cli-extension, `azext_iot/operations/dps.py`).
+const CREDENTIAL_POLICY_NAMES: [&str; 2] = ["credentialPolicyName", "certificatePolicyName"];
+
 fn credential_policy(members: &Members<'_>) -> Result<Option<CredentialPolicyName>, InputError> {
-    match members
-        .text("credentialPolicyName")?
-        .filter(|text| !text.is_empty())
-    {
-        None => Ok(None),
-        Some(text) => CredentialPolicyName::parse(text)
-            .map(Some)
-            .map_err(|error| InputError::invalid(members.path_of("credentialPolicyName"), error)),
+    for name in CREDENTIAL_POLICY_NAMES {
+        if let Some(text) = members.text(name)?.filter(|text| !text.is_empty()) {
+            return CredentialPolicyName::parse(text)
+                .map(Some)
+                .map_err(|error| InputError::invalid(members.path_of(name), error));
+        }
     }
+    Ok(None)
 }
 
 fn initial_twin(members: &Members<'_>) -> Result<InitialTwin, InputError> {
@@ -359,17 +362,15 @@ fn shared(
         ),
         ("iotHubs", hubs),
         ("customAllocationDefinition", webhook),
-        (
-            "credentialPolicyName",
-            terms
-                .credential_policy
-                .as_ref()
-                .map(|name| name.as_str().into()),
-        ),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
             put(name, value);
+        }
+    }
+    for name in CREDENTIAL_POLICY_NAMES {
+        if let Some(policy) = &terms.credential_policy {
+            put(name, policy.as_str().into());
         }
     }
 }

@@ -103,6 +103,8 @@ fn an_enrollment_with_every_member_comes_back_as_it_was_sent() {
         "credentialPolicyName": "fleet",
     });
     let mut expected = sent.clone();
+    // By both names that the vendor has had for it.
+    expected["certificatePolicyName"] = json!("fleet");
     expected["etag"] = json!("\"e1\"");
     expected["createdDateTimeUtc"] = json!("2026-01-31T12:00:00.0000000Z");
     expected["lastUpdatedDateTimeUtc"] = json!("2026-01-31T12:00:00.0000000Z");
