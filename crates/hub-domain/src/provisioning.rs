@@ -18,8 +18,8 @@ pub use enrollment::{
 pub use ids::{EnrollmentGroupId, IdScope, OperationId, RegistrationId, WebhookUrl};
 pub use quota::{ProvisioningLimits, ProvisioningQuota};
 pub use registration::{
-    Assignment, DeviceProof, Origin, Progress, Refusal, RegisteredCertificates, Registration,
-    RegistrationFailure, RegistrationRequest, Substatus,
+    Assignment, DeviceProof, Origin, Place, Progress, Refusal, RegisteredCertificates,
+    Registration, RegistrationFailure, RegistrationRequest, Substatus, Target,
 };
 pub use service::{
     AddressRange, CertificateIssuer, CredentialPolicy, CredentialPolicyName, Latencies, Link,

@@ -52,7 +52,8 @@ pub use messages::{LockToken, Messages};
 pub use methods::Methods;
 pub use registry::{
     IdentityUpdate, IdentityView, IfMatch, KeyRoll, NewAuthentication, NewIdentity,
-    ProvisionedDevice, ProvisionedUnit, Registry, RegistryStatistics, initial_twin,
+    ProvisionedDevice, ProvisionedUnit, Registry, RegistryStatistics, RemovalUnit, Standing,
+    initial_twin,
 };
 pub use routing::Routes;
 pub use service_bound::ServiceBound;

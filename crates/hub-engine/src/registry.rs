@@ -23,7 +23,7 @@ use crate::quotas::Quotas;
 use crate::room::check_room;
 use crate::{EngineParts, Error, ErrorKind, OpContext};
 pub use keys::KeyRoll;
-pub use provision::{ProvisionedDevice, ProvisionedUnit, initial_twin};
+pub use provision::{ProvisionedDevice, ProvisionedUnit, RemovalUnit, Standing, initial_twin};
 use rules::{
     SYSTEM_MODULES, check, create_error, create_op, created_fact, deleted_fact, edge_scope,
     is_system_module, parent_scopes, updated_fact,
@@ -517,23 +517,8 @@ impl Registry {
             let stored = self.stored(hub, id).await?;
             if_match.check(&stored.identity.etag.0)?;
             let before = *self.parts.store.fact_head().borrow();
-            let modules = match &id.module {
-                None => self.parts.store.modules(hub, &id.device).await?,
-                Some(_) => Vec::new(),
-            };
-            let mut facts = Vec::with_capacity(modules.len() + 1);
-            for gone in modules.iter().chain([&stored]) {
-                let found = self.parts.store.twin(hub, &gone.identity.id).await?;
-                let twin = found
-                    .filter(|(found, _)| found.ordinal == gone.ordinal)
-                    .map(|(_, twin)| twin);
-                facts.push(deleted_fact(ctx, hub, &gone.identity, twin));
-            }
-            let op = Op::DeleteIdentity {
-                identity: stored.ordinal,
-                expected: Some(stored.identity.etag.clone()),
-            };
-            match self.parts.store.submit(Unit::new(op, facts)).await {
+            let unit = self.unit_of_deletion(ctx, hub, &stored).await?;
+            match self.parts.store.submit(unit).await {
                 Ok(committed) if id.module.is_none() => {
                     return self
                         .tell_late_modules(ctx, hub, id, before..committed.last_fact)
@@ -543,6 +528,33 @@ impl Registry {
                 Err(error) => attempt = retry(error, &if_match, attempt, id)?,
             }
         }
+    }
+
+    /// The writes that delete an identity as it is stored, and the modules of a device with it.
+    async fn unit_of_deletion(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        stored: &StoredIdentity,
+    ) -> Result<Unit, Error> {
+        let id = &stored.identity.id;
+        let modules = match &id.module {
+            None => self.parts.store.modules(hub, &id.device).await?,
+            Some(_) => Vec::new(),
+        };
+        let mut facts = Vec::with_capacity(modules.len() + 1);
+        for gone in modules.iter().chain([stored]) {
+            let found = self.parts.store.twin(hub, &gone.identity.id).await?;
+            let twin = found
+                .filter(|(found, _)| found.ordinal == gone.ordinal)
+                .map(|(_, twin)| twin);
+            facts.push(deleted_fact(ctx, hub, &gone.identity, twin));
+        }
+        let op = Op::DeleteIdentity {
+            identity: stored.ordinal,
+            expected: Some(stored.identity.etag.clone()),
+        };
+        Ok(Unit::new(op, facts))
     }
 
     /// Device counts.

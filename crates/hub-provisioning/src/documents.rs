@@ -116,7 +116,7 @@ pub fn registration_document(registration: &Registration) -> Value {
 fn status_of(registration: &Registration) -> &'static str {
     match registration.progress {
         Progress::Assigning(_) => "assigning",
-        Progress::Assigned | Progress::Leaving(_) => "assigned",
+        Progress::Assigned => "assigned",
         Progress::Failed(_) => "failed",
     }
 }

@@ -38,10 +38,14 @@ pub(crate) mod codes {
     pub(crate) const UNAUTHORIZED: u32 = 401_002;
     /// The id scope, or the enrollment a device asks by, does not exist.
     pub(crate) const SCOPE_NOT_FOUND: u32 = 404_001;
+    /// The enrollment is disabled.
+    pub(crate) const DISABLED: u32 = 403_201;
     /// There is no such enrollment, group or registration (SDK logs: `404201`).
     pub(crate) const NOT_FOUND: u32 = 404_201;
     /// It exists already.
     pub(crate) const EXISTS: u32 = 409_201;
+    /// The registration is not finished.
+    pub(crate) const UNFINISHED: u32 = 409_202;
     /// The etag is another.
     pub(crate) const PRECONDITION: u32 = 412_201;
     /// A hub could not be reached.

@@ -1,21 +1,26 @@
 //! The hubs that devices are assigned to, own ones and those of others, and what is written there.
 
+mod outages;
 mod remote;
+mod turns;
 
 use std::time::Duration;
 
 use hub_domain::certificate::{CERTIFICATE_NAME_CHARS_MAX, CertificateName};
-use hub_domain::provisioning::{DeviceProof, InitialTwin, Link};
+use hub_domain::provisioning::{Assignment, DeviceProof, InitialTwin, Link, Place};
 use hub_domain::twin::{BackEndReplacement, Twin};
 use hub_domain::{DeviceId, HostName, HubNo, IdentityId, SymmetricKey, Timestamp};
 use hub_engine::{
     Caller, CertificateUpload, ErrorKind, IfMatch, NewAuthentication, OpContext, ProvisionedDevice,
-    UploadStanding,
+    RemovalUnit, Standing, UploadStanding,
 };
-use hub_storage::store::Unit;
+use hub_storage::store::{FactNo, Op, Unit};
 
 pub(crate) use hub_api::client::Outside;
 pub(crate) use remote::Remote;
+
+use outages::Outages;
+use turns::Turns;
 
 use crate::Error;
 use crate::credentials::IssuedChain;
@@ -33,6 +38,14 @@ pub(crate) struct WantedDevice {
     pub(crate) id: DeviceId,
     pub(crate) proof: HubProof,
     pub(crate) iot_edge: bool,
+    /// For one that is new there: an operator who disabled it means it wherever it goes.
+    pub(crate) standing: Standing,
+}
+
+/// A device in the hub that it leaves.
+pub(crate) struct Former {
+    pub(crate) twin: TwinContent,
+    pub(crate) standing: Standing,
 }
 
 /// What an identity in a hub accepts.
@@ -52,6 +65,18 @@ pub(crate) enum TwinContent {
     Whole(Box<Twin>),
 }
 
+impl TwinContent {
+    /// True when there is nothing that a back end wrote.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Written(initial) => initial.is_empty(),
+            Self::Whole(twin) => {
+                twin.back_end.tags.is_empty() && twin.back_end.desired.properties.is_empty()
+            }
+        }
+    }
+}
+
 /// A hub as it can be reached.
 #[derive(Clone)]
 pub(crate) enum Reach {
@@ -66,12 +91,14 @@ pub(crate) enum HubError {
     Unreachable(Error),
     /// It answered, and does not want the device.
     Refused(Error),
+    /// This installation itself cannot read or write: another hub does not help.
+    Ours(Error),
 }
 
 impl HubError {
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Unreachable(error) | Self::Refused(error) => error,
+            Self::Unreachable(error) | Self::Refused(error) | Self::Ours(error) => error,
         }
     }
 }
@@ -80,8 +107,20 @@ impl From<hub_engine::Error> for HubError {
     fn from(error: hub_engine::Error) -> Self {
         let error = Error::from(error);
         match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::Internal => Self::Unreachable(error),
-            _ => Self::Refused(error.with_code(codes::HUB_REFUSED)),
+            ErrorKind::Unavailable | ErrorKind::Internal | ErrorKind::Throttled => {
+                Self::Ours(error)
+            }
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::PreconditionFailed
+            | ErrorKind::Invalid
+            | ErrorKind::TooLarge
+            | ErrorKind::NotAuthenticated
+            | ErrorKind::NotAllowed
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::DeviceOffline
+            | ErrorKind::TimedOut
+            | ErrorKind::BadDeviceAnswer => Self::Refused(error.with_code(codes::HUB_REFUSED)),
         }
     }
 }
@@ -91,11 +130,61 @@ impl From<hub_engine::Error> for HubError {
 pub(crate) struct LinkedHubs {
     parts: Parts,
     service: Service,
+    outages: Outages,
+    pub(crate) turns: Turns,
 }
 
 impl LinkedHubs {
-    pub(crate) const fn new(parts: Parts, service: Service) -> Self {
-        Self { parts, service }
+    pub(crate) fn new(parts: Parts, service: Service) -> Self {
+        Self {
+            parts,
+            service,
+            outages: Outages::default(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Where a device is in the hub of that name.
+    pub(crate) fn place(&self, host: &HostName, device: &DeviceId) -> Place {
+        Place {
+            hub: host.clone(),
+            own: self.service.own_hub(host),
+            device: device.clone(),
+        }
+    }
+
+    /// The hub of a place, when it is linked or still one of this installation. An own one may have another name by now.
+    pub(crate) fn reach_place(&self, place: &Place) -> Option<Reach> {
+        match place.own {
+            Some(no) => self
+                .parts
+                .engine
+                .hubs
+                .by_no(no)
+                .map(|hub| Reach::Own(hub.no)),
+            None => self
+                .reach(&place.hub)
+                .filter(|reach| matches!(reach, Reach::Remote(_))),
+        }
+    }
+
+    /// The assignment with the name that its hub has now.
+    pub(crate) fn renamed(&self, assignment: Assignment) -> Assignment {
+        let own = assignment
+            .own
+            .and_then(|no| self.parts.engine.hubs.by_no(no));
+        match own {
+            Some(hub) => Assignment {
+                hub: hub.host.clone(),
+                ..assignment
+            },
+            None => assignment,
+        }
+    }
+
+    /// Whether a hub gave no answer a moment ago.
+    pub(crate) fn is_away(&self, host: &HostName, now: Timestamp) -> bool {
+        self.outages.is_away(host, now)
     }
 
     /// The hub of that name, when it is linked or one of this installation.
@@ -117,6 +206,7 @@ impl LinkedHubs {
                 *port,
                 policy.clone(),
                 key.clone(),
+                self.outages.clone(),
             )))),
         }
     }
@@ -129,25 +219,27 @@ impl LinkedHubs {
         }
     }
 
-    /// The twin of a device; `None` when the device is not there.
-    pub(crate) async fn twin(
+    /// A device in a hub; `None` when it is not there.
+    pub(crate) async fn former(
         &self,
         reach: &Reach,
         device: &DeviceId,
         now: Timestamp,
-    ) -> Result<Option<TwinContent>, HubError> {
+    ) -> Result<Option<Former>, HubError> {
         match reach {
             Reach::Own(hub) => {
                 let id = IdentityId::device(device.clone());
-                let found = self
-                    .parts
-                    .store
-                    .twin(*hub, &id)
-                    .await
-                    .map_err(hub_engine::Error::from)?;
-                Ok(found.map(|(_, twin)| TwinContent::Whole(Box::new(twin))))
+                let found = self.parts.store.twin(*hub, &id).await;
+                let found = found.map_err(hub_engine::Error::from)?;
+                Ok(found.map(|(stored, twin)| Former {
+                    twin: TwinContent::Whole(Box::new(twin)),
+                    standing: Standing {
+                        status: stored.identity.status,
+                        reason: stored.identity.status_reason.clone(),
+                    },
+                }))
             }
-            Reach::Remote(remote) => Ok(remote.twin(device, now).await?.map(TwinContent::Written)),
+            Reach::Remote(remote) => remote.former(device, now).await,
         }
     }
 
@@ -171,6 +263,7 @@ impl LinkedHubs {
             id: wanted.id,
             authentication: authentication(wanted.proof),
             iot_edge: wanted.iot_edge,
+            standing: wanted.standing,
         };
         let engine = &self.parts.engine;
         let made = engine.registry.provision(&ctx, hub, device, &whole).await?;
@@ -187,13 +280,12 @@ impl LinkedHubs {
         Ok(made.unit)
     }
 
-    /// Brings a device of another installation's hub in line. May be done again with the same outcome.
-    pub(crate) async fn ensure_remote(
+    /// Writes the twin of a device of another installation's hub.
+    pub(crate) async fn put_remote_twin(
         &self,
         remote: &Remote,
-        wanted: &WantedDevice,
+        device: &DeviceId,
         twin: &TwinContent,
-        bring: Bring,
         now: Timestamp,
     ) -> Result<(), HubError> {
         let written = match twin {
@@ -203,7 +295,7 @@ impl LinkedHubs {
                 desired: twin.back_end.desired.properties.clone(),
             },
         };
-        remote.ensure(wanted, &written, bring, now).await
+        remote.put_twin(device, &written, now).await
     }
 
     /// Makes an own hub trust whoever issued a device's certificate. Hubs of other installations have to be told by
@@ -253,25 +345,54 @@ impl LinkedHubs {
         })
     }
 
-    /// Removes a device from a hub. One that is gone is no error.
-    pub(crate) async fn remove(
+    /// The writes that take a device out of an own hub, if its twin is still the one that was read; none when it is not
+    /// there.
+    pub(crate) async fn removal(
         &self,
-        reach: &Reach,
+        hub: HubNo,
         device: &DeviceId,
+        read: Option<&Twin>,
+        now: Timestamp,
+    ) -> Result<Option<RemovalUnit>, HubError> {
+        let registry = &self.parts.engine.registry;
+        let removal = registry.removal(&self.context(now), hub, device).await?;
+        let Some(mut removal) = removal else {
+            return Ok(None);
+        };
+        let identity = removal.unit.ops.iter().find_map(|op| match op {
+            Op::DeleteIdentity { identity, .. } => Some(*identity),
+            _ => None,
+        });
+        if let (Some(twin), Some(identity)) = (read, identity) {
+            // Written as they are: what the device or a back end writes meanwhile is a conflict, and is not lost.
+            let checks = [
+                Op::ReplaceBackEnd {
+                    identity,
+                    next: Box::new(twin.back_end.clone()),
+                    expected: twin.back_end.etag,
+                },
+                Op::ReplaceReported {
+                    identity,
+                    next: Box::new(twin.reported.clone()),
+                    expected: twin.reported.version,
+                },
+            ];
+            removal.unit.ops.splice(0..0, checks);
+        }
+        Ok(Some(removal))
+    }
+
+    /// Tells an own hub that the writes of [`LinkedHubs::removal`] are committed.
+    pub(crate) async fn removed(
+        &self,
+        hub: HubNo,
+        device: &DeviceId,
+        between: std::ops::Range<FactNo>,
         now: Timestamp,
     ) -> Result<(), HubError> {
-        match reach {
-            Reach::Own(hub) => {
-                let id = IdentityId::device(device.clone());
-                let ctx = self.context(now);
-                let registry = &self.parts.engine.registry;
-                match registry.delete(&ctx, *hub, &id, IfMatch::Absent).await {
-                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-                    Ok(()) | Err(_) => Ok(()),
-                }
-            }
-            Reach::Remote(remote) => remote.remove(device, now).await,
-        }
+        let registry = &self.parts.engine.registry;
+        let ctx = self.context(now);
+        Ok(registry.removed(&ctx, hub, device, between).await?)
     }
 }
 

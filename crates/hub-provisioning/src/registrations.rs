@@ -1,8 +1,10 @@
 //! Registrations: a device asks for its hub, and asks again what became of it.
 
+mod again;
 mod assign;
 mod goal;
 mod jobs;
+mod leave;
 mod preview;
 mod request;
 mod status;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 use hub_domain::Status;
 use hub_domain::provisioning::{
-    Origin, Progress, Refusal, Registration, RegistrationId, RegistrationRequest, ServicePermission,
+    Origin, Refusal, Registration, RegistrationId, RegistrationRequest, ServicePermission,
 };
 use hub_engine::{ErrorKind, IfMatch};
 use hub_storage::store::{Op, RegistrationFilter, RegistrationStatistics, Unit};
@@ -21,6 +23,7 @@ use hub_storage::{Conflict, StoreError};
 use crate::attestation::{Attested, Attestor, Credential, DeviceCall, refused};
 use crate::challenges::{Challenge, Challenges, wrapped};
 use crate::enrollments::check_page;
+use crate::error::codes;
 use crate::groups::Groups;
 use crate::hubs::LinkedHubs;
 use crate::parts::Parts;
@@ -36,6 +39,8 @@ pub use request::{RegisterRequest, TpmKeys};
 pub use status::OperationStatus;
 pub(crate) use status::Shown;
 
+/// How often a deletion is decided anew when the registration changed meanwhile.
+const RETRIES_MAX: u32 = 8;
 /// Most refusals that are shown at once.
 const REFUSALS_MAX: usize = 1_000;
 
@@ -136,19 +141,9 @@ impl Registrations {
         }
         let attested = room.attest(call).await?;
         room.quotas.take_registration(call.now)?;
-        if attested.terms.status == Status::Disabled {
-            room.refusals.note(
-                call,
-                Some(attested.origin),
-                403_201,
-                "the enrollment is disabled",
-            );
-            return Ok(Registered::Accepted(Box::new(OperationStatus::disabled(
-                call.id.clone(),
-                call.now,
-            ))));
+        if attested.terms.status == Status::Enabled {
+            room.use_up_challenge(call, &attested)?;
         }
-        room.use_up_challenge(call, &attested)?;
         room.parts.store.backlog().room().await;
         let status = room.register(call, attested, request).await?;
         Ok(Registered::Accepted(Box::new(status)))
@@ -221,12 +216,9 @@ impl Registrations {
     ) -> Result<Vec<Registration>, Error> {
         ctx.require(ServicePermission::RegistrationStatusRead)?;
         check_page(max)?;
-        Ok(self
-            .room
-            .parts
-            .store
-            .registrations(filter, after, max)
-            .await?)
+        let room = &self.room;
+        let page = room.parts.store.registrations(filter, after, max).await?;
+        Ok(page.into_iter().map(|one| room.named(one)).collect())
     }
 
     /// How many registrations there are.
@@ -251,7 +243,8 @@ impl Registrations {
     /// Forgets a registration. The device stays in its hub; when it registers again it does so for the first time.
     ///
     /// # Errors
-    /// Needs `RegistrationStatusWrite`. It does not exist; another etag.
+    /// Needs `RegistrationStatusWrite`. It does not exist; another etag; the device may be in a hub besides its own, which
+    /// would be forgotten (409202).
     pub async fn delete(
         &self,
         ctx: &Context,
@@ -260,24 +253,41 @@ impl Registrations {
     ) -> Result<(), Error> {
         ctx.require(ServicePermission::RegistrationStatusWrite)?;
         self.room.parts.check_room()?;
-        let stored = self.room.stored(id).await?;
-        check_match(&if_match, &stored.etag.0)?;
-        let expected = match if_match {
-            IfMatch::Absent | IfMatch::Any => None,
-            IfMatch::Etag(_) => Some(stored.etag),
-        };
-        let op = Op::DeleteRegistration {
-            id: id.clone(),
-            expected,
-        };
-        let unit = Unit::new(op, Vec::new());
-        match self.room.parts.store.submit(unit).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::Conflict(Conflict::NotFound)) => {
-                Err(Error::not_found("registration", id))
+        for _ in 0..RETRIES_MAX {
+            let stored = self.room.stored(id).await?;
+            check_match(&if_match, &stored.etag.0)?;
+            if let Some(stray) = stored.left().next() {
+                let text = format!(
+                    "the device may still be in the hub {}: try again when it was removed there, or unlink that hub",
+                    stray.hub
+                );
+                return Err(Error::new(ErrorKind::AlreadyExists, text).with_code(codes::UNFINISHED));
             }
-            Err(error) => Err(error.into()),
+            // On this etag, so that an attempt that begins to write the device meanwhile is not forgotten.
+            let op = Op::DeleteRegistration {
+                id: id.clone(),
+                expected: Some(stored.etag),
+            };
+            match self
+                .room
+                .parts
+                .store
+                .submit(Unit::new(op, Vec::new()))
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict(Conflict::VersionMismatch))
+                    if !matches!(if_match, IfMatch::Etag(_)) => {}
+                Err(StoreError::Conflict(Conflict::NotFound)) => {
+                    return Err(Error::not_found("registration", id));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the registration is being changed too often, try again",
+        ))
     }
 
     /// Where a device would go, and why. Nothing is written, no webhook is asked.
@@ -310,7 +320,16 @@ impl Room {
 
     async fn stored(&self, id: &RegistrationId) -> Result<Registration, Error> {
         let found = self.parts.store.registration(id).await?;
-        found.ok_or_else(|| Error::not_found("registration", id))
+        found
+            .map(|found| self.named(found))
+            .ok_or_else(|| Error::not_found("registration", id))
+    }
+
+    /// A registration with the name that the device's hub has now.
+    fn named(&self, mut registration: Registration) -> Registration {
+        let assignment = registration.assignment.take();
+        registration.assignment = assignment.map(|assignment| self.hubs.renamed(assignment));
+        registration
     }
 
     fn use_up_challenge(&self, call: &DeviceCall<'_>, attested: &Attested) -> Result<(), Error> {
@@ -389,14 +408,8 @@ impl Room {
             address: call.address,
             signing_request: request.signing_request.as_deref().map(Arc::from),
             stays_without_policy: request.stays_without_policy(),
-        }
-    }
-
-    /// Whether a job has to go on with a registration.
-    fn is_unfinished(registration: &Registration) -> bool {
-        match registration.progress {
-            Progress::Assigning(_) | Progress::Leaving(_) => true,
-            Progress::Assigned | Progress::Failed(_) => false,
+            enrollment: attested.etag.clone(),
+            target: None,
         }
     }
 }

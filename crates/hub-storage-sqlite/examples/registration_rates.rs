@@ -173,9 +173,11 @@ fn registration(n: u64, etag: &str) -> Registration {
         progress: Progress::Assigned,
         assignment: Some(Assignment {
             hub: hub().host,
+            own: Some(hub().no),
             device: DeviceId::parse(&name(n)).expect("an id"),
             substatus: Substatus::InitialAssignment,
         }),
+        strays: Vec::new(),
         payload: None,
         authentication_key: None,
         certificates: None,

@@ -362,8 +362,8 @@ fn other_formats_are_refused_with_a_clear_text() {
         };
         error.to_string()
     };
-    assert!(refusal("PRAGMA user_version=9").starts_with("the store has format 9, newer than 8"));
-    assert!(refusal("PRAGMA user_version=0").starts_with("the store has format 0, older than 8"));
+    assert!(refusal("PRAGMA user_version=10").starts_with("the store has format 10, newer than 9"));
+    assert!(refusal("PRAGMA user_version=0").starts_with("the store has format 0, older than 9"));
     assert_eq!(
         refusal("PRAGMA application_id=7"),
         "the store file was not written by this program"

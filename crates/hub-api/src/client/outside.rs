@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 
-use super::{CONNECT_TIMEOUT, ClientError};
+use super::ClientError;
 
+/// How long a connection may take to come about. Shorter than any call's own time, so that it is known that nothing was sent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -48,7 +50,7 @@ pub enum OutsideMethod {
 #[derive(Debug, thiserror::Error)]
 pub enum OutsideError {
     /// Nothing answers there, or not with a certificate that is trusted.
-    #[error("it cannot be reached")]
+    #[error("it cannot be reached{}", reason(.0))]
     Unreachable(#[source] reqwest::Error),
     /// It did not answer in time.
     #[error("it did not answer in time")]
@@ -110,6 +112,28 @@ impl Outside {
         }
         Ok((status, body))
     }
+}
+
+/// Why, as far as the client's libraries tell it, in words for whoever set the address.
+fn reason(error: &reqwest::Error) -> &'static str {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && error.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return ": the connection is refused";
+        }
+        let text = error.to_string();
+        // Neither the resolver nor the TLS library is named by the client's errors.
+        if text.contains("invalid peer certificate") {
+            return ": its TLS certificate is not trusted";
+        }
+        if text.contains("dns error") || text.contains("failed to lookup address") {
+            return ": there is no such host";
+        }
+        cause = error.source();
+    }
+    ""
 }
 
 fn failure(error: reqwest::Error) -> OutsideError {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{AttestationKind, EnrollmentGroupId, OperationId, RegistrationId};
+use super::{AttestationKind, EnrollmentGroupId, InitialTwin, OperationId, RegistrationId};
 use crate::certificate::CertificateInfo;
 use crate::identity::Thumbprint;
-use crate::{DeviceId, Etag, HostName, SymmetricKey, Timestamp};
+use crate::{DeviceId, Etag, HostName, HubNo, SymmetricKey, Timestamp};
 
 /// What is kept of a device that registered, one per registration id: the newest attempt, and the assignment that
 /// stands.
@@ -26,6 +26,9 @@ pub struct Registration {
     pub progress: Progress,
     /// The hub it was given last; kept while a new attempt is under way or has failed.
     pub assignment: Option<Assignment>,
+    /// Hubs besides that one which may have the device: a former one, or one where an attempt began to write it and did
+    /// not come to its end. Each is here once; the device is removed from them.
+    pub strays: Vec<Place>,
     /// What the webhook gave for the device.
     pub payload: Option<Value>,
     /// The key of a device with a TPM for its hub, readable only by that TPM.
@@ -40,6 +43,21 @@ pub struct Registration {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
+}
+
+impl Registration {
+    /// The hubs that the device is to be removed from: all strays but the assignment, which is among them while it is not
+    /// known whether its identity there is whole.
+    pub fn left(&self) -> impl Iterator<Item = &Place> {
+        let assigned = self.assignment.as_ref().map(Assignment::place);
+        let strays = self.strays.iter();
+        strays.filter(move |stray| !assigned.as_ref().is_some_and(|place| place.is_same(stray)))
+    }
+
+    /// Whether somebody has to go on with it.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.progress, Progress::Assigning(_)) || self.left().next().is_some()
+    }
 }
 
 /// The certificates that a device registered with.
@@ -67,8 +85,6 @@ pub enum Progress {
     Assigning(Box<RegistrationRequest>),
     /// The device has its hub.
     Assigned,
-    /// The device has its hub; its identity in the former one is still to be removed.
-    Leaving(Assignment),
     /// It has none, or not the new one.
     Failed(RegistrationFailure),
 }
@@ -97,6 +113,33 @@ pub struct RegistrationRequest {
     pub signing_request: Option<Arc<[u8]>>,
     /// True for a client of 2018-04-01 or older, which knows no other policy than to stay where it is.
     pub stays_without_policy: bool,
+    /// The etag of the enrollment that it proved itself to.
+    pub enrollment: Etag,
+    /// Where the device is being written, once that has begun.
+    pub target: Option<Box<Target>>,
+}
+
+impl RegistrationRequest {
+    /// Whether another request asks for the same by the same proof.
+    pub fn asks_same(&self, other: &Self) -> bool {
+        self.proof == other.proof
+            && self.certificate == other.certificate
+            && self.payload == other.payload
+            && self.signing_request == other.signing_request
+            && self.stays_without_policy == other.stays_without_policy
+            && self.enrollment == other.enrollment
+    }
+}
+
+/// A hub that was chosen, and what the webhook gave with it.
+#[derive(Clone, PartialEq)]
+pub struct Target {
+    /// Where.
+    pub place: Place,
+    /// The twin for the device.
+    pub twin: Option<InitialTwin>,
+    /// What the device is told.
+    pub payload: Option<Value>,
 }
 
 /// How a device proved itself, and so what its identity in the hub will accept.
@@ -132,10 +175,46 @@ pub enum DeviceProof {
 pub struct Assignment {
     /// The hub.
     pub hub: HostName,
+    /// Its number when it is one of this installation: that stays when it gets another host name.
+    pub own: Option<HubNo>,
     /// The device's id there.
     pub device: DeviceId,
     /// How it came to be.
     pub substatus: Substatus,
+}
+
+impl Assignment {
+    /// Where the device is.
+    pub fn place(&self) -> Place {
+        Place {
+            hub: self.hub.clone(),
+            own: self.own,
+            device: self.device.clone(),
+        }
+    }
+}
+
+/// A device in a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The hub.
+    pub hub: HostName,
+    /// Its number when it is one of this installation.
+    pub own: Option<HubNo>,
+    /// The device's id there.
+    pub device: DeviceId,
+}
+
+impl Place {
+    /// Whether both are one identity: an own hub is known by its number, whatever it is called.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.device == other.device
+            && match (self.own, other.own) {
+                (Some(own), Some(other)) => own == other,
+                (None, None) => self.hub == other.hub,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
+    }
 }
 
 /// How an assignment came to be.

@@ -1,8 +1,10 @@
 //! What a provisioning service needs of the registry: writes that it commits together with its own records.
 
+use std::ops::Range;
+
 use hub_domain::twin::{BackEndReplacement, Twin, replace_back_end};
 use hub_domain::{DeviceId, HubNo, Identity, IdentityId, Status, Timestamp};
-use hub_storage::store::{Op, Unit};
+use hub_storage::store::{FactNo, Op, Unit};
 
 use super::rules::{check, create_op, created_fact, same_credentials, updated_fact};
 use super::{NewAuthentication, NewIdentity, Registry};
@@ -17,6 +19,26 @@ pub struct ProvisionedDevice {
     pub authentication: NewAuthentication,
     /// True for a device that runs modules.
     pub iot_edge: bool,
+    /// Whether it may connect when it is created; one that is there stays what it is.
+    pub standing: Standing,
+}
+
+/// Whether a device may connect, and why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Enabled or disabled.
+    pub status: Status,
+    /// What a back end said about it.
+    pub reason: Option<String>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            status: Status::Enabled,
+            reason: None,
+        }
+    }
 }
 
 /// What there is to write, and whether the device was there.
@@ -27,7 +49,55 @@ pub struct ProvisionedUnit {
     pub existing: bool,
 }
 
+/// What there is to write to take a device out of a hub.
+pub struct RemovalUnit {
+    /// The writes.
+    pub unit: Unit,
+    /// The newest fact before they were decided, for [`Registry::removed`].
+    pub before: FactNo,
+}
+
 impl Registry {
+    /// The writes that take a device out of a hub, with its modules; `None` when it is not there.
+    ///
+    /// The caller adds its own writes and submits, and tells [`Registry::removed`]; a conflict means that it has to ask
+    /// again.
+    ///
+    /// # Errors
+    /// Only the administrator and the engine itself may. The store cannot be read.
+    pub async fn removal(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        device: &DeviceId,
+    ) -> Result<Option<RemovalUnit>, Error> {
+        ctx.caller.require_admin()?;
+        let id = IdentityId::device(device.clone());
+        let before = *self.parts.store.fact_head().borrow();
+        let Some(stored) = self.parts.store.identity(hub, &id).await? else {
+            return Ok(None);
+        };
+        let unit = self.unit_of_deletion(ctx, hub, &stored).await?;
+        Ok(Some(RemovalUnit { unit, before }))
+    }
+
+    /// Ends what began at the device between the decision to remove it ([`RemovalUnit::before`]) and the commit's newest
+    /// fact.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn removed(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        device: &DeviceId,
+        between: Range<FactNo>,
+    ) -> Result<(), Error> {
+        ctx.caller.require_admin()?;
+        let id = IdentityId::device(device.clone());
+        self.tell_late_modules(ctx, hub, &id, between).await
+    }
+
     /// The writes that bring a device in line with its enrollment: created with `twin`, or where it exists its
     /// credentials and its edge capability replaced if they differ. Status, scopes and twin stay what they are.
     ///
@@ -108,8 +178,8 @@ impl Registry {
         self.check_room_for(hub).await?;
         let new = NewIdentity {
             id: IdentityId::device(device.id),
-            status: Status::Enabled,
-            status_reason: None,
+            status: device.standing.status,
+            status_reason: device.standing.reason,
             authentication: device.authentication,
             iot_edge: device.iot_edge,
             device_scope: None,

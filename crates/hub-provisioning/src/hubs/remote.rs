@@ -1,15 +1,16 @@
 //! A hub of another installation, or the vendor's, over the REST that both have.
 //!
 //! Every write may be done again: an identity is created or replaced whatever is there, a twin replaced, a deletion of
-//! what is gone is done. So a crash between two of them is mended by doing them all again.
+//! what is gone is done. So a crash between two of them is mended by doing them all again. What is there is replaced and
+//! deleted on the etag that was read, so that a request that arrives late changes nothing.
 
 use hub_api::client::{Outside, OutsideCall, OutsideError, OutsideMethod};
 use hub_domain::provisioning::{DeviceProof, InitialTwin};
-use hub_domain::{DeviceId, HostName, SymmetricKey, Timestamp};
-use hub_engine::ErrorKind;
+use hub_domain::{DeviceId, HostName, Status, SymmetricKey, Timestamp};
+use hub_engine::{ErrorKind, Standing};
 use serde_json::{Map, Value, json};
 
-use super::{Bring, CALL_TIMEOUT, HubError, HubProof, WantedDevice};
+use super::{CALL_TIMEOUT, Former, HubError, HubProof, Outages, TwinContent, WantedDevice};
 use crate::Error;
 use crate::error::codes;
 
@@ -17,6 +18,21 @@ use crate::error::codes;
 const API_VERSION: &str = "2021-04-12";
 /// How long a token lives that a call is signed with.
 const TOKEN_SECONDS: u64 = 300;
+/// How often a write is decided anew when somebody else changed the identity meanwhile.
+const RETRIES_MAX: u32 = 5;
+
+/// An identity as the hub shows it.
+pub(crate) struct Present {
+    document: Map<String, Value>,
+    etag: String,
+}
+
+/// What became of a guarded write.
+enum Written {
+    Done,
+    /// What is there is not what was read.
+    Changed,
+}
 
 /// One hub of another installation.
 #[derive(Clone)]
@@ -26,6 +42,7 @@ pub(crate) struct Remote {
     port: Option<u16>,
     policy: String,
     key: SymmetricKey,
+    outages: Outages,
 }
 
 impl Remote {
@@ -35,6 +52,7 @@ impl Remote {
         port: Option<u16>,
         policy: String,
         key: SymmetricKey,
+        outages: Outages,
     ) -> Self {
         Self {
             outside,
@@ -42,16 +60,20 @@ impl Remote {
             port,
             policy,
             key,
+            outages,
         }
     }
 
-    /// Tags and desired properties of a device; `None` when it is not there.
-    pub(super) async fn twin(
+    /// Tags, desired properties and standing of a device; `None` when it is not there.
+    pub(super) async fn former(
         &self,
         device: &DeviceId,
         now: Timestamp,
-    ) -> Result<Option<InitialTwin>, HubError> {
+    ) -> Result<Option<Former>, HubError> {
         let Some(twin) = self.read("twins", device, now).await? else {
+            return Ok(None);
+        };
+        let Some(Present { document, .. }) = self.identity(device, now).await? else {
             return Ok(None);
         };
         let members = |value: Option<&Value>| -> Map<String, Value> {
@@ -61,65 +83,108 @@ impl Remote {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
         };
-        Ok(Some(InitialTwin {
-            tags: members(twin.get("tags")),
-            desired: members(twin.pointer("/properties/desired")),
+        let text = |name: &str| document.get(name).and_then(Value::as_str);
+        let is_disabled = text("status").is_some_and(|one| one.eq_ignore_ascii_case("disabled"));
+        Ok(Some(Former {
+            twin: TwinContent::Written(InitialTwin {
+                tags: members(twin.get("tags")),
+                desired: members(twin.get("properties").and_then(|all| all.get("desired"))),
+            }),
+            standing: Standing {
+                status: if is_disabled {
+                    Status::Disabled
+                } else {
+                    Status::Enabled
+                },
+                reason: text("statusReason").map(str::to_owned),
+            },
         }))
     }
 
-    /// Creates the device or brings it in line, then its twin.
-    pub(super) async fn ensure(
+    /// The identity of a device; `None` when it is not there.
+    pub(crate) async fn identity(
         &self,
-        wanted: &WantedDevice,
-        twin: &InitialTwin,
-        bring: Bring,
+        device: &DeviceId,
         now: Timestamp,
-    ) -> Result<(), HubError> {
-        let present = self.read("devices", &wanted.id, now).await?;
-        let is_new = present.is_none();
-        let mut document = present.unwrap_or_else(|| json!({"status": "enabled"}));
-        let members = document
-            .as_object_mut()
-            .ok_or_else(|| self.strange("the identity is no JSON object"))?;
-        members.insert("deviceId".into(), json!(wanted.id.as_str()));
-        members.insert("authentication".into(), authentication(&wanted.proof));
-        members.insert("capabilities".into(), json!({"iotEdge": wanted.iot_edge}));
-        // A new one is created without a guard, so that it is not taken over when somebody else was faster.
-        let guard = (!is_new).then_some("*");
-        self.write("devices", &wanted.id, &document, guard, now)
-            .await?;
-        // A device whose twin could not be written is found as existing the next time, and shall get it then.
-        if (is_new || bring == Bring::Also) && !(is_new && twin.is_empty()) {
-            let document = json!({"tags": twin.tags, "properties": {"desired": twin.desired}});
-            let written = self
-                .write("twins", &wanted.id, &document, Some("*"), now)
-                .await;
-            if let Err(error) = written {
-                if is_new {
-                    // Nothing half: the next try begins anew. What cannot be removed now is found as existing.
-                    let _ = self.remove(&wanted.id, now).await;
-                }
-                return Err(error);
-            }
-        }
-        Ok(())
+    ) -> Result<Option<Present>, HubError> {
+        let Some(document) = self.read("devices", device, now).await? else {
+            return Ok(None);
+        };
+        let etag = document.get("etag").and_then(Value::as_str);
+        let etag = etag.ok_or_else(|| self.strange("the identity has no etag"))?;
+        // In documents it has no quotes, in headers it has ("Get Identity"); some clients write them in both.
+        let etag = format!("\"{}\"", etag.trim_matches('"'));
+        Ok(Some(Present { document, etag }))
     }
 
-    pub(super) async fn remove(&self, device: &DeviceId, now: Timestamp) -> Result<(), HubError> {
-        let answer = self
-            .call(
-                OutsideMethod::Delete,
-                "devices",
-                device,
-                None,
-                Some("*"),
-                now,
-            )
-            .await?;
-        match answer {
-            (200..=299 | 404, _) => Ok(()),
-            (status, body) => Err(self.refusal(status, &body)),
+    /// Creates the device, or brings the one that is there in line: its status, scopes and twin stay what they are.
+    pub(crate) async fn put(
+        &self,
+        wanted: &WantedDevice,
+        mut present: Option<Present>,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
+        for _ in 0..RETRIES_MAX {
+            let (mut document, guard) = match present {
+                // Without a guard, so that it is not taken for new when somebody else was faster.
+                None => (standing(&wanted.standing), None),
+                Some(Present { document, etag }) => (document, Some(etag)),
+            };
+            document.insert("deviceId".into(), json!(wanted.id.as_str()));
+            document.insert("authentication".into(), authentication(&wanted.proof));
+            document.insert("capabilities".into(), json!({"iotEdge": wanted.iot_edge}));
+            let written = self
+                .write("devices", &wanted.id, document, guard.as_deref(), now)
+                .await?;
+            match written {
+                Written::Done => return Ok(()),
+                Written::Changed => present = self.identity(&wanted.id, now).await?,
+            }
         }
+        Err(self.busy())
+    }
+
+    /// Replaces tags and desired properties of a device that is there.
+    pub(super) async fn put_twin(
+        &self,
+        device: &DeviceId,
+        twin: &InitialTwin,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
+        let properties = json!({"desired": twin.desired});
+        let document = Map::from_iter([
+            ("tags".into(), Value::Object(twin.tags.clone())),
+            ("properties".into(), properties),
+        ]);
+        match self
+            .write("twins", device, document, Some("*"), now)
+            .await?
+        {
+            Written::Done => Ok(()),
+            Written::Changed => Err(self.busy()),
+        }
+    }
+
+    /// Removes a device. One that is gone is no error.
+    pub(crate) async fn remove(&self, device: &DeviceId, now: Timestamp) -> Result<(), HubError> {
+        for _ in 0..RETRIES_MAX {
+            let Some(Present { etag, .. }) = self.identity(device, now).await? else {
+                return Ok(());
+            };
+            let delete = OutsideMethod::Delete;
+            let answer = self
+                .call(delete, "devices", device, None, Some(&etag), now)
+                .await?;
+            match answer {
+                (204 | 404, _) => return Ok(()),
+                (412, _) => {}
+                (200..=299, _) => {
+                    return Err(self.strange("it does not say that the device was deleted"));
+                }
+                (status, body) => return Err(self.refusal(status, &body)),
+            }
+        }
+        Err(self.busy())
     }
 
     async fn read(
@@ -127,14 +192,12 @@ impl Remote {
         collection: &str,
         device: &DeviceId,
         now: Timestamp,
-    ) -> Result<Option<Value>, HubError> {
+    ) -> Result<Option<Map<String, Value>>, HubError> {
         let answer = self
             .call(OutsideMethod::Get, collection, device, None, None, now)
             .await?;
         match answer {
-            (200, body) => serde_json::from_slice(&body)
-                .map(Some)
-                .map_err(|_| self.strange("its answer is no JSON document")),
+            (200, body) => self.document_of(device, &body).map(Some),
             (404, _) => Ok(None),
             (status, body) => Err(self.refusal(status, &body)),
         }
@@ -144,25 +207,30 @@ impl Remote {
         &self,
         collection: &str,
         device: &DeviceId,
-        document: &Value,
+        document: Map<String, Value>,
         if_match: Option<&str>,
         now: Timestamp,
-    ) -> Result<(), HubError> {
-        let body = document.to_string().into_bytes();
+    ) -> Result<Written, HubError> {
+        let body = Value::Object(document).to_string().into_bytes();
+        let put = OutsideMethod::Put;
         let answer = self
-            .call(
-                OutsideMethod::Put,
-                collection,
-                device,
-                Some(body),
-                if_match,
-                now,
-            )
+            .call(put, collection, device, Some(body), if_match, now)
             .await?;
         match answer {
-            (200..=299, _) => Ok(()),
+            (200 | 201, body) => self.document_of(device, &body).map(|_| Written::Done),
+            // It is there already; it is another; it is gone.
+            (409, _) if if_match.is_none() => Ok(Written::Changed),
+            (404 | 412, _) if if_match.is_some() => Ok(Written::Changed),
             (status, body) => Err(self.refusal(status, &body)),
         }
+    }
+
+    /// The document of this device. Whoever answers with anything else is no hub.
+    fn document_of(&self, device: &DeviceId, body: &[u8]) -> Result<Map<String, Value>, HubError> {
+        let document = serde_json::from_slice::<Map<String, Value>>(body).ok();
+        document
+            .filter(|document| document.get("deviceId") == Some(&json!(device.as_str())))
+            .ok_or_else(|| self.strange("its answer is not the document of the device"))
     }
 
     async fn call(
@@ -177,10 +245,16 @@ impl Remote {
         let port = self
             .port
             .map_or_else(String::new, |port| format!(":{port}"));
+        let host = self.host.as_str();
+        let brackets = if host.contains(':') {
+            ("[", "]")
+        } else {
+            ("", "")
+        };
         let device = hub_api::client::path_segment(device.as_str());
         let url = format!(
-            "https://{}{port}/{collection}/{device}?api-version={API_VERSION}",
-            self.host
+            "https://{}{host}{}{port}/{collection}/{device}?api-version={API_VERSION}",
+            brackets.0, brackets.1
         );
         let expiry = now.plus(std::time::Duration::from_secs(TOKEN_SECONDS));
         let token =
@@ -193,7 +267,12 @@ impl Remote {
             body,
             timeout: CALL_TIMEOUT,
         };
-        self.outside.call(call).await.map_err(|error| {
+        let answer = self.outside.call(call).await;
+        match &answer {
+            Ok(_) => self.outages.end(&self.host),
+            Err(_) => self.outages.begin(&self.host, now),
+        }
+        answer.map_err(|error| {
             let text = format!("the hub {} cannot be used: {error}", self.host);
             let kind = match &error {
                 OutsideError::Silent => ErrorKind::TimedOut,
@@ -207,33 +286,50 @@ impl Remote {
         })
     }
 
-    /// What a status that is no success means: the other side's trouble, or a refusal of this device.
+    /// What a status that is no success means: the hub's trouble, or a refusal of this device. What the hub says goes into
+    /// the log: whoever reads the registration need not be trusted by it.
     fn refusal(&self, status: u16, body: &[u8]) -> HubError {
-        let said: String = String::from_utf8_lossy(body).chars().take(200).collect();
-        let said = serde_json::from_slice::<Value>(body)
-            .ok()
-            .and_then(|body| {
-                let message = body.get("Message").or_else(|| body.get("message"))?;
-                message
-                    .as_str()
-                    .map(|text| text.chars().take(200).collect())
-            })
-            .unwrap_or(said);
-        let text = format!("the hub {} answered with {status}: {said}", self.host);
+        let said: String = String::from_utf8_lossy(body).chars().take(500).collect();
+        tracing::warn!(hub = %self.host, status, said, "a linked hub refused a call");
+        let hint = match status {
+            401 => ", the key of its link is not accepted",
+            403 => ", the policy of its link may not write devices, or it has no room for more",
+            404 => ", there is no such hub or it does not have this interface",
+            _ => "",
+        };
+        let text = format!("the hub {} answered with {status}{hint}", self.host);
         match status {
-            401 | 403 | 429 | 500.. => HubError::Unreachable(
-                Error::new(ErrorKind::Unavailable, text).with_code(codes::HUB_UNREACHABLE),
-            ),
-            _ => HubError::Refused(Error::invalid(text).with_code(codes::HUB_REFUSED)),
+            400 | 402 | 405..=407 | 409..=428 | 430..=499 => {
+                HubError::Refused(Error::invalid(text).with_code(codes::HUB_REFUSED))
+            }
+            _ => self.unusable(text),
         }
     }
 
     fn strange(&self, what: &str) -> HubError {
-        HubError::Refused(
-            Error::invalid(format!("the hub {} cannot be used: {what}", self.host))
-                .with_code(codes::HUB_REFUSED),
-        )
+        self.unusable(format!("the hub {} cannot be used: {what}", self.host))
     }
+
+    fn busy(&self) -> HubError {
+        self.unusable(format!(
+            "the device is being changed too often in the hub {}",
+            self.host
+        ))
+    }
+
+    fn unusable(&self, text: String) -> HubError {
+        let error = Error::new(ErrorKind::Unavailable, text);
+        HubError::Unreachable(error.with_code(codes::HUB_UNREACHABLE))
+    }
+}
+
+fn standing(standing: &Standing) -> Map<String, Value> {
+    let mut members = Map::new();
+    members.insert("status".into(), json!(standing.status.as_str()));
+    if let Some(reason) = &standing.reason {
+        members.insert("statusReason".into(), json!(reason));
+    }
+    members
 }
 
 fn authentication(proof: &HubProof) -> Value {

@@ -1,28 +1,30 @@
 //! From a goal to a committed registration.
 //!
 //! At own hubs one unit of the store holds the identity, the registration, and the check that the enrollment is still
-//! the one it was decided on. At other hubs the identity comes first, by writes that may be done again, then the
-//! registration. A device that moves is removed from its former hub last, and the registration remembers that.
+//! the one it was decided on. At other hubs the registration notes first that the device may be there, then comes the
+//! identity, by writes that may be done again, then the registration. So whatever a crash leaves is known: it is gone on
+//! with, or removed. A device that moves is removed from its former hub last.
 
 use std::sync::Arc;
 
 use hub_domain::provisioning::{
-    Assignment, DeviceProof, InitialTwin, Origin, Progress, Registration, RegistrationFailure,
-    RegistrationRequest,
+    Assignment, DeviceProof, InitialTwin, Origin, Place, Progress, Registration,
+    RegistrationFailure, RegistrationRequest, Target,
 };
-use hub_domain::{HostName, SymmetricKey, Timestamp};
-use hub_engine::ErrorKind;
-use hub_storage::store::{Op, Unit};
+use hub_domain::{Etag, HostName, HubNo, Status, SymmetricKey, Timestamp};
+use hub_engine::{ErrorKind, Standing};
+use hub_storage::store::{FactNo, Op, Unit};
 use hub_storage::{Conflict, StoreError};
 use serde_json::Value;
 
 use super::goal::{Goal, policy, substatus};
 use super::{OperationStatus, RegisterRequest, Room};
 use crate::Error;
-use crate::attestation::{Attested, DeviceCall, Found, Proven};
+use crate::attestation::{Attested, DeviceCall};
 use crate::challenges::wrapped;
 use crate::credentials::{self, IssuedChain};
-use crate::hubs::{Bring, HubError, HubProof, Reach, TwinContent, WantedDevice};
+use crate::error::codes;
+use crate::hubs::{Bring, HubError, HubProof, Reach, Remote, TwinContent, WantedDevice};
 use crate::issuance::CertificateRequest;
 
 /// How often a registration is decided anew when something it was decided on changed meanwhile.
@@ -36,6 +38,31 @@ pub(super) struct Attempt<'a> {
     pub(super) existing: Option<&'a Registration>,
     pub(super) operation: hub_domain::provisioning::OperationId,
     pub(super) now: Timestamp,
+    /// That of the registration as it is stored.
+    etag: Option<Etag>,
+    /// The hubs where the device may be.
+    pub(super) strays: Vec<Place>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(
+        id: &'a hub_domain::provisioning::RegistrationId,
+        attested: &'a Attested,
+        request: &'a RegistrationRequest,
+        existing: Option<&'a Registration>,
+        (operation, now): (hub_domain::provisioning::OperationId, Timestamp),
+    ) -> Self {
+        Self {
+            id,
+            attested,
+            request,
+            existing,
+            operation,
+            now,
+            etag: existing.map(|existing| existing.etag.clone()),
+            strays: existing.map_or_else(Vec::new, |existing| existing.strays.clone()),
+        }
+    }
 }
 
 /// What the webhook gave besides the hub.
@@ -45,10 +72,19 @@ pub(super) struct Given {
     pub(super) payload: Option<Value>,
 }
 
+/// What a device has with it when it comes to a hub.
+struct Baggage {
+    twin: TwinContent,
+    bring: Bring,
+    standing: Standing,
+}
+
 /// Why a commit did not come about.
 pub(super) enum Failed {
     /// Something it was decided on changed: decide anew.
     Changed,
+    /// The hub cannot be used: another one may be.
+    Elsewhere(Error),
     /// It cannot be.
     Finally(Error),
 }
@@ -74,32 +110,36 @@ impl Room {
     ) -> Result<OperationStatus, Error> {
         let operation = self.parts.random_operation();
         for _ in 0..RETRIES_MAX {
-            let kept = Self::kept(call, &attested, &request);
-            let mut existing = self.parts.store.registration(&call.id).await?;
-            if let Some(registration) = existing {
-                existing = Some(self.leave(registration, call.now).await);
+            if attested.terms.status == Status::Disabled {
+                let text = "the enrollment is disabled";
+                self.refusals
+                    .note(call, Some(attested.origin), codes::DISABLED, text);
+                return Ok(OperationStatus::disabled(call.id.clone(), call.now));
             }
-            attested.keep_name(existing.as_ref());
-            if let Some(unfinished) = existing.as_ref().filter(|one| Self::is_unfinished(one)) {
-                // Whoever asks meanwhile asks for the same; and a device whose former hub does not let go of it stays
-                // where it is, or that would be forgotten.
-                self.jobs.start(&call.id);
-                return Ok(OperationStatus::begun(unfinished.clone()));
+            let kept = Self::kept(call, &attested, &request);
+            let existing = self.parts.store.registration(&call.id).await?;
+            let existing = existing.map(|existing| self.named(existing));
+            self.keep_name(&mut attested, &kept, existing.as_ref());
+            if let Some(under_way) = &existing
+                && let Progress::Assigning(asked) = &under_way.progress
+                && asked.asks_same(&kept)
+            {
+                let _ = self.jobs.start(&call.id);
+                return Ok(OperationStatus::begun(self.named(under_way.clone())));
             }
             if existing.is_none() {
                 self.quotas.check_new_registration().await?;
             }
-            let attempt = Attempt {
-                id: &call.id,
-                attested: &attested,
-                request: &kept,
-                existing: existing.as_ref(),
-                operation: operation.clone(),
-                now: call.now,
-            };
-            match self.attempt_at_once(&attempt).await {
-                Ok(registration) => return Ok(OperationStatus::begun(registration)),
-                Err(Failed::Finally(error)) => return Err(error),
+            let mut attempt = Attempt::new(
+                &call.id,
+                &attested,
+                &kept,
+                existing.as_ref(),
+                (operation.clone(), call.now),
+            );
+            match self.attempt_at_once(&mut attempt).await {
+                Ok(registration) => return Ok(OperationStatus::begun(self.named(registration))),
+                Err(Failed::Elsewhere(error) | Failed::Finally(error)) => return Err(error),
                 Err(Failed::Changed) => attested = self.attest(call).await?,
             }
         }
@@ -110,7 +150,7 @@ impl Room {
     }
 
     /// Commits what can be committed at once: an assignment to an own hub, a failure, or the begin of a job.
-    async fn attempt_at_once(&self, attempt: &Attempt<'_>) -> Result<Registration, Failed> {
+    async fn attempt_at_once(&self, attempt: &mut Attempt<'_>) -> Result<Registration, Failed> {
         let goal = self.goal(
             attempt.attested,
             attempt.request,
@@ -129,11 +169,18 @@ impl Room {
                     .await;
             }
         };
-        let all_own = former.is_none_or(|former| is_own(&former.hub));
+        // What has to be done at other installations is done by jobs alone, one at a time for each registration.
+        let is_at_hand = attempt.strays.is_empty() && former.is_none_or(|one| one.own.is_some());
         match first {
-            Some(host) if is_own(host) && all_own => {
+            Some(host) if is_own(host) && is_at_hand => {
                 match self.assign(attempt, &host.clone(), Given::default()).await {
-                    Ok(registration) => Ok(registration),
+                    Ok(registration) => {
+                        let registration = self.leave(registration, attempt.now).await;
+                        if registration.is_unfinished() {
+                            let _ = self.jobs.start(attempt.id);
+                        }
+                        Ok(registration)
+                    }
                     Err(Failed::Finally(error)) if is_final(&error) => {
                         self.commit_failure(attempt, error.code(), error.message())
                             .await
@@ -144,35 +191,32 @@ impl Room {
             Some(_) | None => {
                 let progress = Progress::Assigning(Box::new(attempt.request.clone()));
                 let registration = self.registration(attempt, progress, former.cloned(), None);
-                let registration = self.commit(attempt, registration, Unit::default()).await?;
-                self.jobs.start(attempt.id);
+                let (registration, _) = self.commit(attempt, registration, Unit::default()).await?;
+                let _ = self.jobs.start(attempt.id);
                 Ok(registration)
             }
         }
     }
 
-    /// Assigns a device to a hub and commits that. Removes it from its former hub.
+    /// Assigns a device to a hub and commits that. It leaves a former hub of this installation with that, and any other
+    /// later.
     pub(super) async fn assign(
         &self,
-        attempt: &Attempt<'_>,
+        attempt: &mut Attempt<'_>,
         host: &HostName,
         given: Given,
     ) -> Result<Registration, Failed> {
-        let unreachable = || {
-            Failed::Finally(crate::allocation::no_hub(format!(
+        let unlinked = || {
+            Failed::Elsewhere(crate::allocation::no_hub(format!(
                 "the hub {host} is not linked any more"
             )))
         };
-        let reach = self.hubs.reach(host).ok_or_else(unreachable)?;
-        let former = attempt.existing.and_then(|one| one.assignment.clone());
+        let reach = self.hubs.reach(host).ok_or_else(unlinked)?;
         let attested = attempt.attested;
-        let leaves = former
-            .clone()
-            .filter(|former| former.hub != *host || former.device != attested.device);
-        let twin = self
-            .twin_to_bring(attempt, leaves.as_ref(), given.twin)
-            .await
-            .map_err(at_hub)?;
+        let here = self.hubs.place(host, &attested.device);
+        let former = attempt.existing.and_then(|one| one.assignment.as_ref());
+        let leaves = former.filter(|former| !former.place().is_same(&here));
+        let baggage = self.baggage(attempt, leaves, given.twin.clone()).await?;
         let issued = self.issue(attempt)?;
         let (proof, authentication_key) = match &issued {
             Some(_) => (HubProof::Given(DeviceProof::Authority), None),
@@ -182,37 +226,40 @@ impl Room {
             id: attested.device.clone(),
             proof,
             iot_edge: attested.terms.capabilities.iot_edge,
-        };
-        let bring = match (&leaves, &twin, &reach) {
-            (Some(_), Some(_), _) => Bring::Also,
-            // A crash may have left a device without its twin at another installation.
-            (None, Some(_), Reach::Remote(_)) if former.is_none() => Bring::Also,
-            (_, _, _) => Bring::OnlyToNew,
-        };
-        let content =
-            twin.unwrap_or_else(|| TwinContent::Written(attested.terms.initial_twin.clone()));
-        let unit = match &reach {
-            Reach::Own(hub) => self
-                .hubs
-                .own_unit(*hub, wanted, &content, bring, attempt.now)
-                .await
-                .map_err(at_hub)?,
-            Reach::Remote(remote) => {
-                self.hubs
-                    .ensure_remote(remote, &wanted, &content, bring, attempt.now)
-                    .await
-                    .map_err(at_hub)?;
-                Unit::default()
-            }
+            standing: baggage.standing.clone(),
         };
         let assignment = Assignment {
-            hub: host.clone(),
-            device: attested.device.clone(),
-            substatus: substatus(attested, attempt.request, former.as_ref(), host),
+            hub: here.hub.clone(),
+            own: here.own,
+            device: here.device.clone(),
+            substatus: substatus(attested, attempt.request, former, leaves),
         };
-        let progress = leaves.map_or(Progress::Assigned, Progress::Leaving);
+        let left = leaves.map(Assignment::place);
+        let (unit, removed) = match &reach {
+            Reach::Own(hub) => {
+                self.own_writes(*hub, wanted, &baggage, left.as_ref(), attempt.now)
+                    .await?
+            }
+            Reach::Remote(remote) => {
+                let target = Target {
+                    place: here.clone(),
+                    twin: given.twin,
+                    payload: given.payload.clone(),
+                };
+                self.place(attempt, (remote, target), &wanted, &baggage)
+                    .await?;
+                (Unit::default(), None)
+            }
+        };
+        let progress = Progress::Assigned;
         let mut registration =
             self.registration(attempt, progress, Some(assignment), given.payload);
+        // It is whole where it is assigned, and still to leave where it was.
+        let leaving = left.filter(|_| removed.is_none());
+        registration.strays.retain(|stray| {
+            !stray.is_same(&here) && !leaving.as_ref().is_some_and(|one| one.is_same(stray))
+        });
+        registration.strays.extend(leaving);
         registration.authentication_key = authentication_key.map(Arc::from);
         if let Some(issued) = issued {
             if let Reach::Own(hub) = &reach {
@@ -223,67 +270,145 @@ impl Room {
             }
             registration.issued_certificates = issued.chain;
         }
-        let registration = self.commit(attempt, registration, unit).await?;
-        Ok(self.leave(registration, attempt.now).await)
+        let (registration, last) = self.commit(attempt, registration, unit).await?;
+        if let Some((hub, place, before)) = removed {
+            let between = before..last;
+            self.tell_left(attempt.id, hub, &place, between, attempt.now)
+                .await;
+        }
+        Ok(registration)
     }
 
-    /// Removes a device that moved from its former hub. What fails now is tried again by a job.
-    pub(super) async fn leave(&self, registration: Registration, now: Timestamp) -> Registration {
-        let Progress::Leaving(former) = &registration.progress else {
-            return registration;
+    /// The writes of an own hub, and where it leaves another own hub those of that one: a device is in one of them.
+    async fn own_writes(
+        &self,
+        hub: HubNo,
+        wanted: WantedDevice,
+        baggage: &Baggage,
+        left: Option<&Place>,
+        now: Timestamp,
+    ) -> Result<(Unit, Option<(HubNo, Place, FactNo)>), Failed> {
+        let unit = self
+            .hubs
+            .own_unit(hub, wanted, &baggage.twin, baggage.bring, now);
+        let mut unit = unit.await.map_err(at_hub)?;
+        let Some((left, Some(Reach::Own(former)))) =
+            left.map(|left| (left, self.hubs.reach_place(left)))
+        else {
+            return Ok((unit, None));
         };
-        if let Some(reach) = self.hubs.reach(&former.hub)
-            && let Err(error) = self.hubs.remove(&reach, &former.device, now).await
-        {
-            let error = error.into_error();
-            tracing::warn!(
-                registration = %registration.id,
-                hub = %former.hub,
-                error = &error as &dyn std::error::Error,
-                "a device that moved cannot be removed from its former hub yet"
-            );
-            return registration;
-        }
-        let next = Registration {
-            progress: Progress::Assigned,
-            etag: self.parts.random_etag(),
-            ..registration.clone()
+        let read = match (&baggage.twin, baggage.bring) {
+            (TwinContent::Whole(twin), Bring::Also) => Some(&**twin),
+            (TwinContent::Whole(_) | TwinContent::Written(_), _) => None,
         };
-        let op = Op::PutRegistration {
-            next: Box::new(next.clone()),
-            expected: Some(registration.etag.clone()),
+        let removal = self.hubs.removal(former, &left.device, read, now).await;
+        let Some(removal) = removal.map_err(at_hub)? else {
+            return Ok((unit, None));
         };
-        match self.parts.store.submit(Unit::new(op, Vec::new())).await {
-            Ok(_) => next,
-            // Somebody else changed it, or the disk is full: a job looks at it again.
-            Err(_) => registration,
-        }
+        unit.ops.extend(removal.unit.ops);
+        unit.facts.extend(removal.unit.facts);
+        Ok((unit, Some((former, left.clone(), removal.before))))
     }
 
-    /// The twin that a device gets in its new hub; none when it has one there, or when the enrollment's will do.
-    async fn twin_to_bring(
+    /// Brings a device of another installation's hub in line. May be done again with the same outcome.
+    async fn place(
+        &self,
+        attempt: &mut Attempt<'_>,
+        (remote, target): (&Remote, Target),
+        wanted: &WantedDevice,
+        baggage: &Baggage,
+    ) -> Result<(), Failed> {
+        let here = target.place.clone();
+        let turn = self.hubs.turns.take(here.hub.as_str()).await;
+        let _turn = turn.ok_or_else(|| {
+            let text = format!("the hub {} has too many calls under way", here.hub);
+            let error = Error::new(ErrorKind::Unavailable, text);
+            Failed::Elsewhere(error.with_code(codes::HUB_UNREACHABLE))
+        })?;
+        let now = attempt.now;
+        let is_here = |stray: &Place| stray.is_same(&here);
+        let was_begun = attempt.strays.iter().any(is_here);
+        let present = remote.identity(&wanted.id, now).await.map_err(at_hub)?;
+        let is_new = present.is_none();
+        if is_new && !was_begun {
+            // Noted before the first write: what is found there after a crash is known to be of this registration.
+            attempt.strays.push(here.clone());
+            self.note_target(attempt, target).await?;
+        }
+        match remote.put(wanted, present, now).await {
+            Err(HubError::Refused(error)) if !was_begun => {
+                attempt.strays.retain(|stray| !is_here(stray));
+                return Err(Failed::Finally(error));
+            }
+            result => result.map_err(at_hub)?,
+        }
+        let is_ours = is_new || was_begun || baggage.bring == Bring::Also;
+        if is_ours && !(is_new && baggage.twin.is_empty()) {
+            let twin = &baggage.twin;
+            let written = self.hubs.put_remote_twin(remote, &wanted.id, twin, now);
+            written.await.map_err(at_hub)?;
+        }
+        Ok(())
+    }
+
+    /// Commits where the device is being written, while its registration is under way.
+    async fn note_target(&self, attempt: &mut Attempt<'_>, target: Target) -> Result<(), Failed> {
+        let progress = Progress::Assigning(Box::new(RegistrationRequest {
+            target: Some(Box::new(target)),
+            ..attempt.request.clone()
+        }));
+        let former = attempt.existing.and_then(|one| one.assignment.clone());
+        let registration = self.registration(attempt, progress, former, None);
+        let (noted, _) = self.commit(attempt, registration, Unit::default()).await?;
+        attempt.etag = Some(noted.etag);
+        Ok(())
+    }
+
+    /// What a device has with it when it comes to a hub.
+    async fn baggage(
         &self,
         attempt: &Attempt<'_>,
         leaves: Option<&Assignment>,
         given: Option<InitialTwin>,
-    ) -> Result<Option<TwinContent>, HubError> {
-        let Some(former) = leaves else {
-            let initial = || attempt.attested.terms.initial_twin.clone();
-            return Ok(Some(TwinContent::Written(given.unwrap_or_else(initial))));
+    ) -> Result<Baggage, Failed> {
+        let migrates =
+            given.is_none() && policy(attempt.attested, attempt.request).migrate_device_data;
+        let initial = given.unwrap_or_else(|| attempt.attested.terms.initial_twin.clone());
+        let new = |bring: Bring, standing: Standing| Baggage {
+            twin: TwinContent::Written(initial.clone()),
+            bring,
+            standing,
         };
-        if let Some(given) = given {
-            return Ok(Some(TwinContent::Written(given)));
-        }
-        let initial = attempt.attested.terms.initial_twin.clone();
-        if !policy(attempt.attested, attempt.request).migrate_device_data {
-            return Ok(Some(TwinContent::Written(initial)));
-        }
-        let Some(reach) = self.hubs.reach(&former.hub) else {
-            // The former hub is not linked any more: there is nothing to bring from it.
-            return Ok(Some(TwinContent::Written(initial)));
+        let Some(left) = leaves else {
+            return Ok(new(Bring::OnlyToNew, Standing::default()));
         };
-        // A device that is gone there was moved before a crash: what it has in the new hub stays.
-        self.hubs.twin(&reach, &former.device, attempt.now).await
+        let without_twin = if migrates {
+            Bring::OnlyToNew
+        } else {
+            Bring::Also
+        };
+        // From a hub that is not linked any more there is nothing to bring.
+        let Some(reach) = self.hubs.reach_place(&left.place()) else {
+            return Ok(new(without_twin, Standing::default()));
+        };
+        match self.hubs.former(&reach, &left.device, attempt.now).await {
+            Ok(Some(former)) if migrates => Ok(Baggage {
+                twin: former.twin,
+                bring: Bring::Also,
+                standing: former.standing,
+            }),
+            Ok(Some(former)) => Ok(new(Bring::Also, former.standing)),
+            Ok(None) => Ok(new(without_twin, Standing::default())),
+            // No other hub helps: its twin would be lost.
+            Err(HubError::Unreachable(error)) if migrates => {
+                let text = format!("the twin cannot be brought along: {}", error.message());
+                Err(Failed::Finally(
+                    Error::invalid(text).with_code(error.code()),
+                ))
+            }
+            Err(HubError::Unreachable(_)) => Ok(new(Bring::Also, Standing::default())),
+            Err(error) => Err(at_hub(error)),
+        }
     }
 
     /// What the identity in the hub accepts. A TPM gets a new key with each registration.
@@ -340,6 +465,7 @@ impl Room {
             operation: attempt.operation.clone(),
             progress,
             assignment,
+            strays: attempt.strays.clone(),
             payload,
             authentication_key: None,
             certificates: attested.certificates.clone(),
@@ -356,8 +482,16 @@ impl Room {
         attempt: &Attempt<'_>,
         registration: Registration,
         mut unit: Unit,
-    ) -> Result<Registration, Failed> {
+    ) -> Result<(Registration, FactNo), Failed> {
         let etag = attempt.attested.etag.clone();
+        let is_resumed = attempt.existing.is_some_and(Registration::is_unfinished);
+        if is_resumed
+            && attempt.attested.origin != Origin::Individual
+            && self.parts.store.enrollment(attempt.id).await?.is_some()
+        {
+            // An enrollment of its own goes before that of a group.
+            return Err(Failed::Changed);
+        }
         unit.ops.push(match &attempt.attested.origin {
             Origin::Individual => Op::CheckEnrollment {
                 id: attempt.id.clone(),
@@ -370,10 +504,10 @@ impl Room {
         });
         unit.ops.push(Op::PutRegistration {
             next: Box::new(registration.clone()),
-            expected: attempt.existing.map(|one| one.etag.clone()),
+            expected: attempt.etag.clone(),
         });
-        self.parts.store.submit(unit).await?;
-        Ok(registration)
+        let committed = self.parts.store.submit(unit).await?;
+        Ok((registration, committed.last_fact))
     }
 
     /// Commits that an attempt failed. The assignment that the device had stays.
@@ -390,38 +524,16 @@ impl Room {
         };
         let assignment = attempt.existing.and_then(|one| one.assignment.clone());
         let registration = self.registration(attempt, Progress::Failed(failure), assignment, None);
-        self.commit(attempt, registration, Unit::default()).await
-    }
-
-    /// What an enrollment says of a device now, for a job that goes on with its registration.
-    pub(super) async fn attested_again(
-        &self,
-        registration: &Registration,
-        request: &RegistrationRequest,
-    ) -> Result<Attested, Error> {
-        let found = match &registration.origin {
-            Origin::Individual => {
-                let found = self.parts.store.enrollment(&registration.id).await?;
-                found.map(|one| Found::Individual(Box::new(one)))
-            }
-            Origin::Group(group) => self.groups.find(group).ok().map(Found::Group),
-        };
-        let found = found.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                "the enrollment was deleted while the device registered",
-            )
-        })?;
-        let proven = Proven {
-            proof: request.proof.clone(),
-            certificates: registration.certificates.clone(),
-        };
-        Ok(Attested::of(&found, &registration.id, proven))
+        let (registration, _) = self.commit(attempt, registration, Unit::default()).await?;
+        Ok(registration)
     }
 }
 
-fn at_hub(error: HubError) -> Failed {
-    Failed::Finally(error.into_error())
+pub(super) fn at_hub(error: HubError) -> Failed {
+    match error {
+        HubError::Unreachable(error) => Failed::Elsewhere(error),
+        HubError::Refused(error) | HubError::Ours(error) => Failed::Finally(error),
+    }
 }
 
 /// True for what is about this device: it is told by the status. The rest is the service's own trouble, and the device

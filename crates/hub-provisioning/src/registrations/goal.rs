@@ -22,6 +22,24 @@ pub(super) enum Goal {
 }
 
 impl Room {
+    /// The name of a device in its hub: the one it has, where it stays there whatever its enrollment says by now, or where
+    /// only its spelling changed.
+    pub(super) fn keep_name(
+        &self,
+        attested: &mut Attested,
+        request: &RegistrationRequest,
+        existing: Option<&Registration>,
+    ) {
+        attested.keep_name(existing);
+        let assignment = existing.and_then(|existing| existing.assignment.as_ref());
+        if let Some(assignment) = assignment
+            && !policy(attested, request).update_hub_assignment
+            && self.hubs.reach(&assignment.hub).is_some()
+        {
+            attested.device = assignment.device.clone();
+        }
+    }
+
     /// Decides by enrollment, request and what the device has. Asks nobody.
     ///
     /// # Errors
@@ -82,19 +100,19 @@ pub(super) fn substatus(
     attested: &Attested,
     request: &RegistrationRequest,
     former: Option<&Assignment>,
-    hub: &HostName,
+    leaves: Option<&Assignment>,
 ) -> Substatus {
     let policy = policy(attested, request);
-    match former {
-        None => Substatus::InitialAssignment,
-        Some(former) if former.hub == *hub && former.device == attested.device => {
+    match (former, leaves) {
+        (None, None) => Substatus::InitialAssignment,
+        (Some(former), None) => {
             if policy.update_hub_assignment {
                 former.substatus
             } else {
                 Substatus::ReprovisionedToInitialAssignment
             }
         }
-        Some(_) if policy.migrate_device_data => Substatus::DeviceDataMigrated,
-        Some(_) => Substatus::DeviceDataReset,
+        (_, Some(_)) if policy.migrate_device_data => Substatus::DeviceDataMigrated,
+        (_, Some(_)) => Substatus::DeviceDataReset,
     }
 }

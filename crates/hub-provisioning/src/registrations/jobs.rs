@@ -3,7 +3,7 @@
 //! What has to be done is in the store; the queue only says what to look at. After a start, and now and then, all that is
 //! not finished is looked at.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -12,18 +12,21 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hub_domain::HostName;
-use hub_domain::Status;
-use hub_domain::provisioning::{Progress, Registration, RegistrationId, RegistrationRequest};
-use hub_storage::store::RegistrationFilter;
+use hub_domain::provisioning::{
+    Progress, Registration, RegistrationFailure, RegistrationId, RegistrationRequest, Target,
+};
+use hub_engine::ErrorKind;
+use hub_storage::store::{RegistrationFilter, Unit};
 use tokio::sync::mpsc;
 
 use super::Room;
 use super::assign::{Attempt, Failed, Given, is_final};
 use super::goal::Goal;
 use crate::Error;
+use crate::error::codes;
 
 /// Jobs under way at once.
-const UNDER_WAY_MAX: usize = 64;
+const UNDER_WAY_MAX: usize = 512;
 /// Jobs that wait; what finds no room is found again by the next look.
 const WAITING_MAX: usize = 10_000;
 /// How often all that is not finished is looked at.
@@ -39,8 +42,18 @@ type Running<'a> = Pin<Box<dyn Future<Output = RegistrationId> + Send + 'a>>;
 pub(super) struct Jobs {
     send: mpsc::Sender<RegistrationId>,
     receive: tokio::sync::Mutex<mpsc::Receiver<RegistrationId>>,
-    /// Waiting or under way, so that nothing is done twice at once.
-    known: Mutex<HashSet<String>>,
+    /// Waiting or under way, so that nothing is done twice at once; and what became of it when somebody asked meanwhile.
+    known: Mutex<HashMap<String, Asked>>,
+}
+
+/// There are too many jobs.
+pub(super) struct Full;
+
+/// Whether a job that is known was asked for again since it began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Once,
+    Again,
 }
 
 impl Jobs {
@@ -53,47 +66,68 @@ impl Jobs {
         }
     }
 
-    /// Goes on with a registration soon, unless that is done already.
-    pub(super) fn start(&self, id: &RegistrationId) {
+    /// Goes on with a registration soon; one that is being gone on with is looked at again after that.
+    /// What finds no room is found by the next look.
+    pub(super) fn start(&self, id: &RegistrationId) -> Result<(), Full> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.insert(id.key().to_owned()) {
-            return;
+        if let Some(asked) = known.get_mut(id.key()) {
+            *asked = Asked::Again;
+            return Ok(());
         }
-        if self.send.try_send(id.clone()).is_err() {
-            known.remove(id.key());
-        }
+        self.send.try_send(id.clone()).map_err(|_| Full)?;
+        known.insert(id.key().to_owned(), Asked::Once);
+        Ok(())
+    }
+
+    /// What was asked for until now is answered by what begins now.
+    fn begun(&self, id: &RegistrationId) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id.key().to_owned(), Asked::Once);
     }
 
     fn done(&self, id: &RegistrationId) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(id.key());
+        if known.remove(id.key()) == Some(Asked::Again) && self.send.try_send(id.clone()).is_ok() {
+            known.insert(id.key().to_owned(), Asked::Once);
+        }
     }
 }
 
 impl Room {
     /// Does jobs until it is dropped.
     pub(super) async fn run_jobs(&self) {
+        tokio::join!(self.do_jobs(), self.look_often());
+    }
+
+    async fn do_jobs(&self) {
         let mut waiting = self.jobs.receive.lock().await;
         let mut running: FuturesUnordered<Running<'_>> = FuturesUnordered::new();
-        let mut look = tokio::time::interval(LOOK_INTERVAL);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(id) = running.next(), if !running.is_empty() => self.jobs.done(&id),
                 Some(id) = waiting.recv(), if running.len() < UNDER_WAY_MAX => {
+                    self.jobs.begun(&id);
                     running.push(Box::pin(async move {
                         self.go_on(&id).await;
                         id
                     }));
                 }
-                _ = look.tick() => self.look().await,
             }
         }
     }
 
-    /// Finds what is not finished.
-    async fn look(&self) {
-        let mut after: Option<String> = None;
+    async fn look_often(&self) {
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut after = None;
+        loop {
+            look.tick().await;
+            after = self.look(after).await;
+        }
+    }
+
+    /// Finds what is not finished, after an id. Gives the id to go on after when there is no room for more.
+    async fn look(&self, mut after: Option<String>) -> Option<String> {
         loop {
             let page = self
                 .parts
@@ -107,15 +141,17 @@ impl Room {
                         error = &error as &dyn std::error::Error,
                         "unfinished registrations cannot be read"
                     );
-                    return;
+                    return after;
                 }
             };
             for registration in &page {
-                self.jobs.start(&registration.id);
+                if self.jobs.start(&registration.id).is_err() {
+                    return after;
+                }
+                after = Some(registration.id.key().to_owned());
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.id.key().to_owned()),
-                Some(_) | None => return,
+            if page.len() < PAGE {
+                return None;
             }
         }
     }
@@ -127,21 +163,22 @@ impl Room {
                 Ok(found) => found,
                 Err(error) => return warn(id, &error.into()),
             };
-            let Some(registration) = found.filter(Self::is_unfinished) else {
+            let Some(registration) = found.map(|found| self.named(found)) else {
                 return;
             };
-            let now = self.parts.environment.now();
             match &registration.progress {
-                Progress::Leaving(_) => {
+                Progress::Assigning(request) => match self.finish(&registration, request).await {
+                    Ok(done) if !done.is_unfinished() => return,
+                    Ok(_) | Err(Failed::Changed) => {}
+                    Err(Failed::Elsewhere(error) | Failed::Finally(error)) => {
+                        return warn(id, &error);
+                    }
+                },
+                Progress::Assigned | Progress::Failed(_) => {
+                    let now = self.parts.environment.now();
                     self.leave(registration, now).await;
                     return;
                 }
-                Progress::Assigning(request) => match self.finish(&registration, request).await {
-                    Ok(_) => return,
-                    Err(Failed::Changed) => {}
-                    Err(Failed::Finally(error)) => return warn(id, &error),
-                },
-                Progress::Assigned | Progress::Failed(_) => return,
             }
         }
     }
@@ -152,91 +189,111 @@ impl Room {
         registration: &Registration,
         request: &RegistrationRequest,
     ) -> Result<Registration, Failed> {
-        let attested = self.attested_again(registration, request).await;
-        let attested = match attested {
-            Ok(mut attested) if attested.terms.status == Status::Enabled => {
-                attested.keep_name(Some(registration));
+        let attested = match self.attested_again(registration, request).await {
+            Ok(mut attested) => {
+                self.keep_name(&mut attested, request, Some(registration));
                 attested
             }
-            Ok(_) => {
-                let text = "the enrollment was disabled while the device registered";
-                return self
-                    .fail_without_enrollment(registration, 403_201, text)
-                    .await;
-            }
             Err(error) if is_final(&error) => {
-                let (code, text) = (error.code(), error.message().to_owned());
-                return self
-                    .fail_without_enrollment(registration, code, &text)
-                    .await;
+                return self.fail_without_enrollment(registration, &error).await;
             }
             Err(error) => return Err(Failed::Finally(error)),
         };
-        let attempt = Attempt {
-            id: &registration.id,
-            attested: &attested,
+        let mut attempt = Attempt::new(
+            &registration.id,
+            &attested,
             request,
-            existing: Some(registration),
-            operation: registration.operation.clone(),
-            now: self.parts.environment.now(),
-        };
-        match self.reach_goal(&attempt).await {
-            Ok(done) => Ok(done),
-            Err(Failed::Finally(error)) => {
+            Some(registration),
+            (registration.operation.clone(), self.parts.environment.now()),
+        );
+        match self.reach_goal(&mut attempt).await {
+            Err(Failed::Finally(error)) if is_final(&error) => {
                 // It was tried with every hub there is: the device is told, and asks again when it wants to.
                 self.commit_failure(&attempt, error.code(), error.message())
                     .await
             }
-            Err(Failed::Changed) => Err(Failed::Changed),
+            result => result,
         }
     }
 
-    async fn reach_goal(&self, attempt: &Attempt<'_>) -> Result<Registration, Failed> {
-        let goal = self
-            .goal(
-                attempt.attested,
-                attempt.request,
-                attempt.id,
-                attempt.existing,
-            )
-            .map_err(Failed::Finally)?;
-        let (hosts, given): (Vec<HostName>, Given) = match goal {
-            Goal::Stay(assignment) => (vec![assignment.hub], Given::default()),
-            Goal::Ranked(hosts) => (hosts, Given::default()),
-            Goal::Ask(webhook) => {
-                let (host, given) = self
-                    .ask_webhook(&webhook, attempt)
-                    .await
-                    .map_err(Failed::Finally)?;
-                (vec![host], given)
-            }
-        };
+    /// Assigns the device to the hub where that was begun, else to the best one that can be reached.
+    async fn reach_goal(&self, attempt: &mut Attempt<'_>) -> Result<Registration, Failed> {
         let mut failures = Vec::new();
-        for host in &hosts {
-            match self.assign(attempt, host, given.clone()).await {
-                Err(Failed::Finally(error)) if !is_final(&error) => failures.push(error),
+        // What was chosen under another enrollment is chosen anew.
+        let is_same = attempt.request.enrollment == attempt.attested.etag;
+        if let Some(target) = attempt.request.target.as_deref().filter(|_| is_same) {
+            let Target {
+                place,
+                twin,
+                payload,
+            } = target.clone();
+            match self
+                .assign(attempt, &place.hub, Given { twin, payload })
+                .await
+            {
+                Err(Failed::Elsewhere(error)) => failures.push(error),
                 result => return result,
             }
         }
-        let said: Vec<&str> = failures.iter().map(Error::message).collect();
-        let code = failures
-            .last()
-            .map_or(crate::error::codes::NO_HUB, Error::code);
+        let (mut hosts, given) = self.choices(attempt).await.map_err(Failed::Finally)?;
+        // Nobody waits for a hub that is away while there is another.
+        hosts.sort_by_key(|host| self.hubs.is_away(host, attempt.now));
+        for host in &hosts {
+            match self.assign(attempt, host, given.clone()).await {
+                Err(Failed::Elsewhere(error)) => {
+                    tracing::warn!(
+                        registration = %attempt.id,
+                        hub = %host,
+                        error = &error as &dyn std::error::Error,
+                        "a hub cannot be used for a device, the next one is tried"
+                    );
+                    failures.push(error);
+                }
+                result => return result,
+            }
+        }
+        let mut said: Vec<&str> = failures.iter().map(Error::message).collect();
+        said.dedup();
+        let code = failures.last().map_or(codes::NO_HUB, Error::code);
         Err(Failed::Finally(
             Error::invalid(said.join("; ")).with_code(code),
         ))
     }
 
-    /// An attempt whose enrollment does not let it go on any more.
+    /// The hubs that the device may get, best first, and what the webhook gave.
+    async fn choices(&self, attempt: &Attempt<'_>) -> Result<(Vec<HostName>, Given), Error> {
+        let goal = self.goal(
+            attempt.attested,
+            attempt.request,
+            attempt.id,
+            attempt.existing,
+        )?;
+        match goal {
+            Goal::Stay(assignment) => Ok((vec![assignment.hub], Given::default())),
+            Goal::Ranked(hosts) => Ok((hosts, Given::default())),
+            Goal::Ask(webhook) => {
+                let turn = self.hubs.turns.take(webhook.url.as_str()).await;
+                let _turn = turn.ok_or_else(|| {
+                    let text = "the webhook of the custom allocation has too many calls under way";
+                    Error::new(ErrorKind::TimedOut, text).with_code(codes::WEBHOOK_SILENT)
+                })?;
+                let (host, given) = self.ask_webhook(&webhook, attempt).await?;
+                Ok((vec![host], given))
+            }
+        }
+    }
+
+    /// Ends an attempt whose enrollment does not let it go on any more. Where that was deleted the registration goes with
+    /// it, unless the device has still to be removed somewhere.
     async fn fail_without_enrollment(
         &self,
         registration: &Registration,
-        code: u32,
-        message: &str,
+        error: &Error,
     ) -> Result<Registration, Failed> {
+        let (code, message) = (error.code(), error.message());
         tracing::info!(registration = %registration.id, code, message, "a registration failed");
         let next = Registration {
-            progress: Progress::Failed(hub_domain::provisioning::RegistrationFailure {
+            progress: Progress::Failed(RegistrationFailure {
                 code,
                 message: message.to_owned(),
             }),
@@ -244,12 +301,7 @@ impl Room {
             updated: self.parts.environment.now(),
             ..registration.clone()
         };
-        let op = hub_storage::store::Op::PutRegistration {
-            next: Box::new(next.clone()),
-            expected: Some(registration.etag.clone()),
-        };
-        let unit = hub_storage::store::Unit::new(op, Vec::new());
-        self.parts.store.submit(unit).await?;
+        self.note_left(registration, &next, Unit::default()).await?;
         Ok(next)
     }
 }

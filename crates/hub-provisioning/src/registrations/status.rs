@@ -65,7 +65,7 @@ impl OperationStatus {
         };
         match registration.progress {
             Progress::Assigning(_) => Some(LATER),
-            Progress::Assigned | Progress::Leaving(_) | Progress::Failed(_) => Some(SOON),
+            Progress::Assigned | Progress::Failed(_) => Some(SOON),
         }
     }
 

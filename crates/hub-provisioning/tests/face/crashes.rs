@@ -1,12 +1,13 @@
 //! What a crash leaves.
 
 use hub_domain::HostName;
-use hub_domain::provisioning::{Assignment, Link, LinkedHub, Progress, Registration, Terms};
+use hub_domain::provisioning::{Link, LinkedHub, Place, Registration, Terms};
+use hub_engine::IfMatch;
 use hub_provisioning::RegisterRequest;
 use hub_storage::Store as _;
 use hub_storage::store::{Op, RegistrationFilter, Unit};
 
-use crate::support::{World, key, line, registration};
+use crate::support::{World, key, line, registration, said};
 use crate::webhooks::Webhook;
 
 #[tokio::test]
@@ -100,10 +101,11 @@ async fn a_device_that_registers_again_is_still_removed_from_its_former_hub() {
     let registrations = &world.service.registrations;
     let moved = registrations.fetch(&ctx, &id).await.unwrap();
     let leaving = Registration {
-        progress: Progress::Leaving(Assignment {
+        strays: vec![Place {
             hub: silent.clone(),
-            ..moved.assignment.clone().unwrap()
-        }),
+            own: None,
+            device: moved.assignment.clone().unwrap().device,
+        }],
         ..moved.clone()
     };
     let op = Op::PutRegistration {
@@ -112,13 +114,17 @@ async fn a_device_that_registers_again_is_still_removed_from_its_former_hub() {
     };
     world.store.submit(Unit::new(op, Vec::new())).await.unwrap();
 
+    // It is not kept from what it registers for.
+    world
+        .change_terms("d", |terms| terms.capabilities.iot_edge = true)
+        .await;
     let outcome = world.register("d", &key(1)).await.unwrap();
     assert_eq!(line(&outcome), "assigned a.test d initialAssignment");
+    assert!(world.identity("a", "d").await.unwrap().identity.iot_edge);
     let kept = registrations.fetch(&ctx, &id).await.unwrap();
-    assert!(
-        matches!(kept.progress, Progress::Leaving(_)),
-        "it is not forgotten"
-    );
+    assert_eq!(kept.left().count(), 1, "it is not forgotten");
+    let refused = registrations.delete(&ctx, &id, IfMatch::Any).await;
+    assert!(said(refused.unwrap_err()).starts_with("409202 "));
     // A hub that is gone for good is unlinked.
     world
         .service
@@ -127,6 +133,7 @@ async fn a_device_that_registers_again_is_still_removed_from_its_former_hub() {
         .await
         .unwrap();
     world.register("d", &key(1)).await.unwrap();
-    let done = registrations.fetch(&ctx, &id).await.unwrap();
-    assert!(matches!(done.progress, Progress::Assigned));
+    let done = world.settled("d").await;
+    assert!(done.strays.is_empty());
+    registrations.delete(&ctx, &id, IfMatch::Any).await.unwrap();
 }

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panic, its helpers too")]
 
 mod certificates;
+mod changes;
 mod crashes;
 mod enrollments;
 mod issuance;
+mod moves;
 mod outcomes;
 mod proofs;
 mod quotas;
 mod registered_certificates;
+mod remote;
 mod renewals;
 mod support;
 mod webhooks;

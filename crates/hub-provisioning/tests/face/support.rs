@@ -5,20 +5,23 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hub_domain::provisioning::{
-    Attestation, EnrollmentGroupId, ProvisioningLimits, RegistrationId, ServicePermission,
-    ServicePermissions, Terms, derived_key,
+    Attestation, EnrollmentGroupId, ProvisioningLimits, Registration, RegistrationId,
+    ServicePermission, ServicePermissions, Terms, derived_key,
 };
-use hub_domain::{HostName, HubName, IdentityId, SymmetricKey, Timestamp};
+use hub_domain::twin::BackEndPatch;
+use hub_domain::{HostName, HubName, IdentityId, Status, SymmetricKey, Timestamp};
 use hub_engine::{
-    Engine, EngineParts, Environment, Files, IdentityView, IfMatch, NewHub, OpContext, TwinView,
+    Engine, EngineParts, Environment, Files, IdentityView, IfMatch, NewAuthentication, NewHub,
+    NewIdentity, OpContext, TwinView,
 };
 use hub_provisioning::{
     Caller, Context, Credential, DeviceCall, Error, NewAttestation, NewEnrollment, NewGroup,
     OperationStatus, Outside, Parts, Provisioning, RegisterRequest, Registered,
 };
+use hub_storage::Store as _;
 use hub_storage::bus::LocalBus;
 use hub_storage::memory::{MemoryBlobs, MemoryLogs, MemoryStore};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 pub(crate) const BEGINNING: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -54,12 +57,18 @@ pub(crate) struct World {
     pub(crate) environment: Arc<Scripted>,
     limits: ProvisioningLimits,
     parts: EngineParts,
+    trust: Option<String>,
     running: Vec<JoinHandle<()>>,
 }
 
 impl World {
     /// A service with these hubs.
     pub(crate) async fn with(hosts: &[&str]) -> Self {
+        Self::trusting(hosts, None).await
+    }
+
+    /// A service with these hubs, which trusts certificates besides those of the system.
+    pub(crate) async fn trusting(hosts: &[&str], trust: Option<String>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let environment = Arc::new(Scripted {
             seconds: AtomicI64::new(0),
@@ -90,7 +99,7 @@ impl World {
                 .unwrap();
         }
         let limits = ProvisioningLimits::NONE;
-        let service = open(&engine, &store, &environment, limits).await;
+        let service = open(&engine, &store, &environment, limits, trust.as_deref()).await;
         let mut world = Self {
             engine,
             service,
@@ -98,6 +107,7 @@ impl World {
             environment,
             limits,
             parts,
+            trust,
             running: Vec::new(),
         };
         world.run();
@@ -130,7 +140,8 @@ impl World {
             let _ = task.await;
         }
         self.engine = Engine::open(self.parts.clone()).await.unwrap();
-        self.service = open(&self.engine, &self.store, &self.environment, self.limits).await;
+        let (limits, trust) = (self.limits, self.trust.as_deref());
+        self.service = open(&self.engine, &self.store, &self.environment, limits, trust).await;
         self.run();
     }
 
@@ -272,12 +283,28 @@ impl World {
                 if status.is_final() {
                     return Ok(document(&status));
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), wait)
             .await
             .expect("the registration ends")
+    }
+
+    /// The registration once nothing is left to do for it.
+    pub(crate) async fn settled(&self, id: &str) -> Registration {
+        let wait = async {
+            loop {
+                let found = self.store.registration(&registration(id)).await.unwrap();
+                if let Some(found) = found.filter(|found| !found.is_unfinished()) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait)
+            .await
+            .expect("the registration is finished")
     }
 
     pub(crate) fn call<'a>(&self, id: &str, credential: Credential<'a>) -> DeviceCall<'a> {
@@ -298,6 +325,55 @@ impl World {
         let id = IdentityId::parse(device).unwrap();
         let ctx = system(&*self.environment);
         self.engine.registry.fetch(&ctx, hub.no, &id).await.ok()
+    }
+
+    /// An operator disables a device.
+    pub(crate) async fn disable(&self, hub: &str, device: &str, reason: &str) {
+        let identity = self.identity(hub, device).await.unwrap().identity;
+        let hub = self.engine.hubs.by_name(hub).unwrap();
+        let next = NewIdentity {
+            id: identity.id,
+            status: Status::Disabled,
+            status_reason: Some(reason.to_owned()),
+            authentication: NewAuthentication::Sas {
+                primary: None,
+                secondary: None,
+            },
+            iot_edge: identity.iot_edge,
+            device_scope: None,
+            parent_scopes: Vec::new(),
+            managed_by: None,
+        };
+        let ctx = system(&*self.environment);
+        let registry = &self.engine.registry;
+        registry
+            .replace(&ctx, hub.no, next, IfMatch::Any)
+            .await
+            .unwrap();
+    }
+
+    /// A back end writes another tag.
+    pub(crate) async fn live(&self, hub: &str, device: &str, tag: &str) {
+        self.write(hub, device, "by", json!(tag)).await.unwrap();
+    }
+
+    /// A back end writes a tag.
+    pub(crate) async fn write(
+        &self,
+        hub: &str,
+        device: &str,
+        name: &str,
+        value: Value,
+    ) -> Result<TwinView, hub_engine::Error> {
+        let hub = self.engine.hubs.by_name(hub).unwrap();
+        let id = IdentityId::parse(device).unwrap();
+        let ctx = system(&*self.environment);
+        let patch = BackEndPatch {
+            tags: Some([(name.to_owned(), value)].into_iter().collect()),
+            desired: None,
+        };
+        let twins = &self.engine.twins;
+        twins.patch(&ctx, hub.no, &id, patch, IfMatch::Any).await
     }
 
     pub(crate) async fn twin(&self, hub: &str, device: &str) -> TwinView {
@@ -321,12 +397,13 @@ async fn open(
     store: &Arc<MemoryStore>,
     environment: &Arc<Scripted>,
     limits: ProvisioningLimits,
+    trust: Option<&str>,
 ) -> Arc<Provisioning> {
     Provisioning::open(Parts {
         engine: Arc::clone(engine),
         store: Arc::clone(store) as _,
         environment: Arc::clone(environment) as _,
-        outside: Outside::new(None).unwrap(),
+        outside: Outside::new(trust.map(str::as_bytes)).unwrap(),
         limits,
     })
     .await

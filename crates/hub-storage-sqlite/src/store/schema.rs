@@ -10,12 +10,12 @@
 //! good outcomes, 2 for bad ones.
 //!
 //! What provisioning keeps is by `key`, an id in lower case; the record has its spelling. `registration.progress` is
-//! 0 for assigned, 1 for assigning, 2 for failed, 3 for assigned but still to be removed from another hub; most are
-//! assigned, so that only the others have an index, and `registration_statistics` counts all four. `group_key` is null
-//! when an enrollment of its own let the device register. `registration.device` is the device's id in its hub: null when
-//! that is `key` itself, as it is for most, so that only the others have an index; empty when there is none.
-//! `refusal.first` and `refusal.count` go on from the first attempt, the record is of the last one; `refusal.stranger` is 1
-//! when no enrollment was found.
+//! 0 for assigned, 1 for assigning, 2 for failed, 3 and 4 for assigned and failed but still to be removed from another
+//! hub; most are assigned, so that only the others have an index, and `registration_statistics` counts all five.
+//! `group_key` is null when an enrollment of its own let the device register. `registration.device` is the device's id in
+//! its hub: null when that is `key` itself, as it is for most, so that only the others have an index; empty when there is
+//! none. `refusal.first` and `refusal.count` go on from the first attempt, the record is of the last one;
+//! `refusal.stranger` is 1 when no enrollment was found.
 
 use crate::format::Format;
 
@@ -23,7 +23,7 @@ pub(super) const FORMAT: Format = Format {
     what: "store",
     // "THst"
     application_id: 0x5448_7374,
-    version: 8,
+    version: 9,
     schema: "
 CREATE TABLE counter(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -149,14 +149,14 @@ CREATE TABLE registration(
 CREATE INDEX registration_group ON registration(group_key, key) WHERE group_key IS NOT NULL;
 CREATE INDEX registration_individual ON registration(key) WHERE group_key IS NULL;
 CREATE INDEX registration_device ON registration(device, key) WHERE device > '';
-CREATE INDEX registration_unfinished ON registration(key) WHERE progress IN (1, 3);
-CREATE INDEX registration_failed ON registration(key) WHERE progress = 2;
+CREATE INDEX registration_unfinished ON registration(key) WHERE progress IN (1, 3, 4);
+CREATE INDEX registration_failed ON registration(key) WHERE progress IN (2, 4);
 
 CREATE TABLE registration_statistics(
   progress INTEGER PRIMARY KEY,
   registrations INTEGER NOT NULL
 ) STRICT;
-INSERT INTO registration_statistics VALUES(0, 0), (1, 0), (2, 0), (3, 0);
+INSERT INTO registration_statistics VALUES(0, 0), (1, 0), (2, 0), (3, 0), (4, 0);
 
 CREATE TABLE refusal(
   key TEXT NOT NULL PRIMARY KEY,

@@ -76,6 +76,7 @@ fn registration(id: &str, origin: Origin, tag: &str) -> Registration {
         operation: OperationId::from_random([7; 24]),
         progress: Progress::Assigned,
         assignment: None,
+        strays: Vec::new(),
         payload: None,
         authentication_key: Some(Arc::from([1, 2])),
         certificates: None,

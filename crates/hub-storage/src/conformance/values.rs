@@ -11,12 +11,12 @@ use hub_domain::provisioning::{
     AddressRange, AllocationPolicy, AllocationWebhook, Assignment, Attestation, AttestationKind,
     Capabilities, CertificateIssuer, CertificateSlot, CredentialPolicy, CredentialPolicyName,
     DeviceProof, Enrollment, EnrollmentGroup, EnrollmentGroupId, IdScope, InitialTwin, Latencies,
-    Link, LinkedHub, OperationId, Origin, Progress, ProvisioningService, ProvisioningSettings,
-    Refusal, Region, RegisteredCertificates, Registration, RegistrationFailure, RegistrationId,
-    RegistrationRequest, ReprovisionPolicy, ServicePermission, ServicePermissions, ServicePolicy,
-    Slots, Substatus, Terms, WebhookUrl,
+    Link, LinkedHub, OperationId, Origin, Place, Progress, ProvisioningService,
+    ProvisioningSettings, Refusal, Region, RegisteredCertificates, Registration,
+    RegistrationFailure, RegistrationId, RegistrationRequest, ReprovisionPolicy, ServicePermission,
+    ServicePermissions, ServicePolicy, Slots, Substatus, Target, Terms, WebhookUrl,
 };
-use hub_domain::{DeviceId, Etag, HostName, Revision, Status, SymmetricKey, Timestamp};
+use hub_domain::{DeviceId, Etag, HostName, HubNo, Revision, Status, SymmetricKey, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::generator::Generator;
@@ -80,6 +80,7 @@ impl Values<'_> {
             operation: OperationId::from_random([self.byte(); 24]),
             progress: self.progress(),
             assignment: self.maybe(Self::assignment),
+            strays: self.some(Self::place),
             payload: self.maybe(Self::value),
             authentication_key: self.maybe(Self::bytes),
             certificates: self.maybe(|values| {
@@ -260,10 +261,7 @@ impl Values<'_> {
             capabilities: Capabilities {
                 iot_edge: self.0.once_in(2),
             },
-            initial_twin: InitialTwin {
-                tags: self.object(),
-                desired: self.object(),
-            },
+            initial_twin: self.twin(),
             reprovision: self.maybe(|values| ReprovisionPolicy {
                 update_hub_assignment: values.0.once_in(2),
                 migrate_device_data: values.0.once_in(2),
@@ -290,16 +288,31 @@ impl Values<'_> {
     fn assignment(&mut self) -> Assignment {
         Assignment {
             hub: self.host(),
+            own: self.maybe(|values| HubNo(values.number())),
             device: self.device(),
             substatus: self.one_of(&Substatus::ALL),
         }
     }
 
+    fn twin(&mut self) -> InitialTwin {
+        InitialTwin {
+            tags: self.object(),
+            desired: self.object(),
+        }
+    }
+
+    fn place(&mut self) -> Place {
+        Place {
+            hub: self.host(),
+            own: self.maybe(|values| HubNo(values.number())),
+            device: self.device(),
+        }
+    }
+
     fn progress(&mut self) -> Progress {
-        match self.0.below(4) {
+        match self.0.below(3) {
             0 => Progress::Assigned,
-            1 => Progress::Leaving(self.assignment()),
-            2 => Progress::Failed(RegistrationFailure {
+            1 => Progress::Failed(RegistrationFailure {
                 code: self.number(),
                 message: self.text(),
             }),
@@ -315,6 +328,16 @@ impl Values<'_> {
             address: self.maybe(Self::address),
             signing_request: self.maybe(Self::bytes),
             stays_without_policy: self.0.once_in(2),
+            enrollment: self.etag(),
+            target: self.maybe(|values| Box::new(values.target())),
+        }
+    }
+
+    fn target(&mut self) -> Target {
+        Target {
+            place: self.place(),
+            twin: self.maybe(Self::twin),
+            payload: self.maybe(Self::value),
         }
     }
 

@@ -199,8 +199,8 @@ pub enum Op {
         /// The etag the change was built on.
         expected: Option<Etag>,
     },
-    /// Deletes the enrollment of a device, and the registration that it let happen; one by a group stays. Conflict:
-    /// gone, or another etag.
+    /// Deletes the enrollment of a device, and the registration that it let happen; one by a group stays, and one that is
+    /// not finished. Conflict: gone, or another etag.
     DeleteEnrollment {
         /// Which.
         id: RegistrationId,

@@ -2,7 +2,7 @@
 
 use hub_domain::DeviceId;
 use hub_domain::provisioning::{
-    Enrollment, EnrollmentGroup, EnrollmentGroupId, Origin, Progress, Registration, Terms,
+    Enrollment, EnrollmentGroup, EnrollmentGroupId, Origin, Progress, Registration, Target, Terms,
 };
 use serde_json::{Map, Value};
 
@@ -17,8 +17,7 @@ pub enum RegistrationFilter {
     Individual,
     /// Those that gave a hub a device of this id, spelled just so, whichever hub it is.
     OfDevice(DeviceId),
-    /// Those that wait for their hub, or have it and are still to be removed from the former one: somebody has to go on
-    /// with them.
+    /// Those that wait for their hub, or are still to be removed from another one: somebody has to go on with them.
     Unfinished,
     /// Those whose newest attempt failed.
     Failed,
@@ -38,10 +37,7 @@ impl RegistrationFilter {
                 let assignment = registration.assignment.as_ref();
                 assignment.is_some_and(|assignment| assignment.device == *device)
             }
-            Self::Unfinished => matches!(
-                registration.progress,
-                Progress::Assigning(_) | Progress::Leaving(_)
-            ),
+            Self::Unfinished => registration.is_unfinished(),
             Self::Failed => matches!(registration.progress, Progress::Failed(_)),
         }
     }
@@ -50,7 +46,7 @@ impl RegistrationFilter {
 /// How many registrations there are, by their progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegistrationStatistics {
-    /// Devices that have their hub, removed from the former one or not.
+    /// Devices that have their hub, removed from another one or not.
     pub assigned: u64,
     /// Devices that wait for theirs.
     pub assigning: u64,
@@ -77,9 +73,11 @@ pub(super) fn registration_size(registration: &Registration) -> usize {
         Progress::Assigning(request) => {
             let sent = [&request.signing_request, &request.certificate];
             let sent = sent.into_iter().flatten().map(|bytes| bytes.len());
-            request.payload.as_ref().map_or(0, value_size) + sent.sum::<usize>()
+            request.payload.as_ref().map_or(0, value_size)
+                + sent.sum::<usize>()
+                + request.target.as_deref().map_or(0, target_size)
         }
-        Progress::Assigned | Progress::Leaving(_) | Progress::Failed(_) => 0,
+        Progress::Assigned | Progress::Failed(_) => 0,
     };
     let certificates = registration.issued_certificates.iter();
     let shown = registration.certificates.as_ref();
@@ -91,8 +89,16 @@ pub(super) fn registration_size(registration: &Registration) -> usize {
     1_024
         + shown
         + asked
+        + registration.strays.len() * 256
         + registration.payload.as_ref().map_or(0, value_size)
         + certificates.map(|bytes| bytes.len()).sum::<usize>()
+}
+
+fn target_size(target: &Target) -> usize {
+    let twin = target.twin.as_ref();
+    twin.map_or(0, |twin| {
+        object_size(&twin.tags) + object_size(&twin.desired)
+    }) + target.payload.as_ref().map_or(0, value_size)
 }
 
 /// About what a value takes in memory.

@@ -100,9 +100,7 @@ fn group_of(origin: &Origin) -> Option<String> {
 fn shown(registration: &domain::Registration) -> Registration {
     let (status, failure) = match &registration.progress {
         domain::Progress::Assigning(_) => (RegistrationStatus::Assigning, None),
-        domain::Progress::Assigned | domain::Progress::Leaving(_) => {
-            (RegistrationStatus::Assigned, None)
-        }
+        domain::Progress::Assigned => (RegistrationStatus::Assigned, None),
         domain::Progress::Failed(failure) => (RegistrationStatus::Failed, Some(failure)),
     };
     let assignment = registration.assignment.as_ref();

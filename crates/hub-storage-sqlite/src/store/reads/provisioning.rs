@@ -123,11 +123,11 @@ pub(in super::super) fn registrations(
         }
         RegistrationFilter::Unfinished => of(
             "SELECT record FROM registration INDEXED BY registration_unfinished
-             WHERE progress IN (1, 3) AND key > ?1 ORDER BY key LIMIT ?2",
+             WHERE progress IN (1, 3, 4) AND key > ?1 ORDER BY key LIMIT ?2",
         ),
         RegistrationFilter::Failed => of(
             "SELECT record FROM registration INDEXED BY registration_failed
-             WHERE progress = 2 AND key > ?1 ORDER BY key LIMIT ?2",
+             WHERE progress IN (2, 4) AND key > ?1 ORDER BY key LIMIT ?2",
         ),
     }
 }
@@ -142,7 +142,7 @@ pub(in super::super) fn statistics(connection: &Connection) -> Read<Registration
     let sql = "SELECT
                  (SELECT sum(registrations) FROM registration_statistics WHERE progress IN (0, 3)),
                  (SELECT registrations FROM registration_statistics WHERE progress = 1),
-                 (SELECT registrations FROM registration_statistics WHERE progress = 2)";
+                 (SELECT sum(registrations) FROM registration_statistics WHERE progress IN (2, 4))";
     let counts = first(connection, sql, [], |row| {
         Ok(RegistrationStatistics {
             assigned: uint(integer(row, 0)?),

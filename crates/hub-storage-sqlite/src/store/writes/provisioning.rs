@@ -12,13 +12,17 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::Written;
 use crate::sql::int;
 
-/// The number of a progress in the file.
-const fn number(progress: &Progress) -> i64 {
-    match progress {
-        Progress::Assigned => 0,
-        Progress::Assigning(_) => 1,
-        Progress::Failed(_) => 2,
-        Progress::Leaving(_) => 3,
+/// The numbers of those that nobody has to go on with.
+const FINISHED: [i64; 2] = [0, 2];
+
+/// The number of a registration's progress in the file.
+fn number(registration: &Registration) -> i64 {
+    match (&registration.progress, registration.is_unfinished()) {
+        (Progress::Assigned, false) => 0,
+        (Progress::Assigning(_), _) => 1,
+        (Progress::Failed(_), false) => 2,
+        (Progress::Assigned, true) => 3,
+        (Progress::Failed(_), true) => 4,
     }
 }
 
@@ -161,6 +165,7 @@ pub(super) fn delete_enrollment(
     ENROLLMENTS.delete(connection, id.key(), expected)?;
     if let Some(found) = Registered::find(connection, id)?
         && found.is_individual
+        && found.is_finished()
     {
         found.delete(connection)?;
     }
@@ -218,6 +223,10 @@ impl Registered {
         })
     }
 
+    fn is_finished(&self) -> bool {
+        FINISHED.contains(&self.progress)
+    }
+
     fn delete(&self, connection: &Connection) -> rusqlite::Result<()> {
         let sql = "DELETE FROM registration WHERE rowid = ?1";
         run(connection, sql, [self.row])?;
@@ -250,7 +259,7 @@ pub(super) fn put_registration(
         Origin::Individual => None,
         Origin::Group(group) => Some(group.key()),
     };
-    let (etag, progress) = (&next.etag.0, number(&next.progress));
+    let (etag, progress) = (&next.etag.0, number(next));
     let (device, record) = (device_column(next), record::encode_registration(next));
     match found {
         Some(found) => {

@@ -9,6 +9,7 @@ use super::super::fixtures::{commit, commit_unit, conflict_of, fact, refuse, reo
 use super::super::generator::Generator;
 use super::super::text::{describe_enrollment, describe_group, snapshot};
 use super::super::values::{Values, group_id, registration_id};
+use super::registrations::leaving;
 use super::{
     VALUES, check_enrollment, check_group, delete_enrollment, delete_group, delete_registration,
     enrollment, group, of_group, put_enrollment, put_group, put_registration, registration,
@@ -172,10 +173,16 @@ pub async fn a_deleted_enrollment_takes_its_own_registration<B: Backend>(backend
     commit(&*store, delete_enrollment("OWN", Some("1"))).await;
     commit(&*store, delete_enrollment("other", None)).await;
     assert_eq!(registered(&*store).await, ["other"]);
+    // Somebody has to go on with it, or the device would stay in a hub that nobody knows of.
+    commit(&*store, put_enrollment(enrollment("moving", "1"), None)).await;
+    let moving = leaving(registration("moving", Origin::Individual, "1"));
+    commit(&*store, put_registration(moving, None)).await;
+    commit(&*store, delete_enrollment("moving", None)).await;
+    assert_eq!(registered(&*store).await, ["moving", "other"]);
     let (_backend, store) = reopen(backend, store).await;
-    assert_eq!(registered(&*store).await, ["other"]);
+    assert_eq!(registered(&*store).await, ["moving", "other"]);
     let statistics = store.registration_statistics().await;
-    assert_eq!(statistics.expect("they can be read").assigned, 1);
+    assert_eq!(statistics.expect("they can be read").assigned, 2);
 }
 
 async fn registered(store: &dyn Store) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hub_domain::provisioning::{
-    Assignment, DeviceProof, Origin, Progress, Registration, RegistrationFailure,
+    Assignment, DeviceProof, Origin, Place, Progress, Registration, RegistrationFailure,
     RegistrationRequest, Substatus,
 };
 use hub_domain::{DeviceId, HostName};
@@ -17,7 +17,7 @@ use super::super::generator::Generator;
 use super::super::text::{describe_registration, snapshot};
 use super::super::values::{Values, group_id};
 use super::{
-    VALUES, check_enrollment, check_group, delete_registration, enrollment, group, of_group,
+    VALUES, check_enrollment, check_group, delete_registration, enrollment, etag, group, of_group,
     put_enrollment, put_group, put_registration, registration,
 };
 use crate::store::{Op, OpResult, RegistrationFilter, RegistrationStatistics, Unit};
@@ -143,15 +143,36 @@ fn assigning() -> Progress {
         address: None,
         signing_request: None,
         stays_without_policy: false,
+        enrollment: etag("1"),
+        target: None,
     }))
 }
 
-fn leaving() -> Progress {
-    Progress::Leaving(Assignment {
-        hub: HostName::parse("old.test").expect("a valid host name"),
-        device: DeviceId::parse("d1").expect("a valid device id"),
-        substatus: Substatus::InitialAssignment,
-    })
+/// It may be in another hub as well.
+pub(super) fn leaving(registration: Registration) -> Registration {
+    Registration {
+        strays: vec![Place {
+            own: None,
+            hub: HostName::parse("old.test").expect("a valid host name"),
+            device: DeviceId::parse("d1").expect("a valid device id"),
+        }],
+        ..registration
+    }
+}
+
+/// It may not be whole in its own hub.
+fn unsure(registration: Registration) -> Registration {
+    let registration = leaving(registration);
+    let stray = registration.strays[0].clone();
+    Registration {
+        assignment: Some(Assignment {
+            hub: stray.hub,
+            own: stray.own,
+            device: stray.device,
+            substatus: Substatus::InitialAssignment,
+        }),
+        ..registration
+    }
 }
 
 fn with(progress: Progress, registration: Registration) -> Registration {
@@ -170,9 +191,9 @@ pub async fn registrations_are_read_by_filter_key_and_in_pages<B: Backend>(backe
         own("b", "1"),
         with(failed(), own("A", "1")),
         with(assigning(), registration("c", of_group("g1"), "1")),
-        with(leaving(), registration("B1", of_group("G1"), "1")),
-        with(failed(), registration("d", of_group("g2"), "1")),
-        registration("e", of_group("g1"), "1"),
+        leaving(registration("B1", of_group("G1"), "1")),
+        with(failed(), leaving(registration("d", of_group("g2"), "1"))),
+        unsure(registration("e", of_group("g1"), "1")),
     ];
     for next in all {
         commit(&*store, put_registration(next, None)).await;
@@ -189,8 +210,8 @@ pub async fn registrations_are_read_by_filter_key_and_in_pages<B: Backend>(backe
         (of("g3"), None, 100, ""),
         (Individual, None, 100, "A b"),
         (Individual, Some("a"), 1, "b"),
-        (Unfinished, None, 100, "B1 c"),
-        (Unfinished, Some("b1"), 100, "c"),
+        (Unfinished, None, 100, "B1 c d"),
+        (Unfinished, Some("b1"), 100, "c d"),
         (Unfinished, None, 1, "B1"),
         (Failed, None, 100, "A d"),
         (Failed, Some("a"), 100, "d"),
@@ -207,7 +228,7 @@ pub async fn registrations_are_read_by_filter_key_and_in_pages<B: Backend>(backe
     commit(&*store, put_registration(moved, Some("1"))).await;
     assert_eq!(ids(&*store, of("g1"), None, 9).await, "B1 e");
     assert_eq!(ids(&*store, Individual, None, 9).await, "A b c");
-    assert_eq!(ids(&*store, Unfinished, None, 9).await, "B1");
+    assert_eq!(ids(&*store, Unfinished, None, 9).await, "B1 d");
     assert_eq!(ids(&*store, Failed, None, 9).await, "A c d");
 }
 
@@ -230,6 +251,7 @@ pub async fn registrations_are_found_by_their_device<B: Backend>(backend: B) {
     let store = backend.store();
     let in_hub = |id: &str, device: &str, tag: &str| Registration {
         assignment: Some(Assignment {
+            own: None,
             hub: HostName::parse("hub.test").expect("a valid host name"),
             device: device_id(device),
             substatus: Substatus::InitialAssignment,
@@ -241,7 +263,7 @@ pub async fn registrations_are_found_by_their_device<B: Backend>(backend: B) {
         in_hub("B", "b", "1"),
         in_hub("C", "C", "1"),
         in_hub("d", "a", "1"),
-        with(leaving(), in_hub("e", "a", "1")),
+        leaving(in_hub("e", "a", "1")),
         with(failed(), in_hub("f", "f", "1")),
         own("g", "1"),
     ];
@@ -303,12 +325,9 @@ pub async fn registrations_are_counted_by_their_progress<B: Backend>(backend: B)
             put_registration(with(assigning(), own("b", "1")), None),
             (1, 1, 0),
         ),
+        (put_registration(leaving(own("c", "1")), None), (2, 1, 0)),
         (
-            put_registration(with(leaving(), own("c", "1")), None),
-            (2, 1, 0),
-        ),
-        (
-            put_registration(with(failed(), own("b", "2")), Some("1")),
+            put_registration(with(failed(), leaving(own("b", "2"))), Some("1")),
             (2, 0, 1),
         ),
         (put_registration(own("c", "2"), Some("1")), (2, 0, 1)),

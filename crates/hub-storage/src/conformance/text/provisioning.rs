@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hub_domain::provisioning::{
     Attestation, CertificateIssuer, CertificateSlot, DeviceProof, Enrollment, EnrollmentGroup,
     Link, LinkedHub, Progress, ProvisioningService, ProvisioningSettings, Registration,
-    RegistrationRequest, ServicePolicy, Slots,
+    RegistrationRequest, ServicePolicy, Slots, Target,
 };
 
 use super::line;
@@ -116,6 +116,7 @@ pub(crate) fn describe_registration(registration: &Registration) -> String {
         operation,
         progress,
         assignment,
+        strays,
         payload,
         authentication_key,
         certificates,
@@ -127,11 +128,10 @@ pub(crate) fn describe_registration(registration: &Registration) -> String {
     let progress = match progress {
         Progress::Assigning(request) => format!("assigning {}", describe_request(request)),
         Progress::Assigned => "assigned".to_owned(),
-        Progress::Leaving(former) => format!("leaving {former:?}"),
         Progress::Failed(failure) => format!("{failure:?}"),
     };
     format!(
-        "registration {id} {origin:?} {attestation:?} {operation} {progress} {assignment:?} {payload:?} \
+        "registration {id} {origin:?} {attestation:?} {operation} {progress} {assignment:?} {strays:?} {payload:?} \
          {authentication_key:?} {certificates:?} {issued_certificates:?} {etag:?} {created:?} {updated:?}"
     )
 }
@@ -144,6 +144,8 @@ fn describe_request(request: &RegistrationRequest) -> String {
         address,
         signing_request,
         stays_without_policy,
+        enrollment,
+        target,
     } = request;
     let proof = match proof {
         DeviceProof::Keys { primary, secondary } => {
@@ -156,8 +158,17 @@ fn describe_request(request: &RegistrationRequest) -> String {
             storage_root_key,
         } => format!("{} {storage_root_key:?}", key.to_base64()),
     };
+    let target = target.as_deref().map(|target| {
+        let Target {
+            place,
+            twin,
+            payload,
+        } = target;
+        let twin = twin.as_ref().map(|twin| (&twin.tags, &twin.desired));
+        format!("{place:?} {twin:?} {payload:?}")
+    });
     format!(
-        "{proof} {certificate:?} {payload:?} {address:?} {signing_request:?} {stays_without_policy}"
+        "{proof} {certificate:?} {payload:?} {address:?} {signing_request:?} {stays_without_policy} {enrollment:?} {target:?}"
     )
 }
 

@@ -154,7 +154,9 @@ impl State {
         delete(&mut self.provisioning.enrollments, key, expected)?;
         let registrations = &mut self.provisioning.registrations;
         let registration = registrations.rows().get(key);
-        if registration.is_some_and(|registration| registration.origin == Origin::Individual) {
+        if registration.is_some_and(|registration| {
+            registration.origin == Origin::Individual && !registration.is_unfinished()
+        }) {
             registrations.remove(&key.to_owned());
         }
         Ok(OpResult::Done)
@@ -273,7 +275,7 @@ impl State {
         let mut counts = RegistrationStatistics::default();
         for registration in self.provisioning.registrations.rows().values() {
             match registration.progress {
-                Progress::Assigned | Progress::Leaving(_) => counts.assigned += 1,
+                Progress::Assigned => counts.assigned += 1,
                 Progress::Assigning(_) => counts.assigning += 1,
                 Progress::Failed(_) => counts.failed += 1,
             }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use hub_domain::certificate::CertificateInfo;
 use hub_domain::identity::Thumbprint;
 use hub_domain::provisioning::{
-    Assignment, DeviceProof, EnrollmentGroupId, OperationId, Origin, Progress, Refusal,
-    RegisteredCertificates, Registration, RegistrationFailure, RegistrationId, RegistrationRequest,
-    Substatus,
+    Assignment, DeviceProof, EnrollmentGroupId, InitialTwin, OperationId, Origin, Place, Progress,
+    Refusal, RegisteredCertificates, Registration, RegistrationFailure, RegistrationId,
+    RegistrationRequest, Substatus, Target,
 };
-use hub_domain::{DeviceId, Etag, SymmetricKey, Timestamp};
+use hub_domain::{DeviceId, Etag, HubNo, SymmetricKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::super::{from_json, to_json, unreadable};
@@ -32,6 +32,8 @@ struct RegistrationRecord<'a> {
     progress: ProgressRecord<'a>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     assignment: Option<AssignmentRecord<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    strays: Vec<PlaceRecord<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,7 +61,6 @@ enum OriginRecord<'a> {
 enum ProgressRecord<'a> {
     Assigning(Box<RequestRecord<'a>>),
     Assigned,
-    Leaving(AssignmentRecord<'a>),
     Failed { code: u32, message: Cow<'a, str> },
 }
 
@@ -76,6 +77,20 @@ struct RequestRecord<'a> {
     signing_request: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     stays: bool,
+    enrollment: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<Box<TargetRecord<'a>>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TargetRecord<'a> {
+    place: PlaceRecord<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tags: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    desired: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,8 +128,18 @@ struct CertificateRecord<'a>(
 #[derive(Serialize, Deserialize)]
 struct AssignmentRecord<'a> {
     hub: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own: Option<u32>,
     device: Cow<'a, str>,
     substatus: SubstatusRecord,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlaceRecord<'a> {
+    hub: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own: Option<u32>,
+    device: Cow<'a, str>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -136,6 +161,7 @@ pub fn encode_registration(registration: &Registration) -> Vec<u8> {
         operation: registration.operation.as_str().into(),
         progress: ProgressRecord::of(&registration.progress),
         assignment: registration.assignment.as_ref().map(AssignmentRecord::of),
+        strays: registration.strays.iter().map(PlaceRecord::of).collect(),
         payload: registration.payload.as_ref().map(encode_document),
         authentication_key: registration.authentication_key.as_deref().map(encode_bytes),
         device_certificate: shown.map(|shown| CertificateRecord::of(&shown.device)),
@@ -155,6 +181,7 @@ pub fn encode_registration(registration: &Registration) -> Vec<u8> {
 pub fn decode_registration(bytes: &[u8]) -> Result<Registration, StoreError> {
     let record: RegistrationRecord<'static> = from_json(WHAT, bytes)?;
     let assignment = record.assignment.map(AssignmentRecord::assignment);
+    let strays = record.strays.into_iter().map(PlaceRecord::place);
     let payload = record.payload.map(|text| decode_document(WHAT, &text));
     let key = record
         .authentication_key
@@ -173,6 +200,7 @@ pub fn decode_registration(bytes: &[u8]) -> Result<Registration, StoreError> {
         operation: OperationId::parse(&record.operation).map_err(|_| unreadable(WHAT))?,
         progress: record.progress.progress()?,
         assignment: assignment.transpose()?,
+        strays: strays.collect::<Result<_, _>>()?,
         payload: payload.transpose()?,
         authentication_key: key.transpose()?,
         certificates: certificates.map(Box::new),
@@ -206,7 +234,6 @@ impl<'a> ProgressRecord<'a> {
         match progress {
             Progress::Assigning(request) => Self::Assigning(Box::new(RequestRecord::of(request))),
             Progress::Assigned => Self::Assigned,
-            Progress::Leaving(former) => Self::Leaving(AssignmentRecord::of(former)),
             Progress::Failed(failure) => Self::Failed {
                 code: failure.code,
                 message: failure.message.as_str().into(),
@@ -218,7 +245,6 @@ impl<'a> ProgressRecord<'a> {
         Ok(match self {
             Self::Assigning(request) => Progress::Assigning(Box::new(request.request()?)),
             Self::Assigned => Progress::Assigned,
-            Self::Leaving(former) => Progress::Leaving(former.assignment()?),
             Self::Failed { code, message } => Progress::Failed(RegistrationFailure {
                 code,
                 message: message.into_owned(),
@@ -236,6 +262,11 @@ impl<'a> RequestRecord<'a> {
             address: request.address.map(|address| address.to_string()),
             signing_request: request.signing_request.as_deref().map(encode_bytes),
             stays: request.stays_without_policy,
+            enrollment: request.enrollment.0.as_str().into(),
+            target: request
+                .target
+                .as_deref()
+                .map(|target| Box::new(TargetRecord::of(target))),
         }
     }
 
@@ -253,6 +284,39 @@ impl<'a> RequestRecord<'a> {
             address: address.transpose()?,
             signing_request: signing_request.transpose()?,
             stays_without_policy: self.stays,
+            enrollment: Etag(self.enrollment.into_owned()),
+            target: self
+                .target
+                .map(|target| target.target().map(Box::new))
+                .transpose()?,
+        })
+    }
+}
+
+impl<'a> TargetRecord<'a> {
+    fn of(target: &'a Target) -> Self {
+        let twin = target.twin.as_ref();
+        Self {
+            place: PlaceRecord::of(&target.place),
+            tags: twin.map(|twin| encode_document(&twin.tags)),
+            desired: twin.map(|twin| encode_document(&twin.desired)),
+            payload: target.payload.as_ref().map(encode_document),
+        }
+    }
+
+    fn target(self) -> Result<Target, StoreError> {
+        let twin = match (self.tags, self.desired) {
+            (Some(tags), Some(desired)) => Some(InitialTwin {
+                tags: decode_document(WHAT, &tags)?,
+                desired: decode_document(WHAT, &desired)?,
+            }),
+            (_, _) => None,
+        };
+        let payload = self.payload.map(|text| decode_document(WHAT, &text));
+        Ok(Target {
+            place: self.place.place()?,
+            twin,
+            payload: payload.transpose()?,
         })
     }
 }
@@ -336,6 +400,7 @@ impl<'a> AssignmentRecord<'a> {
     fn of(assignment: &'a Assignment) -> Self {
         Self {
             hub: encode_host(&assignment.hub),
+            own: assignment.own.map(|no| no.0),
             device: assignment.device.as_str().into(),
             substatus: match assignment.substatus {
                 Substatus::InitialAssignment => SubstatusRecord::Initial,
@@ -349,6 +414,7 @@ impl<'a> AssignmentRecord<'a> {
     fn assignment(self) -> Result<Assignment, StoreError> {
         Ok(Assignment {
             hub: decode_host(WHAT, &self.hub)?,
+            own: self.own.map(HubNo),
             device: DeviceId::parse(&self.device).map_err(|_| unreadable(WHAT))?,
             substatus: match self.substatus {
                 SubstatusRecord::Initial => Substatus::InitialAssignment,
@@ -356,6 +422,24 @@ impl<'a> AssignmentRecord<'a> {
                 SubstatusRecord::Reset => Substatus::DeviceDataReset,
                 SubstatusRecord::Stays => Substatus::ReprovisionedToInitialAssignment,
             },
+        })
+    }
+}
+
+impl<'a> PlaceRecord<'a> {
+    fn of(place: &'a Place) -> Self {
+        Self {
+            hub: encode_host(&place.hub),
+            own: place.own.map(|no| no.0),
+            device: place.device.as_str().into(),
+        }
+    }
+
+    fn place(self) -> Result<Place, StoreError> {
+        Ok(Place {
+            hub: decode_host(WHAT, &self.hub)?,
+            own: self.own.map(HubNo),
+            device: DeviceId::parse(&self.device).map_err(|_| unreadable(WHAT))?,
         })
     }
 }

@@ -92,8 +92,9 @@ impl Provisioned {
     ) -> Checked {
         check_there(self.enrollment_etag(id), expected)?;
         self.enrollments.retain(|other| other.id != *id);
-        self.registrations
-            .retain(|other| other.id != *id || other.origin != Origin::Individual);
+        self.registrations.retain(|other| {
+            other.id != *id || other.origin != Origin::Individual || other.is_unfinished()
+        });
         Ok(())
     }
 
@@ -198,7 +199,7 @@ impl Provisioned {
             all.filter(|one| is_counted(&one.progress)).count() as u64
         };
         RegistrationStatistics {
-            assigned: count(|one| matches!(one, Progress::Assigned | Progress::Leaving(_))),
+            assigned: count(|one| matches!(one, Progress::Assigned)),
             assigning: count(|one| matches!(one, Progress::Assigning(_))),
             failed: count(|one| matches!(one, Progress::Failed(_))),
         }
@@ -207,9 +208,9 @@ impl Provisioned {
 
 fn is_of(registration: &Registration, filter: &RegistrationFilter) -> bool {
     match (filter, &registration.origin, &registration.progress) {
+        (RegistrationFilter::Unfinished, _, _) => registration.is_unfinished(),
         (RegistrationFilter::All, _, _)
         | (RegistrationFilter::Individual, Origin::Individual, _)
-        | (RegistrationFilter::Unfinished, _, Progress::Assigning(_) | Progress::Leaving(_))
         | (RegistrationFilter::Failed, _, Progress::Failed(_)) => true,
         (RegistrationFilter::OfGroup(group), Origin::Group(of), _) => group == of,
         (RegistrationFilter::OfDevice(device), _, _) => registration
@@ -219,7 +220,6 @@ fn is_of(registration: &Registration, filter: &RegistrationFilter) -> bool {
         (
             RegistrationFilter::OfGroup(_)
             | RegistrationFilter::Individual
-            | RegistrationFilter::Unfinished
             | RegistrationFilter::Failed,
             _,
             _,

@@ -1,0 +1,127 @@
+//! Takes a device out of hubs that it is not assigned to.
+//!
+//! An own hub loses it in one unit with the note that it did, and only if the registration is as it was decided on: a
+//! registration that leads back to that hub meanwhile is not hurt. At the hub of another installation it is removed
+//! first; only the job of a registration does that, so that no two do it at once.
+
+use hub_domain::provisioning::{Origin, Place, Progress, Registration, RegistrationId};
+use hub_domain::{HubNo, Timestamp};
+use hub_storage::store::{Committed, FactNo, Op, Unit};
+
+use super::Room;
+use super::assign::{Failed, at_hub};
+use crate::hubs::Reach;
+
+impl Room {
+    /// Takes a device out of all hubs that it is not assigned to. What fails is tried again by a job.
+    pub(super) async fn leave(
+        &self,
+        mut registration: Registration,
+        now: Timestamp,
+    ) -> Registration {
+        if matches!(registration.progress, Progress::Assigning(_)) {
+            return registration;
+        }
+        let left: Vec<Place> = registration.left().cloned().collect();
+        for stray in left {
+            let reach = self.hubs.reach_place(&stray);
+            let _turn = match &reach {
+                Some(Reach::Remote(_)) => match self.hubs.turns.try_take(stray.hub.as_str()) {
+                    Some(turn) if !self.hubs.is_away(&stray.hub, now) => Some(turn),
+                    // The next look finds it again.
+                    Some(_) | None => continue,
+                },
+                Some(Reach::Own(_)) | None => None,
+            };
+            match self.leave_hub(&registration, (&stray, reach), now).await {
+                Ok(next) => registration = next,
+                // Somebody else changed the registration: a job looks at it again.
+                Err(Failed::Changed) => break,
+                Err(Failed::Elsewhere(error) | Failed::Finally(error)) => tracing::warn!(
+                    registration = %registration.id,
+                    hub = %stray.hub,
+                    error = &error as &dyn std::error::Error,
+                    "a device cannot be removed yet from a hub that it is not assigned to"
+                ),
+            }
+        }
+        registration
+    }
+
+    async fn leave_hub(
+        &self,
+        registration: &Registration,
+        (stray, reach): (&Place, Option<Reach>),
+        now: Timestamp,
+    ) -> Result<Registration, Failed> {
+        let mut next = registration.clone();
+        next.strays.retain(|one| !one.is_same(stray));
+        next.etag = self.parts.random_etag();
+        match reach {
+            Some(Reach::Own(hub)) => {
+                let removal = self.hubs.removal(hub, &stray.device, None, now).await;
+                let removal = removal.map_err(at_hub)?;
+                let before = removal.as_ref().map(|removal| removal.before);
+                let unit = removal.map(|removal| removal.unit).unwrap_or_default();
+                let committed = self.note_left(registration, &next, unit).await?;
+                if let Some(before) = before {
+                    let between = before..committed.last_fact;
+                    self.tell_left(&next.id, hub, stray, between, now).await;
+                }
+            }
+            Some(Reach::Remote(remote)) => {
+                remote.remove(&stray.device, now).await.map_err(at_hub)?;
+                self.note_left(registration, &next, Unit::default()).await?;
+            }
+            // A hub that is gone for good is unlinked.
+            None => {
+                self.note_left(registration, &next, Unit::default()).await?;
+            }
+        }
+        Ok(next)
+    }
+
+    /// Commits that a device left a hub, with the writes that took it out. When nothing is left to do and the enrollment
+    /// was deleted meanwhile, its registration goes with it.
+    pub(super) async fn note_left(
+        &self,
+        registration: &Registration,
+        next: &Registration,
+        mut unit: Unit,
+    ) -> Result<Committed, Failed> {
+        let expected = Some(registration.etag.clone());
+        let is_last = !next.is_unfinished() && next.origin == Origin::Individual;
+        unit.ops.push(
+            if is_last && self.parts.store.enrollment(&next.id).await?.is_none() {
+                Op::DeleteRegistration {
+                    id: next.id.clone(),
+                    expected,
+                }
+            } else {
+                Op::PutRegistration {
+                    next: Box::new(next.clone()),
+                    expected,
+                }
+            },
+        );
+        Ok(self.parts.store.submit(unit).await?)
+    }
+
+    pub(super) async fn tell_left(
+        &self,
+        id: &RegistrationId,
+        hub: HubNo,
+        stray: &Place,
+        between: std::ops::Range<FactNo>,
+        now: Timestamp,
+    ) {
+        if let Err(error) = self.hubs.removed(hub, &stray.device, between, now).await {
+            let error = error.into_error();
+            tracing::warn!(
+                registration = %id,
+                error = &error as &dyn std::error::Error,
+                "sessions of modules of a removed device may not have ended"
+            );
+        }
+    }
+}
