@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+};
 
 /// An authority that can sign, named `Factory`, written to `ca.pem` and `ca.key`.
 pub(crate) struct Factory(CertifiedIssuer<'static, KeyPair>);
@@ -30,8 +32,8 @@ impl Factory {
 
 fn named(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.distinguished_name.remove(DnType::CommonName);
+    // In place of the name that the library gives.
+    params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params
 }

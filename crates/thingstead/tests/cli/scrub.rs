@@ -23,11 +23,11 @@ pub(crate) fn scrubbed(text: &str) -> String {
 
 fn line_of(line: &str) -> String {
     // A certificate within JSON is one line.
-    if let Some((head, tail)) = line.split_once("-----BEGIN CERTIFICATE-----") {
-        if head.contains('"') {
-            let end = tail.rfind("-----END CERTIFICATE-----").unwrap_or(0);
-            return format!("{head}-----BEGIN CERTIFICATE-----…{}", &tail[end..]);
-        }
+    if let Some((head, tail)) = line.split_once("-----BEGIN CERTIFICATE-----")
+        && head.contains('"')
+    {
+        let end = tail.rfind("-----END CERTIFICATE-----").unwrap_or(0);
+        return format!("{head}-----BEGIN CERTIFICATE-----…{}", &tail[end..]);
     }
     let mut shown = String::new();
     let mut word = String::new();
