@@ -15,7 +15,9 @@ use serde_json::{Map, Value};
 
 use crate::parts::Parts;
 use crate::quotas::Quotas;
-use crate::rules::{check_certificates, check_hubs, check_match, check_names, check_terms};
+use crate::rules::{
+    check_certificates, check_deletion, check_hubs, check_match, check_names, check_terms, deleted,
+};
 use crate::service::Service;
 use crate::{Context, Error};
 
@@ -247,22 +249,12 @@ impl Enrollments {
         ctx.require(ServicePermission::EnrollmentWrite)?;
         self.parts.check_room()?;
         let stored = self.stored(id).await?;
-        check_match(&if_match, &stored.etag.0)?;
-        let expected = match if_match {
-            IfMatch::Absent | IfMatch::Any => None,
-            IfMatch::Etag(_) => Some(stored.etag),
-        };
         let op = Op::DeleteEnrollment {
             id: id.clone(),
-            expected,
+            expected: check_deletion(&if_match, &stored.etag)?,
         };
-        match self.parts.store.submit(Unit::new(op, Vec::new())).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::Conflict(Conflict::NotFound)) => {
-                Err(Error::not_found("enrollment", id))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let result = self.parts.store.submit(Unit::new(op, Vec::new())).await;
+        deleted("enrollment", id, result.map(drop))
     }
 
     /// Does the same with several enrollments, each by itself. What failed is told; the others are done.

@@ -8,15 +8,15 @@ use hub_domain::provisioning::{
     Attestation, EnrollmentGroup, EnrollmentGroupId, ServicePermission, Terms,
 };
 use hub_engine::{ErrorKind, IfMatch, KeyRoll, Turn, Turns};
+use hub_storage::StoreError;
 use hub_storage::store::{Op, Unit};
-use hub_storage::{Conflict, StoreError};
 
 use crate::enrollments::{
     BulkError, BulkMode, NewAttestation, again, check_page, check_place, made, rolled,
 };
 use crate::parts::Parts;
 use crate::quotas::Quotas;
-use crate::rules::{check_hubs, check_match, check_names, check_terms};
+use crate::rules::{check_deletion, check_hubs, check_match, check_names, check_terms, deleted};
 use crate::service::Service;
 use crate::{Context, Error};
 
@@ -257,14 +257,9 @@ impl Groups {
         self.parts.check_room()?;
         let turn = self.turns.take().await;
         let stored = self.find(id)?;
-        check_match(&if_match, &stored.etag.0)?;
-        let expected = match if_match {
-            IfMatch::Absent | IfMatch::Any => None,
-            IfMatch::Etag(_) => Some(stored.etag.clone()),
-        };
         let op = Op::DeleteEnrollmentGroup {
             id: id.clone(),
-            expected,
+            expected: check_deletion(&if_match, &stored.etag)?,
         };
         let (room, gone) = (self.clone(), id.clone());
         let commit = async move {
@@ -272,13 +267,7 @@ impl Groups {
             room.show(&gone, None);
             Ok(())
         };
-        match turn.to_its_end(commit).await {
-            Ok(()) => Ok(()),
-            Err(StoreError::Conflict(Conflict::NotFound)) => {
-                Err(Error::not_found("enrollment group", id))
-            }
-            Err(error) => Err(error.into()),
-        }
+        deleted("enrollment group", id, turn.to_its_end(commit).await)
     }
 
     /// Does the same with several groups, each by itself. What failed is told; the others are done.

@@ -1,15 +1,18 @@
 //! What enrollments of both kinds have to keep.
 
+use std::fmt;
+
 use hub_domain::certificate::CertificateOfAuthority;
 use hub_domain::provisioning::{
     AllocationPolicy, Attestation, InitialTwin, ProvisioningSettings, Terms,
 };
 use hub_domain::twin::BackEndReplacement;
 use hub_domain::twin::Twin;
-use hub_domain::{HostName, Timestamp};
+use hub_domain::{Etag, HostName, Timestamp};
 use hub_engine::IfMatch;
 use hub_engine::certificates::authorities;
 use hub_engine::x509::Certificate;
+use hub_storage::{Conflict, StoreError};
 
 use crate::Error;
 use crate::allocation::Candidate;
@@ -162,6 +165,30 @@ pub(crate) fn twin_of(initial: &InitialTwin, now: Timestamp) -> Result<Twin, Err
         return Ok(Twin::new());
     }
     Ok(hub_engine::initial_twin(&content, now)?)
+}
+
+/// Checks the guard of a deletion against the etag of what is stored.
+///
+/// # Errors
+/// `PreconditionFailed` for another etag. Otherwise the etag that the deletion is committed on; none for whatever is there.
+pub(crate) fn check_deletion(if_match: &IfMatch, etag: &Etag) -> Result<Option<Etag>, Error> {
+    check_match(if_match, &etag.0)?;
+    Ok(match if_match {
+        IfMatch::Absent | IfMatch::Any => None,
+        IfMatch::Etag(_) => Some(etag.clone()),
+    })
+}
+
+/// How a deletion ended: what somebody else deleted meanwhile was not found.
+pub(crate) fn deleted(
+    what: &str,
+    id: impl fmt::Display,
+    result: Result<(), StoreError>,
+) -> Result<(), Error> {
+    result.map_err(|error| match error {
+        StoreError::Conflict(Conflict::NotFound) => Error::not_found(what, id),
+        other => other.into(),
+    })
 }
 
 /// # Errors
