@@ -7,6 +7,8 @@ mod credentials;
 mod device;
 mod errors;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod links;
 mod provisioning;
 mod reply;

@@ -5,6 +5,13 @@ use hub_domain::message::{PropertyBag, telemetry_size};
 
 use crate::amqp::telemetry::{BATCH_FORMAT, Collected, MESSAGE_BYTES_MAX, convert, push};
 
+/// Takes the bytes as whatever a device says to be let in and to be answered, over MQTT and AMQP, and panics when what is
+/// understood does not hold together.
+pub fn judge_words(words: &[u8]) {
+    crate::mqtt::fuzzing::judge(words);
+    crate::amqp::fuzzing::judge(words);
+}
+
 /// Takes the same bytes as a single message and as a batch, and panics when what is collected does not hold together.
 pub fn judge_telemetry(message: &[u8]) {
     for format in [0, BATCH_FORMAT] {
@@ -38,15 +45,26 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    #[test]
-    fn every_file_of_the_corpus_is_judged_without_panic() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/amqp_batch");
+    fn replay(target: &str, judge: fn(&[u8])) {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../fuzz/corpus")
+            .join(target);
         let mut count = 0;
         for entry in fs::read_dir(&corpus).expect("the corpus is part of the repository") {
             let path = entry.expect("readable folder").path();
-            super::judge_telemetry(&fs::read(&path).expect("readable file"));
+            judge(&fs::read(&path).expect("readable file"));
             count += 1;
         }
         assert!(count >= 100, "{count} files in {}", corpus.display());
+    }
+
+    #[test]
+    fn every_batch_of_the_corpus_is_judged_without_panic() {
+        replay("amqp_batch", super::judge_telemetry);
+    }
+
+    #[test]
+    fn all_words_of_the_corpus_are_judged_without_panic() {
+        replay("device_words", super::judge_words);
     }
 }

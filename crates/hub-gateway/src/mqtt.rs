@@ -2,6 +2,8 @@
 
 mod connect;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod outstanding;
 mod provisioning;
 mod topics;

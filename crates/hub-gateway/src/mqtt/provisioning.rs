@@ -1,5 +1,7 @@
 //! A device that registers over MQTT: one subscription, two topics to publish to, and nothing that outlives the connection.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod name;
 mod topics;
 
