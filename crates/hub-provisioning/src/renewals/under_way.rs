@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn one_request_of_a_device_is_under_way_until_it_ends() {
         let under_way = Arc::new(UnderWay::default());
-        let first = begin(&under_way, "r-01", None).ok().expect("it begins");
+        let first = begin(&under_way, "r-01", None).expect("it begins");
         let second = begin(&under_way, "r-02", None).err();
         assert_eq!(second, Some(Busy::Pending(request("r-01"))));
         let of_another = under_way.begin(key("e"), None, request("r-01"), NOW);
@@ -203,12 +203,12 @@ mod tests {
         let nothing = begin(&under_way, "r-01", exactly("r-00").as_ref()).err();
         assert_eq!(nothing, Some(Busy::NothingToReplace("r-00".to_owned())));
         let first = begin(&under_way, "r-01", Some(&Replace::Any));
-        let first = first.ok().expect("any may be none");
+        let first = first.expect("any may be none");
         let other = begin(&under_way, "r-02", exactly("r-00").as_ref()).err();
         assert_eq!(other, Some(Busy::NothingToReplace("r-00".to_owned())));
         assert!(first.is_current());
         let second = begin(&under_way, "r-02", exactly("r-01").as_ref());
-        let second = second.ok().expect("it takes its place");
+        let second = second.expect("it takes its place");
         assert!(!first.is_current() && second.is_current());
         drop(first);
         assert!(second.is_current(), "what gave way takes nothing along");
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn devices_that_asked_long_ago_are_forgotten() {
         let under_way = Arc::new(UnderWay::default());
-        let waiting = begin(&under_way, "r-01", None).ok().expect("it begins");
+        let waiting = begin(&under_way, "r-01", None).expect("it begins");
         for number in 1..SWEEP_FROM {
             let key = key(&format!("d-{number}"));
             assert!(under_way.begin(key, None, request("r-01"), NOW).is_ok());
