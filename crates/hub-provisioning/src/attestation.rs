@@ -497,7 +497,7 @@ fn proven_with(
     }
 }
 
-fn thumbprint(certificate: &Certificate<'_>) -> Thumbprint {
+pub(crate) fn thumbprint(certificate: &Certificate<'_>) -> Thumbprint {
     Thumbprint::parse(&certificate.sha256()).expect("invariant: 64 digits are a thumbprint")
 }
 

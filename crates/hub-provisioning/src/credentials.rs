@@ -5,10 +5,12 @@ mod settings;
 use std::sync::Arc;
 
 use hub_domain::certificate::CertificateName;
-use hub_domain::provisioning::CredentialPolicyName;
+use hub_domain::provisioning::{CredentialPolicyName, DeviceProof};
 use hub_domain::{DeviceId, Timestamp};
+use hub_engine::x509::Certificate;
 
 use crate::Error;
+use crate::attestation::thumbprint;
 use crate::error::codes;
 use crate::issuance::{CertificateRequest, IssuingAuthority};
 use crate::parts::Parts;
@@ -90,4 +92,18 @@ pub(crate) struct IssuedChain {
     pub(crate) issuer: CertificateName,
     /// Its certificate, in DER.
     pub(crate) authority: Arc<[u8]>,
+}
+
+impl IssuedChain {
+    /// What a hub that does not know the issuer accepts: this certificate alone.
+    pub(crate) fn thumbprint(&self) -> DeviceProof {
+        let leaf = self
+            .chain
+            .first()
+            .and_then(|der| Certificate::read(der).ok());
+        DeviceProof::Thumbprints {
+            primary: thumbprint(&leaf.expect("invariant: what was issued is a certificate")),
+            secondary: None,
+        }
+    }
 }

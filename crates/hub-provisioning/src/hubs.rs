@@ -1,8 +1,8 @@
 //! The hubs that devices are assigned to, own ones and those of others, and what is written there.
 
+mod call_slots;
 mod outages;
 mod remote;
-mod turns;
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use hub_storage::store::{FactNo, Op, Unit};
 pub(crate) use hub_api::client::Outside;
 pub(crate) use remote::Remote;
 
+use call_slots::CallSlots;
 use outages::Outages;
-use turns::Turns;
 
 use crate::Error;
 use crate::credentials::IssuedChain;
@@ -131,7 +131,7 @@ pub(crate) struct LinkedHubs {
     parts: Parts,
     service: Service,
     outages: Outages,
-    pub(crate) turns: Turns,
+    pub(crate) slots: CallSlots,
 }
 
 impl LinkedHubs {
@@ -140,7 +140,7 @@ impl LinkedHubs {
             parts,
             service,
             outages: Outages::default(),
-            turns: Turns::default(),
+            slots: CallSlots::default(),
         }
     }
 
@@ -267,7 +267,7 @@ impl LinkedHubs {
         };
         let engine = &self.parts.engine;
         let made = engine.registry.provision(&ctx, hub, device, &whole).await?;
-        if made.existing && bring == Bring::Also {
+        if made.existing && bring != Bring::OnlyToNew {
             let replacement = BackEndReplacement {
                 tags: Some(whole.back_end.tags),
                 desired: Some(whole.back_end.desired.properties),
@@ -399,7 +399,9 @@ impl LinkedHubs {
 /// Whether a device that is in the hub already gets the twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bring {
-    /// It does: it comes from another hub.
+    /// It does: it is the one that it had in its former hub.
+    Former,
+    /// It does: it begins anew.
     Also,
     /// It keeps its own.
     OnlyToNew,

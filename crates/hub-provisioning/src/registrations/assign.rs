@@ -85,6 +85,8 @@ pub(super) enum Failed {
     Changed,
     /// The hub cannot be used: another one may be.
     Elsewhere(Error),
+    /// Too much is under way: others go first.
+    Later,
     /// It cannot be.
     Finally(Error),
 }
@@ -140,7 +142,7 @@ impl Room {
             match self.attempt_at_once(&mut attempt).await {
                 Ok(registration) => return Ok(OperationStatus::begun(self.named(registration))),
                 Err(Failed::Elsewhere(error) | Failed::Finally(error)) => return Err(error),
-                Err(Failed::Changed) => attested = self.attest(call).await?,
+                Err(Failed::Changed | Failed::Later) => attested = self.attest(call).await?,
             }
         }
         Err(Error::new(
@@ -218,9 +220,10 @@ impl Room {
         let leaves = former.filter(|former| !former.place().is_same(&here));
         let baggage = self.baggage(attempt, leaves, given.twin.clone()).await?;
         let issued = self.issue(attempt)?;
-        let (proof, authentication_key) = match &issued {
-            Some(_) => (HubProof::Given(DeviceProof::Authority), None),
-            None => self.proof_for_hub(attested)?,
+        let (proof, authentication_key) = match (&issued, &reach) {
+            (Some(_), Reach::Own(_)) => (HubProof::Given(DeviceProof::Authority), None),
+            (Some(issued), Reach::Remote(_)) => (HubProof::Given(issued.thumbprint()), None),
+            (None, _) => self.proof_for_hub(attested)?,
         };
         let wanted = WantedDevice {
             id: attested.device.clone(),
@@ -232,7 +235,12 @@ impl Room {
             hub: here.hub.clone(),
             own: here.own,
             device: here.device.clone(),
-            substatus: substatus(attested, attempt.request, former, leaves),
+            substatus: substatus(
+                attested,
+                attempt.request,
+                former,
+                leaves.map(|_| baggage.bring),
+            ),
         };
         let left = leaves.map(Assignment::place);
         let (unit, removed) = match &reach {
@@ -298,7 +306,7 @@ impl Room {
             return Ok((unit, None));
         };
         let read = match (&baggage.twin, baggage.bring) {
-            (TwinContent::Whole(twin), Bring::Also) => Some(&**twin),
+            (TwinContent::Whole(twin), Bring::Former) => Some(&**twin),
             (TwinContent::Whole(_) | TwinContent::Written(_), _) => None,
         };
         let removal = self.hubs.removal(former, &left.device, read, now).await;
@@ -319,12 +327,8 @@ impl Room {
         baggage: &Baggage,
     ) -> Result<(), Failed> {
         let here = target.place.clone();
-        let turn = self.hubs.turns.take(here.hub.as_str()).await;
-        let _turn = turn.ok_or_else(|| {
-            let text = format!("the hub {} has too many calls under way", here.hub);
-            let error = Error::new(ErrorKind::Unavailable, text);
-            Failed::Elsewhere(error.with_code(codes::HUB_UNREACHABLE))
-        })?;
+        let slot = self.hubs.slots.take(here.hub.as_str()).await;
+        let _slot = slot.ok_or(Failed::Later)?;
         let now = attempt.now;
         let is_here = |stray: &Place| stray.is_same(&here);
         let was_begun = attempt.strays.iter().any(is_here);
@@ -342,7 +346,7 @@ impl Room {
             }
             result => result.map_err(at_hub)?,
         }
-        let is_ours = is_new || was_begun || baggage.bring == Bring::Also;
+        let is_ours = is_new || was_begun || baggage.bring != Bring::OnlyToNew;
         if is_ours && !(is_new && baggage.twin.is_empty()) {
             let twin = &baggage.twin;
             let written = self.hubs.put_remote_twin(remote, &wanted.id, twin, now);
@@ -394,7 +398,7 @@ impl Room {
         match self.hubs.former(&reach, &left.device, attempt.now).await {
             Ok(Some(former)) if migrates => Ok(Baggage {
                 twin: former.twin,
-                bring: Bring::Also,
+                bring: Bring::Former,
                 standing: former.standing,
             }),
             Ok(Some(former)) => Ok(new(Bring::Also, former.standing)),

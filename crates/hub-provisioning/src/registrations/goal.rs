@@ -10,6 +10,7 @@ use super::Room;
 use crate::Error;
 use crate::allocation::{Choice, Situation};
 use crate::attestation::Attested;
+use crate::hubs::Bring;
 
 /// Where a registration leads.
 pub(super) enum Goal {
@@ -100,10 +101,10 @@ pub(super) fn substatus(
     attested: &Attested,
     request: &RegistrationRequest,
     former: Option<&Assignment>,
-    leaves: Option<&Assignment>,
+    moves: Option<Bring>,
 ) -> Substatus {
     let policy = policy(attested, request);
-    match (former, leaves) {
+    match (former, moves) {
         (None, None) => Substatus::InitialAssignment,
         (Some(former), None) => {
             if policy.update_hub_assignment {
@@ -112,7 +113,7 @@ pub(super) fn substatus(
                 Substatus::ReprovisionedToInitialAssignment
             }
         }
-        (_, Some(_)) if policy.migrate_device_data => Substatus::DeviceDataMigrated,
-        (_, Some(_)) => Substatus::DeviceDataReset,
+        (_, Some(Bring::Former)) => Substatus::DeviceDataMigrated,
+        (_, Some(Bring::Also | Bring::OnlyToNew)) => Substatus::DeviceDataReset,
     }
 }

@@ -15,7 +15,6 @@ use hub_domain::HostName;
 use hub_domain::provisioning::{
     Progress, Registration, RegistrationFailure, RegistrationId, RegistrationRequest, Target,
 };
-use hub_engine::ErrorKind;
 use hub_storage::store::{RegistrationFilter, Unit};
 use tokio::sync::mpsc;
 
@@ -170,6 +169,10 @@ impl Room {
                 Progress::Assigning(request) => match self.finish(&registration, request).await {
                     Ok(done) if !done.is_unfinished() => return,
                     Ok(_) | Err(Failed::Changed) => {}
+                    Err(Failed::Later) => {
+                        let _ = self.jobs.start(id);
+                        return;
+                    }
                     Err(Failed::Elsewhere(error) | Failed::Finally(error)) => {
                         return warn(id, &error);
                     }
@@ -235,7 +238,7 @@ impl Room {
                 result => return result,
             }
         }
-        let (mut hosts, given) = self.choices(attempt).await.map_err(Failed::Finally)?;
+        let (mut hosts, given) = self.choices(attempt).await?;
         // Nobody waits for a hub that is away while there is another.
         hosts.sort_by_key(|host| self.hubs.is_away(host, attempt.now));
         for host in &hosts {
@@ -261,23 +264,23 @@ impl Room {
     }
 
     /// The hubs that the device may get, best first, and what the webhook gave.
-    async fn choices(&self, attempt: &Attempt<'_>) -> Result<(Vec<HostName>, Given), Error> {
+    async fn choices(&self, attempt: &Attempt<'_>) -> Result<(Vec<HostName>, Given), Failed> {
         let goal = self.goal(
             attempt.attested,
             attempt.request,
             attempt.id,
             attempt.existing,
-        )?;
-        match goal {
+        );
+        match goal.map_err(Failed::Finally)? {
             Goal::Stay(assignment) => Ok((vec![assignment.hub], Given::default())),
             Goal::Ranked(hosts) => Ok((hosts, Given::default())),
             Goal::Ask(webhook) => {
-                let turn = self.hubs.turns.take(webhook.url.as_str()).await;
-                let _turn = turn.ok_or_else(|| {
-                    let text = "the webhook of the custom allocation has too many calls under way";
-                    Error::new(ErrorKind::TimedOut, text).with_code(codes::WEBHOOK_SILENT)
-                })?;
-                let (host, given) = self.ask_webhook(&webhook, attempt).await?;
+                let slot = self.hubs.slots.take(webhook.url.as_str()).await;
+                let _slot = slot.ok_or(Failed::Later)?;
+                let (host, given) = self
+                    .ask_webhook(&webhook, attempt)
+                    .await
+                    .map_err(Failed::Finally)?;
                 Ok((vec![host], given))
             }
         }

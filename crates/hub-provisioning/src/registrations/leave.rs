@@ -25,9 +25,9 @@ impl Room {
         let left: Vec<Place> = registration.left().cloned().collect();
         for stray in left {
             let reach = self.hubs.reach_place(&stray);
-            let _turn = match &reach {
-                Some(Reach::Remote(_)) => match self.hubs.turns.try_take(stray.hub.as_str()) {
-                    Some(turn) if !self.hubs.is_away(&stray.hub, now) => Some(turn),
+            let _slot = match &reach {
+                Some(Reach::Remote(_)) => match self.hubs.slots.try_take(stray.hub.as_str()) {
+                    Some(slot) if !self.hubs.is_away(&stray.hub, now) => Some(slot),
                     // The next look finds it again.
                     Some(_) | None => continue,
                 },
@@ -36,7 +36,7 @@ impl Room {
             match self.leave_hub(&registration, (&stray, reach), now).await {
                 Ok(next) => registration = next,
                 // Somebody else changed the registration: a job looks at it again.
-                Err(Failed::Changed) => break,
+                Err(Failed::Changed | Failed::Later) => break,
                 Err(Failed::Elsewhere(error) | Failed::Finally(error)) => tracing::warn!(
                     registration = %registration.id,
                     hub = %stray.hub,

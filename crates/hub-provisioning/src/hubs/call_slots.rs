@@ -7,26 +7,26 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Registrations that deal with one of them at once.
-const AT_ONCE_MAX: usize = 16;
-/// How long a registration waits for its turn.
-const WAIT: Duration = Duration::from_secs(10);
+const AT_ONCE_MAX: usize = 32;
+/// How long a registration waits for a slot before it lets others go first.
+const WAIT: Duration = Duration::from_secs(2);
 /// Peers that are remembered before those without calls are forgotten.
 const PEERS_MAX: usize = 1_024;
 
 /// The calls that are under way. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Turns {
+pub(crate) struct CallSlots {
     peers: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
 }
 
-impl Turns {
-    /// A turn at a peer; none when it is so slow that the wait for it is too long.
+impl CallSlots {
+    /// A slot at a peer; none when there is none for a while.
     pub(crate) async fn take(&self, peer: &str) -> Option<OwnedSemaphorePermit> {
-        let turn = self.of(peer).acquire_owned();
-        tokio::time::timeout(WAIT, turn).await.ok()?.ok()
+        let slot = self.of(peer).acquire_owned();
+        tokio::time::timeout(WAIT, slot).await.ok()?.ok()
     }
 
-    /// A turn at a peer, if there is one without waiting.
+    /// A slot at a peer, if there is one without waiting.
     pub(crate) fn try_take(&self, peer: &str) -> Option<OwnedSemaphorePermit> {
         self.of(peer).try_acquire_owned().ok()
     }
@@ -34,10 +34,10 @@ impl Turns {
     fn of(&self, peer: &str) -> Arc<Semaphore> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= PEERS_MAX {
-            peers.retain(|_, turns| Arc::strong_count(turns) > 1);
+            peers.retain(|_, slots| Arc::strong_count(slots) > 1);
         }
-        let turns = peers.entry(peer.to_owned());
-        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_MAX))))
+        let slots = peers.entry(peer.to_owned());
+        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_MAX))))
     }
 }
 
@@ -47,13 +47,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_peer_has_a_bounded_number_of_calls_and_others_are_not_kept() {
-        let turns = Turns::default();
-        let mut held: Vec<_> = (0..AT_ONCE_MAX).map(|_| turns.try_take("slow")).collect();
+        let slots = CallSlots::default();
+        let mut held: Vec<_> = (0..AT_ONCE_MAX).map(|_| slots.try_take("slow")).collect();
         assert!(held.iter().all(Option::is_some));
-        assert!(turns.try_take("slow").is_none());
-        assert!(turns.take("slow").await.is_none(), "the wait ends");
-        assert!(turns.take("other").await.is_some());
+        assert!(slots.try_take("slow").is_none());
+        assert!(slots.take("slow").await.is_none(), "the wait ends");
+        assert!(slots.take("other").await.is_some());
         held.pop();
-        assert!(turns.take("slow").await.is_some());
+        assert!(slots.take("slow").await.is_some());
     }
 }
