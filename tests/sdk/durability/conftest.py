@@ -21,9 +21,9 @@ def fresh_hub():
     """Starts hubs on new data, one at a time, for they take the real ports."""
     started = []
 
-    def start(wrapper=(), on=None):
+    def start(wrapper=(), on=None, **how):
         folder = on or pathlib.Path(os.environ["BEHAVIOURS_SCRATCH"])
-        hub = Hub(folder / f"durability-{next(NUMBERS)}", wrapper)
+        hub = Hub(folder / f"durability-{next(NUMBERS)}", wrapper, **how)
         started.append(hub)
         hub.start()
         os.environ["REQUESTS_CA_BUNDLE"] = hub.authority
