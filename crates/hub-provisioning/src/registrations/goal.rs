@@ -32,13 +32,21 @@ impl Room {
         existing: Option<&Registration>,
     ) {
         attested.keep_name(existing);
-        let assignment = existing.and_then(|existing| existing.assignment.as_ref());
-        if let Some(assignment) = assignment
-            && !policy(attested, request).update_hub_assignment
-            && self.hubs.reach(&assignment.hub).is_some()
-        {
+        if let Some(assignment) = self.kept_assignment(policy(attested, request), existing) {
             attested.device = assignment.device.clone();
         }
+    }
+
+    /// The assignment that a device keeps whatever the allocation says: the one it has, when the policy is to stay and its
+    /// hub can still be reached.
+    pub(super) fn kept_assignment<'a>(
+        &self,
+        policy: ReprovisionPolicy,
+        existing: Option<&'a Registration>,
+    ) -> Option<&'a Assignment> {
+        let assignment = existing?.assignment.as_ref()?;
+        let is_linked = self.hubs.reach_place(&assignment.place()).is_some();
+        (!policy.update_hub_assignment && is_linked).then_some(assignment)
     }
 
     /// Decides by enrollment, request and what the device has. Asks nobody.
@@ -52,11 +60,7 @@ impl Room {
         id: &hub_domain::provisioning::RegistrationId,
         existing: Option<&Registration>,
     ) -> Result<Goal, Error> {
-        let assignment = existing.and_then(|existing| existing.assignment.as_ref());
-        if let Some(assignment) = assignment
-            && !policy(attested, request).update_hub_assignment
-            && self.hubs.reach(&assignment.hub).is_some()
-        {
+        if let Some(assignment) = self.kept_assignment(policy(attested, request), existing) {
             return Ok(Goal::Stay(assignment.clone()));
         }
         let service = self.service.current();

@@ -39,7 +39,7 @@ pub struct Preview {
     pub assignment: Option<Assignment>,
     /// True when the device stays there whatever the policy says.
     pub stays: bool,
-    /// The hubs, best first. None with the custom policy, which asks its webhook.
+    /// The hubs, best first. None for a device that stays, and with the custom policy, which asks its webhook.
     pub choice: Option<Choice>,
     /// Why there is none.
     pub failure: Option<String>,
@@ -49,7 +49,9 @@ impl Room {
     pub(super) async fn preview(&self, request: PreviewRequest) -> Result<Preview, Error> {
         let (origin, terms) = self.enrolled(&request).await?;
         let existing = self.parts.store.registration(&request.id).await?;
-        let assignment = existing.and_then(|one| one.assignment);
+        let existing = existing.map(|existing| self.named(existing));
+        let kept = self.kept_assignment(terms.reprovision.unwrap_or_default(), existing.as_ref());
+        let stays = kept.is_some();
         let service = self.service.current();
         let hubs = self.service.candidates();
         let situation = Situation {
@@ -61,7 +63,9 @@ impl Room {
             payload: request.payload.as_ref(),
         };
         let policy = situation.policy();
-        let (choice, failure) = if policy == AllocationPolicy::Custom {
+        let (choice, failure) = if stays {
+            (None, None)
+        } else if policy == AllocationPolicy::Custom {
             (
                 None,
                 Some("the webhook decides, it was not asked".to_owned()),
@@ -72,14 +76,12 @@ impl Room {
                 Err(error) => (None, Some(error.message().to_owned())),
             }
         };
-        let stays =
-            assignment.is_some() && !terms.reprovision.unwrap_or_default().update_hub_assignment;
         Ok(Preview {
             origin,
             enabled: terms.status == hub_domain::Status::Enabled,
             policy,
             policy_of_service: terms.allocation.is_none(),
-            assignment,
+            assignment: existing.and_then(|existing| existing.assignment),
             stays,
             choice,
             failure,

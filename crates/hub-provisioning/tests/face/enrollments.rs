@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use hub_domain::provisioning::{EnrollmentGroupId, ServicePermission, Terms};
+use hub_domain::HostName;
+use hub_domain::provisioning::{
+    AllocationPolicy, EnrollmentGroupId, ReprovisionPolicy, ServicePermission, Terms,
+};
 use hub_engine::IfMatch;
 use hub_provisioning::{
     BulkMode, EnrollmentBulkItem, KeyRoll, NewAttestation, NewEnrollment, NewGroup, PreviewRequest,
@@ -11,7 +14,7 @@ use hub_provisioning::{
 use hub_storage::Store as _;
 use hub_storage::store::RegistrationFilter;
 
-use crate::support::{World, group_key, key, registration, said};
+use crate::support::{World, group_key, key, line, registration, said};
 
 fn new(id: &str) -> NewEnrollment {
     NewEnrollment {
@@ -344,4 +347,39 @@ async fn a_group_that_nobody_waited_for_is_known_all_the_same() {
     tokio::time::timeout(Duration::from_secs(60), known)
         .await
         .expect("what is committed is known");
+}
+
+#[tokio::test]
+async fn a_preview_of_a_device_that_stays_names_no_other_hub() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    let never = Terms {
+        allocation: Some(AllocationPolicy::Static),
+        hub: HostName::parse("a.test").ok(),
+        reprovision: Some(ReprovisionPolicy {
+            update_hub_assignment: false,
+            migrate_device_data: false,
+        }),
+        ..Terms::default()
+    };
+    world.enroll("d", never).await;
+    world.register("d", &key(1)).await.unwrap();
+    let elsewhere = |terms: &mut Terms| terms.hub = HostName::parse("b.test").ok();
+    world.change_terms("d", elsewhere).await;
+    let request = PreviewRequest {
+        id: registration("d"),
+        group: None,
+        payload: None,
+        address: None,
+    };
+    let registrations = &world.service.registrations;
+    let preview = registrations
+        .preview(&world.admin(), request)
+        .await
+        .unwrap();
+    assert!(preview.stays && preview.choice.is_none() && preview.failure.is_none());
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(
+        line(&outcome),
+        "assigned a.test d reprovisionedToInitialAssignment"
+    );
 }
