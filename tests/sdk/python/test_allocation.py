@@ -81,10 +81,10 @@ def provisioning(pair, asked_again_soon):
 
 @pytest.fixture
 def linked(pair):
-    """The hub of the other installation, linked for one behaviour; enrollments have to name it."""
+    """The hub of the other installation, linked for one behaviour, which has to name hubs in its enrollments."""
     if pair.far.process.poll() is not None:
         pair.far.start()
-    link = ("--hub-connection-string", pair.far.connection_string(), "--apply-allocation-policy", "false")
+    link = ("--hub-connection-string", pair.far.connection_string())
     pair.installation.call("dps", "linked-hub", "create", *link)
     yield pair.far
     pair.installation.call("dps", "linked-hub", "delete", "--linked-hub", FAR)
