@@ -57,9 +57,10 @@ pub use provisioning::{
     EnrollmentCertificates, EnrollmentGroup, EnrollmentGroupSettings, EnrollmentSettings,
     EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRollResult,
     KeyRollScope, KeyRollTarget, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
-    LinkedHubs, NewIssuer, NewLinkedHub, ProvisioningService, ProvisioningServiceChange, Refusal,
-    Refusals, RegionName, RegisteredCertificate, Registration, RegistrationCounts,
-    RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy, TpmKeys,
+    LinkedHubs, NewIssuer, NewLinkedHub, NewServicePolicy, ProvisioningService,
+    ProvisioningServiceChange, Refusal, Refusals, RegionName, RegisteredCertificate, Registration,
+    RegistrationCounts, RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy,
+    ServicePolicyChange, TpmKeys,
 };
 pub use queue::{QueueBatch, QueueRecord};
 pub use routing::{

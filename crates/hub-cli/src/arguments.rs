@@ -26,8 +26,9 @@ pub(crate) use dps::{
     ConnectionStringCommand, CredentialPolicyCommand, DpsCommand, EnrollmentCommand,
     EnrollmentRoll, EnrollmentWrite, GroupCommand, GroupRoll, GroupWrite, IssuerCommand,
     KeysCommand, LatencyCommand, LatencyMeasure, LinkedHubCommand, LinkedHubCreate,
-    LinkedHubUpdate, PolicyCommand, Proof, RegistrationCommand, RegistrationFilter,
-    RegistrationList, ServiceUpdate, SlotChoice, TermsArguments,
+    LinkedHubUpdate, ListFile, PolicyCommand, PolicyCreate, PolicyRenewKey, PolicyUpdate, Proof,
+    RegistrationCommand, RegistrationFilter, RegistrationList, Right, RollThrough, ServiceUpdate,
+    SlotChoice, TermsArguments,
 };
 pub(crate) use events::{EventsCommand, EventsWatch};
 pub(crate) use feedback::{FeedbackCommand, FeedbackWatch};

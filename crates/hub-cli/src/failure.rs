@@ -48,6 +48,15 @@ impl Failure {
         self
     }
 
+    /// Says what it means, before its cause.
+    #[must_use]
+    pub(crate) fn meaning(self, meaning: String) -> Self {
+        Self {
+            error: self.error.context(meaning),
+            ..self
+        }
+    }
+
     /// Says what to do next where nothing is said yet.
     #[must_use]
     pub(crate) fn or_hint(self, hint: impl Into<String>) -> Self {

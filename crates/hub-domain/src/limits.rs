@@ -147,6 +147,23 @@ pub const RENEWAL_WINDOW: Duration = Duration::from_secs(60);
 /// How long such a request may take; clients wait 120 s.
 pub const RENEWAL_TIME_MAX: Duration = Duration::from_secs(25);
 
+// ---- The provisioning service's settings ("Quotas and limits" of the provisioning service) ----
+
+/// Most hubs that can be linked by hand.
+pub const LINKED_HUBS_MAX: usize = 50;
+/// The share of a hub under the hashed policy ("Linked hub", `allocationWeight`).
+pub const ALLOCATION_WEIGHT_RANGE: std::ops::RangeInclusive<u32> = 1..=1_000;
+/// Most shared access policies of the service. Ours.
+pub const SERVICE_POLICIES_MAX: usize = 64;
+/// Most address ranges: each is looked at for each registration under the nearest-hub policy. Ours.
+pub const ADDRESS_RANGES_MAX: usize = 10_000;
+/// Most latencies between regions and hubs. Ours.
+pub const LATENCIES_MAX: usize = 10_000;
+/// Enrollments that one call to roll the keys of all goes through. Ours.
+pub const KEY_ROLL_PAGE: usize = 500;
+/// Enrollments of such a call whose keys are rolled at the same time, so that they share commits. Ours.
+pub const KEY_ROLLS_AT_ONCE: usize = 32;
+
 // ---- MQTT ("Communicate with an IoT hub using MQTT") ----
 
 /// A silent connection ends after this many times half its keep-alive: 3 means 1.5 times (MQTT 3.1.1, 3.1.2.10).

@@ -6,6 +6,7 @@
 mod attestation;
 mod enrollment;
 mod ids;
+mod policy;
 mod quota;
 mod registration;
 mod service;
@@ -16,6 +17,9 @@ pub use enrollment::{
     ReprovisionPolicy, Terms,
 };
 pub use ids::{EnrollmentGroupId, IdScope, OperationId, RegistrationId, WebhookUrl};
+pub use policy::{
+    OWNER_POLICY, ServicePermission, ServicePermissions, ServicePolicy, ServicePolicyName,
+};
 pub use quota::{ProvisioningLimits, ProvisioningQuota};
 pub use registration::{
     Assignment, DeviceProof, Origin, Place, Progress, Refusal, RegisteredCertificates,
@@ -23,6 +27,5 @@ pub use registration::{
 };
 pub use service::{
     AddressRange, CertificateIssuer, CredentialPolicy, CredentialPolicyName, Latencies, Link,
-    LinkedHub, OWNER_POLICY, ProvisioningService, ProvisioningSettings, Region, ServicePermission,
-    ServicePermissions, ServicePolicy,
+    LinkedHub, ProvisioningService, ProvisioningSettings, Region,
 };

@@ -49,7 +49,7 @@ impl Access {
             return Err(Error::unauthorized("the token has expired, make a new one"));
         }
         Ok(Caller::Policy {
-            name: policy.name.clone(),
+            name: policy.name.to_string(),
             permissions: policy.permissions,
         })
     }

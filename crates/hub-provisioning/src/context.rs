@@ -34,6 +34,14 @@ pub enum Caller {
 }
 
 impl Context {
+    /// Checks that the caller may do all that `permissions` allow.
+    ///
+    /// # Errors
+    /// `NotAllowed` when it may not.
+    pub(crate) fn require_all(&self, permissions: ServicePermissions) -> Result<(), Error> {
+        permissions.given().try_for_each(|one| self.require(one))
+    }
+
     /// Checks that the caller may do `permission`.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Enrollments of single devices.
 
+mod rolling;
+
 use std::sync::Arc;
 
 use hub_domain::certificate::CertificateName;
@@ -216,6 +218,7 @@ impl Enrollments {
                 etag: self.parts.random_etag(),
                 created: former.as_ref().map_or(ctx.now, |one| one.created),
                 updated: ctx.now,
+                rolled_in: former.as_ref().and_then(|one| one.rolled_in),
             };
             match self.submit(next.clone(), former).await {
                 Ok(()) => return Ok(next),

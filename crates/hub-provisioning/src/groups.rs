@@ -2,6 +2,8 @@
 //!
 //! All of them are in memory: every registration without an enrollment of its own looks at them.
 
+mod rolling;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hub_domain::provisioning::{
@@ -203,6 +205,7 @@ impl Groups {
                 etag: self.parts.random_etag(),
                 created: former.as_ref().map_or(ctx.now, |one| one.created),
                 updated: ctx.now,
+                rolled_in: former.as_ref().and_then(|one| one.rolled_in),
             };
             match self.commit(&turn, next, former).await {
                 Ok(group) => return Ok(group),

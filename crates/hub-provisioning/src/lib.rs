@@ -29,6 +29,7 @@ mod quotas;
 mod refusals;
 mod registrations;
 mod renewals;
+mod rolling;
 mod rules;
 mod service;
 
@@ -58,4 +59,5 @@ pub use registrations::{
     OperationStatus, Preview, PreviewRequest, RegisterRequest, Registered, Registrations, TpmKeys,
 };
 pub use renewals::{Begun, Malformed, RenewalRequest, Renewals, Replace, Reply};
-pub use service::{HubLink, Service};
+pub use rolling::{RollCall, RollOf, RollPage};
+pub use service::{HubLink, NewServicePolicy, Service, ServicePolicyChange};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hub_api::native::{HubDocument, Keys, Ports, ProvisioningAccess, Reach};
+use hub_domain::provisioning::OWNER_POLICY;
 use hub_storage::Store as _;
 use hub_storage_sqlite::{Config as StorageConfig, OpenError, SqliteStorage};
 
@@ -84,9 +85,9 @@ pub async fn hub_document(
     let service = storage.store.provisioning_service().await;
     let service = service.map_err(hub_engine::Error::from)?;
     let host = engine.hubs.default_hub().map(|hub| hub.host.clone());
-    let provisioning = service
-        .zip(host)
-        .map(|(service, host)| ProvisioningAccess::of(&service, &host, Keys::Shown));
+    let provisioning = service.zip(host).map(|(service, host)| {
+        ProvisioningAccess::of(&service.id_scope, &host, service.policy(OWNER_POLICY))
+    });
     let document = HubDocument {
         provisioning,
         ..HubDocument::of(&hub, &reach, Keys::Shown)

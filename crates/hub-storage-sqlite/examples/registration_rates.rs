@@ -199,6 +199,7 @@ fn group() -> EnrollmentGroup {
         etag: Etag("MQ==".into()),
         created: Timestamp::from_seconds(1),
         updated: Timestamp::from_seconds(1),
+        rolled_in: None,
     }
 }
 

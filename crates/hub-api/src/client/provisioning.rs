@@ -7,9 +7,10 @@ use super::{Call, Client, ClientError, PageQuery};
 use crate::native::{
     AddressRange, AddressRanges, AllocationPreview, AllocationRequest, Certificate,
     CertificateProof, CertificateReplacement, CredentialPolicy, CredentialPolicySettings,
-    ExpiryReport, Issuer, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange, LinkedHubs,
-    NewCertificate, NewIssuer, NewLinkedHub, OperationId, Page, ProvisioningService,
-    ProvisioningServiceChange, Refusals, RegionName, Registration, ServicePolicies, ServicePolicy,
+    ExpiryReport, Issuer, KeyRoll, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
+    LinkedHubs, NewCertificate, NewIssuer, NewLinkedHub, NewServicePolicy, OperationId, Page,
+    ProvisioningService, ProvisioningServiceChange, Refusals, RegionName, Registration,
+    ServicePolicies, ServicePolicy, ServicePolicyChange,
 };
 
 impl Client {
@@ -49,6 +50,56 @@ impl Client {
     /// See [`ClientError`].
     pub async fn service_policy(&self, policy: &str) -> Result<ServicePolicy, ClientError> {
         self.fetch(Call::new(OperationId::GetServicePolicy, &[policy]))
+            .await
+    }
+
+    /// Makes a policy of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_service_policy(
+        &self,
+        body: &NewServicePolicy,
+    ) -> Result<ServicePolicy, ClientError> {
+        self.exchange(Call::new(OperationId::CreateServicePolicy, &[]), body)
+            .await
+    }
+
+    /// Changes rights or keys of a policy of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn patch_service_policy(
+        &self,
+        policy: &str,
+        body: &ServicePolicyChange,
+    ) -> Result<ServicePolicy, ClientError> {
+        self.exchange(Call::new(OperationId::PatchServicePolicy, &[policy]), body)
+            .await
+    }
+
+    /// Rolls the keys of a policy of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn roll_service_policy_keys(
+        &self,
+        policy: &str,
+        body: &KeyRoll,
+    ) -> Result<ServicePolicy, ClientError> {
+        self.exchange(
+            Call::new(OperationId::RollServicePolicyKeys, &[policy]),
+            body,
+        )
+        .await
+    }
+
+    /// Deletes a policy of the provisioning service.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete_service_policy(&self, policy: &str) -> Result<(), ClientError> {
+        self.perform(Call::new(OperationId::DeleteServicePolicy, &[policy]))
             .await
     }
 
@@ -110,6 +161,18 @@ impl Client {
             .await
     }
 
+    /// Says where all ranges of addresses are, in the place of everything that was said.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_address_ranges(
+        &self,
+        body: &AddressRanges,
+    ) -> Result<AddressRanges, ClientError> {
+        self.exchange(Call::new(OperationId::ReplaceAddressRanges, &[]), body)
+            .await
+    }
+
     /// Says where a range of addresses is.
     ///
     /// # Errors
@@ -138,6 +201,24 @@ impl Client {
     /// See [`ClientError`].
     pub async fn latencies(&self) -> Result<Latencies, ClientError> {
         self.fetch(Call::new(OperationId::ListLatencies, &[])).await
+    }
+
+    /// Says how long callers of all regions take to the hubs, in the place of everything that was said.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replace_latencies(&self, body: &Latencies) -> Result<Latencies, ClientError> {
+        self.exchange(Call::new(OperationId::ReplaceLatencies, &[]), body)
+            .await
+    }
+
+    /// Says how long callers of regions take to hubs; what is not named stays.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn patch_latencies(&self, body: &Latencies) -> Result<Latencies, ClientError> {
+        self.exchange(Call::new(OperationId::PatchLatencies, &[]), body)
+            .await
     }
 
     /// Says how long callers of a region take to a hub.

@@ -1,6 +1,6 @@
 //! Hubs and what a client needs to reach one.
 
-use hub_domain::provisioning::{OWNER_POLICY, ProvisioningService};
+use hub_domain::provisioning::{IdScope, ServicePolicy};
 use hub_domain::{HostName, Hub};
 use serde::{Deserialize, Serialize};
 
@@ -247,18 +247,16 @@ pub struct ProvisioningAccess {
 }
 
 impl ProvisioningAccess {
-    /// How devices and back ends reach `service` at `host`, on which it answers like on every other host.
-    pub fn of(service: &ProvisioningService, host: &HostName, keys: Keys) -> Self {
-        let connection_string = match keys {
-            Keys::Hidden => None,
-            Keys::Shown => service.policy(OWNER_POLICY).map(|policy| {
-                let key = policy.primary.to_base64();
-                format!("HostName={host};SharedAccessKeyName={OWNER_POLICY};SharedAccessKey={key}")
-            }),
-        };
+    /// How devices and back ends reach the service at `host`, on which it answers like on every other host. `policy` is
+    /// the one whose key may be shown, if any.
+    pub fn of(id_scope: &IdScope, host: &HostName, policy: Option<&ServicePolicy>) -> Self {
+        let connection_string = policy.map(|policy| {
+            let (name, key) = (&policy.name, policy.primary.to_base64());
+            format!("HostName={host};SharedAccessKeyName={name};SharedAccessKey={key}")
+        });
         Self {
             global_endpoint: host.to_string(),
-            id_scope: service.id_scope.to_string(),
+            id_scope: id_scope.to_string(),
             connection_string,
         }
     }

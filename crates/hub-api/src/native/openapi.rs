@@ -121,6 +121,7 @@ fn provisioning_schemas(named: &mut Map<String, Value>, generator: &mut SchemaGe
     add::<own::LinkedHubs>(named, generator, "LinkedHubs");
     add::<own::NewIssuer>(named, generator, "NewIssuer");
     add::<own::NewLinkedHub>(named, generator, "NewLinkedHub");
+    add::<own::NewServicePolicy>(named, generator, "NewServicePolicy");
     add::<own::ProvisioningService>(named, generator, "ProvisioningService");
     add::<own::ProvisioningServiceChange>(named, generator, "ProvisioningServiceChange");
     add::<own::Refusals>(named, generator, "Refusals");
@@ -128,6 +129,7 @@ fn provisioning_schemas(named: &mut Map<String, Value>, generator: &mut SchemaGe
     add::<own::Registration>(named, generator, "Registration");
     add::<own::ServicePolicies>(named, generator, "ServicePolicies");
     add::<own::ServicePolicy>(named, generator, "ServicePolicy");
+    add::<own::ServicePolicyChange>(named, generator, "ServicePolicyChange");
     add::<Page<own::Enrollment>>(named, generator, "EnrollmentPage");
     add::<Page<own::EnrollmentGroup>>(named, generator, "EnrollmentGroupPage");
     add::<Page<own::Registration>>(named, generator, "RegistrationPage");

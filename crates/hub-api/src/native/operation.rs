@@ -220,6 +220,14 @@ operation_ids! {
     ListServicePolicies "listServicePolicies",
     /// One policy with its keys.
     GetServicePolicy "getServicePolicy",
+    /// A new policy.
+    CreateServicePolicy "createServicePolicy",
+    /// Other rights or keys for a policy.
+    PatchServicePolicy "patchServicePolicy",
+    /// New keys for a policy.
+    RollServicePolicyKeys "rollServicePolicyKeys",
+    /// A policy goes.
+    DeleteServicePolicy "deleteServicePolicy",
     /// The hubs that devices can be assigned to.
     ListLinkedHubs "listLinkedHubs",
     /// A hub of another installation.
@@ -232,12 +240,18 @@ operation_ids! {
     DeleteLinkedHub "deleteLinkedHub",
     /// Where callers are.
     ListAddressRanges "listAddressRanges",
+    /// All ranges at once.
+    ReplaceAddressRanges "replaceAddressRanges",
     /// A range of addresses.
     PutAddressRange "putAddressRange",
     /// A range goes.
     DeleteAddressRange "deleteAddressRange",
     /// How far hubs are.
     ListLatencies "listLatencies",
+    /// How far all hubs are.
+    ReplaceLatencies "replaceLatencies",
+    /// How far several hubs are.
+    PatchLatencies "patchLatencies",
     /// How far one is.
     PutLatency "putLatency",
     /// That is forgotten.

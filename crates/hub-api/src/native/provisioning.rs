@@ -5,6 +5,7 @@ mod enrollment;
 mod expiry;
 mod issuance;
 mod linked_hub;
+mod policy;
 mod registration;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub use linked_hub::{
     AddressRange, AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
     LinkedHubs, NewLinkedHub, RegionName,
 };
+pub use policy::{NewServicePolicy, ServicePolicies, ServicePolicy, ServicePolicyChange};
 pub use registration::{
     Refusal, Refusals, RegisteredCertificate, Registration, RegistrationStatus,
 };
@@ -63,33 +65,4 @@ pub struct ProvisioningServiceChange {
     /// How a hub is chosen where an enrollment says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocation_policy: Option<AllocationPolicy>,
-}
-
-/// The shared access policies of the service, without their keys.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct ServicePolicies {
-    /// The policies.
-    pub items: Vec<ServicePolicy>,
-}
-
-/// A shared access policy of the service.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct ServicePolicy {
-    /// Its name.
-    pub name: String,
-    /// What it allows.
-    pub permissions: Vec<String>,
-    /// The first key; only where one policy is asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub primary_key: Option<String>,
-    /// The second key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secondary_key: Option<String>,
-    /// For the service's own clients, with the first key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection_string: Option<String>,
 }

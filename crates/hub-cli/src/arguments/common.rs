@@ -83,6 +83,16 @@ impl KeyChoice {
             Self::Both => native::KeySlot::Both,
         }
     }
+
+    /// As it is typed.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+            Self::Swap => "swap",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// How an identity is to prove itself.

@@ -3,6 +3,7 @@
 mod credential;
 mod enrollment;
 mod place;
+mod policy;
 mod registration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -13,12 +14,13 @@ use super::{CertificateCommand, Common};
 pub(crate) use credential::{CredentialPolicyCommand, IssuerCommand};
 pub(crate) use enrollment::{
     AttestationChoice, EnrollmentCommand, EnrollmentRoll, EnrollmentWrite, GroupCommand, GroupRoll,
-    GroupWrite, Proof, TermsArguments,
+    GroupWrite, Proof, RollThrough, TermsArguments,
 };
 pub(crate) use place::{
     AddressRangeCommand, LatencyCommand, LatencyMeasure, LinkedHubCommand, LinkedHubCreate,
-    LinkedHubUpdate,
+    LinkedHubUpdate, ListFile,
 };
+pub(crate) use policy::{PolicyCommand, PolicyCreate, PolicyRenewKey, PolicyUpdate, Right};
 pub(crate) use registration::{
     AllocationCommand, AllocationPreview, RegistrationCommand, RegistrationDelete,
     RegistrationFilter, RegistrationList, RegistrationName,
@@ -99,28 +101,6 @@ impl ServiceAllocation {
             Self::Static => native::AllocationPolicy::Static,
         }
     }
-}
-
-/// Commands on policies.
-#[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
-    /// List the policies, without keys
-    List(Common),
-    /// Show a policy with its keys
-    Show {
-        /// Its name
-        #[arg(
-            long,
-            visible_alias = "pn",
-            short = 'n',
-            value_name = "NAME",
-            default_value = "provisioningserviceowner"
-        )]
-        policy_name: String,
-        /// Where
-        #[command(flatten)]
-        common: Common,
-    },
 }
 
 /// Commands on connection strings.
@@ -213,10 +193,8 @@ impl DpsCommand {
     /// The arguments that all commands have.
     pub(crate) const fn common(&self) -> &Common {
         match self {
-            Self::Show(common)
-            | Self::Policy(PolicyCommand::List(common) | PolicyCommand::Show { common, .. }) => {
-                common
-            }
+            Self::Show(common) => common,
+            Self::Policy(command) => command.common(),
             Self::ConnectionString(ConnectionStringCommand::Show { common, .. }) => common,
             Self::Update(update) => &update.common,
             Self::LinkedHub(command) => command.common(),

@@ -4,7 +4,9 @@ mod credential;
 mod enrollment;
 mod group;
 mod place;
+mod policy;
 mod registration;
+mod rolling;
 mod terms;
 
 pub(crate) use registration::Known;
@@ -14,11 +16,12 @@ use std::path::Path;
 
 use hub_api::client::{Client, ClientError, PageQuery};
 use hub_api::native::{AllocationRequest, ProvisioningServiceChange};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{
     AllocationCommand, AllocationPreview, ConnectionStringCommand, DpsCommand, KeysCommand,
-    OutputFormat, PolicyCommand, ServiceUpdate, SlotChoice,
+    OutputFormat, ServiceUpdate, SlotChoice,
 };
 use crate::connect::{Variables, client, explain};
 use crate::failure::Failure;
@@ -88,15 +91,7 @@ async fn perform(command: DpsCommand, client: &Client, out: &mut dyn Write) -> R
     match command {
         DpsCommand::Show(_) => show(client, output, out).await,
         DpsCommand::Update(update) => self::update(update, client, out).await,
-        DpsCommand::Policy(PolicyCommand::List(_)) => {
-            let policies = client.service_policies().await?;
-            let table = |policies: &Vec<_>| render::dps::policies(policies);
-            render::answer(output, &policies.items, table, out)
-        }
-        DpsCommand::Policy(PolicyCommand::Show { policy_name, .. }) => {
-            let policy = client.service_policy(&policy_name).await?;
-            render::answer(output, &policy, render::dps::policy, out)
-        }
+        DpsCommand::Policy(command) => policy::execute(command, client, out).await,
         DpsCommand::ConnectionString(ConnectionStringCommand::Show {
             policy_name,
             key_type,
@@ -234,6 +229,14 @@ fn object(what: &str, text: &str) -> Result<Map<String, Value>, Failure> {
         Ok(_) => Err(Failure::usage(format!("{what} must be a JSON object"))),
         Err(error) => Err(Failure::usage(format!("{what} is no JSON: {error}"))),
     }
+}
+
+/// A file with a list of JSON objects.
+fn list_of<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
+    serde_json::from_str(&text_of(path)?).map_err(|error| {
+        let text = format!("{} is no such list: {error}", path.display());
+        Failure::usage(text).with_hint("it looks like what the command `list -o json` prints")
+    })
 }
 
 /// A file as text.

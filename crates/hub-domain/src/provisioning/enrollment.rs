@@ -24,6 +24,8 @@ pub struct Enrollment {
     pub created: Timestamp,
     /// When it was last written.
     pub updated: Timestamp,
+    /// Which pass over all enrollments rolled its keys last, by the moment the pass began.
+    pub rolled_in: Option<Timestamp>,
 }
 
 /// The enrollment of all devices that show proof of the same origin.
@@ -41,6 +43,8 @@ pub struct EnrollmentGroup {
     pub created: Timestamp,
     /// When it was last written.
     pub updated: Timestamp,
+    /// Which pass over all enrollments rolled its keys last, by the moment the pass began.
+    pub rolled_in: Option<Timestamp>,
 }
 
 /// On what terms a device registers: the part that both kinds of enrollment share.

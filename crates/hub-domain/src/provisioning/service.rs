@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AllocationPolicy, IdScope};
+use super::{AllocationPolicy, IdScope, ServicePolicy};
 use crate::certificate::{CertificateName, CertificateOfAuthority};
 use crate::ids::IdError;
 use crate::{Etag, HostName, Revision, SymmetricKey, Timestamp};
@@ -27,9 +27,7 @@ pub struct ProvisioningService {
 impl ProvisioningService {
     /// The policy of that name; names compare without case.
     pub fn policy(&self, name: &str) -> Option<&ServicePolicy> {
-        self.policies
-            .iter()
-            .find(|policy| policy.name.eq_ignore_ascii_case(name))
+        self.policies.iter().find(|policy| policy.name.is(name))
     }
 }
 
@@ -123,10 +121,14 @@ impl fmt::Display for Region {
     }
 }
 
-/// Longest name of a region or credential policy in characters.
+/// Longest name of a region or policy in characters.
 const NAME_CHARS_MAX: usize = 64;
 
-fn name(what: &'static str, text: &str, also: impl Fn(char) -> bool) -> Result<(), IdError> {
+pub(super) fn name(
+    what: &'static str,
+    text: &str,
+    also: impl Fn(char) -> bool,
+) -> Result<(), IdError> {
     if text.is_empty() || text.chars().count() > NAME_CHARS_MAX {
         return Err(IdError::Length {
             what,
@@ -195,6 +197,11 @@ impl AddressRange {
             (IpAddr::V6(network), IpAddr::V6(address)) => same(network.into(), address.into(), 128),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+
+    /// True when both hold the same addresses.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.prefix == other.prefix && self.contains(other.network)
     }
 }
 
@@ -308,105 +315,6 @@ pub struct CertificateIssuer {
     pub created: Timestamp,
 }
 
-/// One right at the provisioning service ("Control access to DPS").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServicePermission {
-    /// Change the service itself.
-    ServiceConfig,
-    /// Read enrollments.
-    EnrollmentRead,
-    /// Write enrollments.
-    EnrollmentWrite,
-    /// Read registrations.
-    RegistrationStatusRead,
-    /// Delete registrations.
-    RegistrationStatusWrite,
-}
-
-impl ServicePermission {
-    /// All five.
-    pub const ALL: [Self; 5] = [
-        Self::ServiceConfig,
-        Self::EnrollmentRead,
-        Self::EnrollmentWrite,
-        Self::RegistrationStatusRead,
-        Self::RegistrationStatusWrite,
-    ];
-
-    /// The vendor's spelling.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ServiceConfig => "ServiceConfig",
-            Self::EnrollmentRead => "EnrollmentRead",
-            Self::EnrollmentWrite => "EnrollmentWrite",
-            Self::RegistrationStatusRead => "RegistrationStatusRead",
-            Self::RegistrationStatusWrite => "RegistrationStatusWrite",
-        }
-    }
-
-    /// Reads the vendor's spelling, without regard to case.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|one| one.as_str().eq_ignore_ascii_case(text))
-    }
-
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-}
-
-/// A set of rights at the provisioning service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServicePermissions(u8);
-
-impl ServicePermissions {
-    /// The set of these.
-    pub fn of(permissions: &[ServicePermission]) -> Self {
-        Self(permissions.iter().fold(0, |bits, p| bits | p.bit()))
-    }
-
-    /// True when the set holds `permission`. A right to write includes the right to read, as documented.
-    pub const fn allows(self, permission: ServicePermission) -> bool {
-        let implied = match permission {
-            ServicePermission::EnrollmentRead => ServicePermission::EnrollmentWrite.bit(),
-            ServicePermission::RegistrationStatusRead => {
-                ServicePermission::RegistrationStatusWrite.bit()
-            }
-            ServicePermission::ServiceConfig
-            | ServicePermission::EnrollmentWrite
-            | ServicePermission::RegistrationStatusWrite => 0,
-        };
-        self.0 & (permission.bit() | implied) != 0
-    }
-
-    /// The set as bits, for records.
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// The set of these bits; unknown ones are dropped.
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 0b1_1111)
-    }
-}
-
-/// A shared access policy of the service: a named set of rights with two keys, both valid.
-#[derive(Clone)]
-pub struct ServicePolicy {
-    /// Its name, the `skn` of a token.
-    pub name: String,
-    /// What it allows.
-    pub permissions: ServicePermissions,
-    /// First key.
-    pub primary: SymmetricKey,
-    /// Second key.
-    pub secondary: SymmetricKey,
-}
-
-/// The policy that every new service has; it holds all rights.
-pub const OWNER_POLICY: &str = "provisioningserviceowner";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -478,10 +386,9 @@ mod tests {
     }
 
     #[test]
-    fn a_right_to_write_includes_the_right_to_read() {
-        let set = ServicePermissions::of(&[ServicePermission::EnrollmentWrite]);
-        assert!(set.allows(ServicePermission::EnrollmentRead));
-        assert!(!set.allows(ServicePermission::RegistrationStatusRead));
-        assert_eq!(ServicePermissions::from_bits(set.bits()), set);
+    fn ranges_of_the_same_addresses_are_the_same() {
+        assert!(range("10.0.0.0/8").is_same(&range("10.1.2.3/8")));
+        assert!(!range("10.0.0.0/8").is_same(&range("10.0.0.0/9")));
+        assert!(!range("10.0.0.0/8").is_same(&range("::/8")));
     }
 }

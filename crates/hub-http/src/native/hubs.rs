@@ -10,7 +10,7 @@ use hub_domain::limits::{PAGE_DEFAULT, PARTITIONS_DEFAULT};
 use hub_domain::{HostName, Hub, HubName};
 use hub_engine::{Caller, Error, ErrorKind};
 
-use super::{Document, Failure, Query, Scope};
+use super::{Document, Failure, Query, Scope, provisioning};
 
 pub(super) async fn list(scope: Scope, query: Query) -> Result<Json<Page<HubSummary>>, Failure> {
     let (after, max) = page(query)?;
@@ -60,12 +60,10 @@ pub(super) async fn get(scope: Scope) -> Result<Json<HubDocument>, Failure> {
         Caller::Policy { .. } | Caller::Identity { .. } | Caller::System => Keys::Hidden,
     };
     let document = HubDocument::of(scope.hub()?, &scope.app.config().reach, keys);
-    let service = scope.app.provisioning().service.current();
-    let provisioning = scope
-        .engine()
-        .hubs
-        .default_hub()
-        .map(|hub| ProvisioningAccess::of(&service, &hub.host, keys));
+    let id_scope = scope.app.provisioning().service.id_scope();
+    let owner = provisioning::service::owner(&scope);
+    let hub = scope.engine().hubs.default_hub();
+    let provisioning = hub.map(|hub| ProvisioningAccess::of(&id_scope, &hub.host, owner.as_ref()));
     Ok(Json(HubDocument {
         provisioning,
         ..document

@@ -8,6 +8,7 @@ pub(super) mod expiry;
 pub(super) mod groups;
 pub(super) mod linked_hubs;
 pub(super) mod places;
+pub(super) mod policies;
 pub(super) mod registrations;
 pub(super) mod rolling;
 pub(super) mod service;

@@ -101,11 +101,6 @@ async fn each_operation_needs_its_permission() {
         r.statistics(&status).await.map(drop),
         r.delete(&delete, &d, IfMatch::Absent).await,
         r.preview(&read, preview).await.map(drop),
-        service
-            .service
-            .update(&config, |now| Ok(now.clone()))
-            .await
-            .map(drop),
         service.service.unlink_hub(&config, &host).await,
         service.authorities.list(&config).map(drop),
     ];

@@ -14,5 +14,7 @@ mod quotas;
 mod registered_certificates;
 mod remote;
 mod renewals;
+mod rolling;
+mod settings;
 mod support;
 mod webhooks;

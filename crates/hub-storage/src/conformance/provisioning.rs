@@ -53,6 +53,7 @@ fn enrollment(id: &str, tag: &str) -> Enrollment {
         etag: etag(tag),
         created: moment(0),
         updated: moment(1),
+        rolled_in: None,
     }
 }
 
@@ -64,6 +65,7 @@ fn group(id: &str, tag: &str) -> EnrollmentGroup {
         etag: etag(tag),
         created: moment(0),
         updated: moment(1),
+        rolled_in: None,
     }
 }
 

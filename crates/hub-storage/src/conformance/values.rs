@@ -14,7 +14,8 @@ use hub_domain::provisioning::{
     Link, LinkedHub, OperationId, Origin, Place, Progress, ProvisioningService,
     ProvisioningSettings, Refusal, Region, RegisteredCertificates, Registration,
     RegistrationFailure, RegistrationId, RegistrationRequest, ReprovisionPolicy, ServicePermission,
-    ServicePermissions, ServicePolicy, Slots, Substatus, Target, Terms, WebhookUrl,
+    ServicePermissions, ServicePolicy, ServicePolicyName, Slots, Substatus, Target, Terms,
+    WebhookUrl,
 };
 use hub_domain::{DeviceId, Etag, HostName, HubNo, Revision, Status, SymmetricKey, Timestamp};
 use serde_json::{Map, Value, json};
@@ -34,6 +35,7 @@ const HOSTS: [&str; 5] = [
     "localhost",
 ];
 const TEXTS: [&str; 5] = ["", "plain", "ä\u{0}\n\"q\"", "{}", "[null]"];
+const POLICIES: [&str; 3] = ["provisioningserviceowner", "Back-End_2.0", "p"];
 const NUMBERS: [f64; 4] = [0.1, 7.3856e-15, 51.248_178_375_505_4, -0.0];
 
 pub(crate) fn registration_id(text: &str) -> RegistrationId {
@@ -58,6 +60,7 @@ impl Values<'_> {
             etag: self.etag(),
             created: self.time(),
             updated: self.time(),
+            rolled_in: self.maybe(Self::time),
         }
     }
 
@@ -69,6 +72,7 @@ impl Values<'_> {
             etag: self.etag(),
             created: self.time(),
             updated: self.time(),
+            rolled_in: self.maybe(Self::time),
         }
     }
 
@@ -365,7 +369,7 @@ impl Values<'_> {
 
     fn policy(&mut self) -> ServicePolicy {
         ServicePolicy {
-            name: self.text(),
+            name: ServicePolicyName::parse(self.one_of(&POLICIES)).expect("a valid policy name"),
             permissions: ServicePermissions::of(&[self.one_of(&ServicePermission::ALL)]),
             primary: self.key(),
             secondary: self.key(),

@@ -192,7 +192,7 @@ impl Client {
         .await
     }
 
-    /// Rolls the keys of all enrollments of a kind.
+    /// Begins to roll the keys of all enrollments of a kind, or rolls those of the next page.
     ///
     /// # Errors
     /// See [`ClientError`].

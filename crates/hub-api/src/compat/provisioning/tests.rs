@@ -82,6 +82,7 @@ fn enrollment(input: EnrollmentInput) -> Enrollment {
         etag: Etag("e1".to_owned()),
         created: MOMENT,
         updated: MOMENT,
+        rolled_in: None,
     }
 }
 
@@ -337,6 +338,7 @@ fn a_group_is_read_and_written() {
         etag: Etag("e".to_owned()),
         created: MOMENT,
         updated: MOMENT,
+        rolled_in: None,
     };
     let answered = enrollment_group_document(&group, Keys::Hidden, &unreadable);
     assert_eq!(

@@ -289,8 +289,8 @@ pub struct AllocationWebhook {
     pub api_version: String,
 }
 
-/// Keys to roll in many enrollments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Keys to roll in all enrollments of a kind, a page with each call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyRollTarget {
@@ -298,6 +298,13 @@ pub struct KeyRollTarget {
     pub slot: KeySlot,
     /// Where.
     pub of: KeyRollScope,
+    /// What the first answer said. A call without it begins a roll, and rolls nothing yet. All calls with the same moment
+    /// are one roll, which does each enrollment once: a page may be asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Moment>,
+    /// What the last answer said as `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// Where keys are rolled.
@@ -311,13 +318,18 @@ pub enum KeyRollScope {
     EnrollmentGroups,
 }
 
-/// What became of rolling many keys.
+/// What became of a page of rolling many keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRollResult {
-    /// In how many enrollments keys were rolled.
+    /// In how many enrollments of the page keys are rolled, by this call or an earlier one of the same roll.
     pub rolled: u64,
-    /// How many were left as they are, for they have no symmetric keys.
+    /// How many were left as they are: without symmetric keys, or younger than the roll.
     pub skipped: u64,
+    /// After what the next page begins; absent when all is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// When the roll began; the calls that follow say it.
+    pub begun: Moment,
 }

@@ -72,16 +72,16 @@ pub struct LinkedHubChange {
 /// Where callers are, by their addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddressRanges {
-    /// The ranges; of those that hold an address the longest prefix counts.
+    /// The ranges, each once; of those that hold an address the longest prefix counts.
     pub items: Vec<AddressRange>,
 }
 
 /// A range of addresses and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddressRange {
     /// `address/prefix`.
     pub range: String,
@@ -101,7 +101,7 @@ pub struct RegionName {
 /// How far hubs are from the regions of callers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Latencies {
     /// By region and hub.
     pub items: Vec<Latency>,
@@ -110,7 +110,7 @@ pub struct Latencies {
 /// How long callers of a region take to a hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Latency {
     /// Where callers are.
     pub region: String,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
-use hub_api::native;
+use hub_api::native::{self, Moment};
+use hub_domain::Timestamp;
 
 use super::{
     RegistrationCommand, RegistrationDelete, RegistrationFilter, RegistrationList, RegistrationName,
@@ -358,6 +359,22 @@ impl Reprovision {
     }
 }
 
+/// Where a roll of all keys goes on.
+#[derive(Debug, Args)]
+pub(crate) struct RollThrough {
+    /// Goes on with --all where it broke off: when it began. What it reached is not rolled again
+    #[arg(long, value_name = "TIME", requires = "all", value_parser = moment)]
+    pub(crate) begun: Option<Moment>,
+    /// After which id it goes on
+    #[arg(long, value_name = "ID", requires = "begun")]
+    pub(crate) after: Option<String>,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    let moment = Timestamp::parse_rfc3339(text);
+    moment.map(Moment).map_err(|error| error.to_string())
+}
+
 /// `dps enrollment regenerate-keys`.
 #[derive(Debug, Args)]
 pub struct EnrollmentRoll {
@@ -372,6 +389,8 @@ pub struct EnrollmentRoll {
     /// All enrollments with keys
     #[arg(long, conflicts_with = "enrollment_id")]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) through: RollThrough,
     /// Which key: the one that no device uses first, then swap
     #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
     pub(crate) key_type: KeyChoice,
@@ -388,6 +407,8 @@ pub struct GroupRoll {
     /// All groups with keys
     #[arg(long, conflicts_with = "enrollment_id")]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) through: RollThrough,
     /// Which key: the one that no device uses first, then swap
     #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
     pub(crate) key_type: KeyChoice,

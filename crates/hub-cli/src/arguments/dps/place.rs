@@ -1,5 +1,7 @@
 //! Linked hubs, address ranges, latencies.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, Subcommand};
 
 use crate::arguments::Common;
@@ -103,6 +105,8 @@ pub enum AddressRangeCommand {
         #[command(flatten)]
         common: Common,
     },
+    /// Say where all ranges of addresses are, in the place of everything that was said
+    Replace(ListFile),
     /// Forget where a range of addresses is
     Delete {
         /// An address and a prefix
@@ -118,8 +122,19 @@ impl AddressRangeCommand {
     pub(crate) const fn common(&self) -> &Common {
         match self {
             Self::List(common) | Self::Set { common, .. } | Self::Delete { common, .. } => common,
+            Self::Replace(file) => &file.common,
         }
     }
+}
+
+/// A whole list.
+#[derive(Debug, Args)]
+pub struct ListFile {
+    /// A file with the list as `list -o json` prints it
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 /// Commands on latencies.
@@ -142,6 +157,8 @@ pub enum LatencyCommand {
         #[command(flatten)]
         common: Common,
     },
+    /// Say how long callers of all regions take to the hubs, in the place of everything that was said
+    Replace(ListFile),
     /// Forget how long callers of a region take to a hub
     Delete {
         /// Where callers are
@@ -181,6 +198,7 @@ impl LatencyCommand {
     pub(crate) const fn common(&self) -> &Common {
         match self {
             Self::List(common) | Self::Set { common, .. } | Self::Delete { common, .. } => common,
+            Self::Replace(file) => &file.common,
             Self::Measure(measure) => &measure.common,
         }
     }

@@ -5,11 +5,11 @@ use std::io::Write;
 use hub_api::client::Client;
 use hub_api::native::{
     AttestationType, Enrollment, EnrollmentAttestation, EnrollmentSettings, EnrollmentTerms,
-    KeyRoll, KeyRollScope, KeyRollTarget, TpmKeys,
+    KeyRoll, KeyRollScope, TpmKeys,
 };
 
 use super::terms::Certified;
-use super::{first_page, next_page, nothing_to_change, object, registration};
+use super::{first_page, next_page, nothing_to_change, object, registration, rolling};
 use crate::arguments::{EnrollmentCommand, EnrollmentRoll, EnrollmentWrite};
 use crate::failure::Failure;
 use crate::render;
@@ -150,9 +150,8 @@ async fn roll(roll: &EnrollmentRoll, client: &Client, out: &mut dyn Write) -> Re
             render::answer(output, &keys, render::dps::attestation, out)
         }
         None => {
-            let of = KeyRollScope::Enrollments;
-            let result = client.roll_all_keys(&KeyRollTarget { slot, of }).await?;
-            render::answer(output, &result, render::dps::rolled, out)
+            let what = (KeyRollScope::Enrollments, roll.key_type);
+            rolling::all(what, &roll.through, output, client, out).await
         }
     }
 }

@@ -5,13 +5,13 @@ use std::io::Write;
 use hub_api::client::Client;
 use hub_api::native::{
     AttestationType, EnrollmentAttestation, EnrollmentGroup, EnrollmentGroupSettings,
-    EnrollmentTerms, KeyRoll, KeyRollScope, KeyRollTarget,
+    EnrollmentTerms, KeyRoll, KeyRollScope,
 };
 use hub_domain::SymmetricKey;
 use hub_domain::provisioning::{RegistrationId, derived_key};
 
 use super::terms::Certified;
-use super::{first_page, next_page, nothing_to_change, registration};
+use super::{first_page, next_page, nothing_to_change, registration, rolling};
 use crate::arguments::{GroupCommand, GroupRoll, GroupWrite, OutputFormat};
 use crate::failure::Failure;
 use crate::render;
@@ -157,9 +157,8 @@ async fn roll(roll: &GroupRoll, client: &Client, out: &mut dyn Write) -> Result<
             render::answer(output, &keys, render::dps::attestation, out)
         }
         None => {
-            let of = KeyRollScope::EnrollmentGroups;
-            let result = client.roll_all_keys(&KeyRollTarget { slot, of }).await?;
-            render::answer(output, &result, render::dps::rolled, out)
+            let what = (KeyRollScope::EnrollmentGroups, roll.key_type);
+            rolling::all(what, &roll.through, output, client, out).await
         }
     }
 }

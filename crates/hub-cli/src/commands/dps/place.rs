@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use hub_api::client::Client;
 use hub_api::native::{
-    Latency, LatencyValue, LinkedHub, LinkedHubChange, NewLinkedHub, RegionName,
+    AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange, NewLinkedHub,
+    RegionName,
 };
 
-use super::nothing_to_change;
+use super::{list_of, nothing_to_change};
 use crate::arguments::{
     AddressRangeCommand, LatencyCommand, LatencyMeasure, LinkedHubCommand, LinkedHubCreate,
-    LinkedHubUpdate,
+    LinkedHubUpdate, ListFile,
 };
 use crate::connect::default_hub;
 use crate::failure::Failure;
@@ -95,6 +96,14 @@ pub(super) async fn address_range(
             let table = |range: &_| render::dps::address_ranges(std::slice::from_ref(range));
             render::answer(common.output, &range, table, out)
         }
+        AddressRangeCommand::Replace(ListFile { file, common }) => {
+            let items = list_of(&file)?;
+            let kept = client
+                .replace_address_ranges(&AddressRanges { items })
+                .await?;
+            let table = |ranges: &Vec<_>| render::dps::address_ranges(ranges);
+            render::answer(common.output, &kept.items, table, out)
+        }
         AddressRangeCommand::Delete { range, common } => {
             client.delete_address_range(&range).await?;
             render::deleted(common.output, &range, out)
@@ -125,6 +134,12 @@ pub(super) async fn latency(
             let latency = client.put_latency(&region, &linked_hub, &value).await?;
             let table = |latency: &_| render::dps::latencies(std::slice::from_ref(latency));
             render::answer(common.output, &latency, table, out)
+        }
+        LatencyCommand::Replace(ListFile { file, common }) => {
+            let items = list_of(&file)?;
+            let kept = client.replace_latencies(&Latencies { items }).await?;
+            let table = |latencies: &Vec<Latency>| render::dps::latencies(latencies);
+            render::answer(common.output, &kept.items, table, out)
         }
         LatencyCommand::Delete {
             region,
@@ -166,15 +181,9 @@ async fn measure(
             None => silent.push(format!("{}:{port}", hub.host_name)),
         }
     }
-    if !measure.dry_run {
-        for latency in &measured {
-            let value = LatencyValue {
-                microseconds: latency.microseconds,
-            };
-            client
-                .put_latency(&latency.region, &latency.host_name, &value)
-                .await?;
-        }
+    if !measure.dry_run && !measured.is_empty() {
+        let items = measured.clone();
+        client.patch_latencies(&Latencies { items }).await?;
     }
     let table = |latencies: &Vec<Latency>| render::dps::latencies(latencies);
     render::answer(measure.common.output, &measured, table, out)?;

@@ -9,18 +9,32 @@ mod queries;
 use hub_domain::provisioning::OWNER_POLICY;
 use hub_domain::sas::sign_token;
 use hub_domain::{SymmetricKey, Timestamp};
+use hub_provisioning::{Caller, Context};
 use serde_json::{Value, json};
 
-use crate::testing::{Answer, Installation};
+use crate::testing::{Answer, BEGINNING, Installation};
 
 /// An hour after the end of every test.
 const LATER: Timestamp = Timestamp::from_seconds(4_000_000_000);
 
 /// A token of a policy of the service.
 fn token(installation: &Installation, policy: &str) -> String {
-    let service = installation.provisioning.service.current();
-    let key = &service.policy(policy).unwrap().primary;
-    sign_token("hub.test", key, LATER, Some(policy))
+    sign_token("hub.test", &key(installation, policy), LATER, Some(policy))
+}
+
+/// The first key of a policy of the service.
+fn key(installation: &Installation, policy: &str) -> SymmetricKey {
+    let service = &installation.provisioning.service;
+    service.policy(&admin(), policy).unwrap().primary
+}
+
+/// The administrator's request.
+fn admin() -> Context {
+    Context {
+        caller: Caller::Admin,
+        request_id: "test".to_owned(),
+        now: BEGINNING,
+    }
 }
 
 /// Asks as the owner of the service.

@@ -45,17 +45,16 @@ pub(in super::super) async fn list(
         report.add(ExpiryWhat::Server, "server", None, &leaf);
     }
     hubs(&scope, &mut report)?;
-    let current = administration.service.service.current();
-    for certificate in &current.settings.certificates {
-        let name = certificate.name.as_str();
-        report.add(
+    let Administration { service, ctx } = &administration;
+    for view in service.authorities.list(ctx)? {
+        let certificate = &view.certificate;
+        let (what, name) = (
             ExpiryWhat::ProvisioningCertificate,
-            name,
-            None,
-            &certificate.der,
+            certificate.name.as_str(),
         );
+        report.add(what, name, None, &certificate.der);
     }
-    for issuer in &current.settings.issuers {
+    for issuer in &service.credentials.issuers(ctx)? {
         if let Some(der) = issuer.chain.first() {
             report.add(ExpiryWhat::Issuer, issuer.name.as_str(), None, der);
         }

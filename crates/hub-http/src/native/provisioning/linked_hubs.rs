@@ -5,15 +5,15 @@ use http::StatusCode;
 use hub_api::native::{LinkedHub, LinkedHubChange, LinkedHubs, NewLinkedHub};
 use hub_domain::provisioning::{self as domain, Link, Region};
 use hub_domain::{HostName, SymmetricKey};
-use hub_engine::{Error, ErrorKind};
-use hub_provisioning::{Error as ProvisioningError, HubLink};
+use hub_provisioning::HubLink;
 
 use super::super::{Document, Failure, Scope};
 use super::Administration;
 
 pub(in super::super) async fn list(scope: Scope) -> Result<Json<LinkedHubs>, Failure> {
-    let Administration { service, .. } = Administration::of(&scope)?;
-    let items = service.service.linked_hubs().iter().map(shown).collect();
+    let Administration { service, ctx } = Administration::of(&scope)?;
+    let hubs = service.service.list_linked_hubs(&ctx)?;
+    let items = hubs.iter().map(shown).collect();
     Ok(Json(LinkedHubs { items }))
 }
 
@@ -35,17 +35,9 @@ pub(in super::super) async fn create(
 }
 
 pub(in super::super) async fn get(scope: Scope) -> Result<Json<LinkedHub>, Failure> {
-    let Administration { service, .. } = Administration::of(&scope)?;
-    let host = host(&scope)?;
-    let hubs = service.service.linked_hubs();
-    let hub = hubs.iter().find(|hub| hub.host == host);
-    hub.map(|hub| Json(shown(hub)))
-        .ok_or_else(|| not_linked(&host))
-}
-
-fn not_linked(host: &HostName) -> Failure {
-    let text = format!("no hub {host} is linked");
-    Failure::from(Error::new(ErrorKind::NotFound, text))
+    let Administration { service, ctx } = Administration::of(&scope)?;
+    let hub = service.service.linked_hub(&ctx, &host(&scope)?)?;
+    Ok(Json(shown(&hub)))
 }
 
 pub(in super::super) async fn patch(
@@ -54,37 +46,14 @@ pub(in super::super) async fn patch(
 ) -> Result<Json<LinkedHub>, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
     let host = host(&scope)?;
-    if let Some(text) = &change.connection_string {
-        let (other, link) = reach(text)?;
-        if other != host {
-            return Err(Failure::invalid(
-                "the connection string is that of another hub, link it as one of its own",
-            ));
-        }
-        let decide = |current: &domain::ProvisioningService| {
-            let mut next = current.clone();
-            let hub = next
-                .settings
-                .linked_hubs
-                .iter_mut()
-                .find(|hub| hub.host == host && matches!(hub.link, Link::Remote { .. }));
-            match hub {
-                Some(hub) => hub.link = link.clone(),
-                None => {
-                    let text = format!("no hub {host} of another installation is linked");
-                    return Err(ProvisioningError::new(ErrorKind::NotFound, text));
-                }
-            }
-            Ok(next)
-        };
-        service.service.update(&ctx, decide).await?;
-    }
-    let link = HubLink {
+    let reach = change.connection_string.as_deref().map(reach).transpose()?;
+    let settings = HubLink {
         weight: change.allocation_weight,
         allocatable: change.apply_allocation_policy,
         region: region(change.region.as_deref())?,
     };
-    let hub = service.service.set_link(&ctx, &host, link).await?;
+    let service = &service.service;
+    let hub = service.set_link(&ctx, &host, settings, reach).await?;
     Ok(Json(shown(&hub)))
 }
 

@@ -7,21 +7,14 @@ use http::StatusCode;
 use hub_api::native::{AddressRange, AddressRanges, Latencies, Latency, LatencyValue, RegionName};
 use hub_domain::HostName;
 use hub_domain::provisioning::{self as domain, Region};
-use hub_engine::ErrorKind;
-use hub_provisioning::Error;
 
 use super::super::{Document, Failure, Scope};
 use super::Administration;
 
-/// Most address ranges: each is looked at for each registration under the nearest-hub policy.
-const RANGES_MAX: usize = 10_000;
-/// Most latencies.
-const LATENCIES_MAX: usize = 10_000;
-
 pub(in super::super) async fn list_ranges(scope: Scope) -> Result<Json<AddressRanges>, Failure> {
-    let Administration { service, .. } = Administration::of(&scope)?;
-    let current = service.service.current();
-    let items = current.settings.address_ranges.iter().map(shown).collect();
+    let Administration { service, ctx } = Administration::of(&scope)?;
+    let ranges = service.service.address_ranges(&ctx)?;
+    let items = ranges.iter().map(shown).collect();
     Ok(Json(AddressRanges { items }))
 }
 
@@ -32,62 +25,50 @@ fn shown(range: &domain::AddressRange) -> AddressRange {
     }
 }
 
+pub(in super::super) async fn replace_ranges(
+    scope: Scope,
+    Document(AddressRanges { items }): Document<AddressRanges>,
+) -> Result<Json<AddressRanges>, Failure> {
+    {
+        let Administration { service, ctx } = Administration::of(&scope)?;
+        let ranges = items
+            .iter()
+            .map(|item| range(&item.range, region(&item.region)?));
+        let ranges = ranges.collect::<Result<_, Failure>>()?;
+        service.service.replace_address_ranges(&ctx, ranges).await?;
+    }
+    list_ranges(scope).await
+}
+
 pub(in super::super) async fn put_range(
     scope: Scope,
-    Document(RegionName { region }): Document<RegionName>,
+    Document(RegionName { region: name }): Document<RegionName>,
 ) -> Result<Json<AddressRange>, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
-    let range = range(&scope, parse_region(&region)?)?;
-    let decide = |current: &domain::ProvisioningService| {
-        let mut next = current.clone();
-        let ranges = &mut next.settings.address_ranges;
-        ranges.retain(|one| !is_same(one, &range));
-        if ranges.len() >= RANGES_MAX {
-            let text = format!("there are {RANGES_MAX} address ranges at most");
-            return Err(Error::new(ErrorKind::QuotaExceeded, text));
-        }
-        ranges.push(range.clone());
-        Ok(next)
-    };
-    service.service.update(&ctx, decide).await?;
-    Ok(Json(shown(&range)))
+    let range = range(scope.parameter("range"), region(&name)?)?;
+    let put = shown(&range);
+    service.service.put_address_range(&ctx, range).await?;
+    Ok(Json(put))
 }
 
 pub(in super::super) async fn delete_range(scope: Scope) -> Result<StatusCode, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
-    let any = Region::parse("any").map_err(|error| Failure::invalid(error.to_string()))?;
-    let range = range(&scope, any)?;
-    let decide = |current: &domain::ProvisioningService| {
-        let mut next = current.clone();
-        let ranges = &mut next.settings.address_ranges;
-        let before = ranges.len();
-        ranges.retain(|one| !is_same(one, &range));
-        if ranges.len() == before {
-            let text = format!("nothing is said of {range}");
-            return Err(Error::new(ErrorKind::NotFound, text));
-        }
-        Ok(next)
-    };
-    service.service.update(&ctx, decide).await?;
+    let range = range(scope.parameter("range"), region("any")?)?;
+    service.service.delete_address_range(&ctx, &range).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn range(scope: &Scope, region: Region) -> Result<domain::AddressRange, Failure> {
-    let text = scope.parameter("range");
+fn range(text: &str, region: Region) -> Result<domain::AddressRange, Failure> {
     domain::AddressRange::parse(text, region).ok_or_else(|| {
         Failure::invalid("the range must be an address and a prefix, such as 10.0.0.0/8")
     })
 }
 
-fn is_same(one: &domain::AddressRange, other: &domain::AddressRange) -> bool {
-    one.network == other.network && one.prefix == other.prefix
-}
-
 pub(in super::super) async fn list_latencies(scope: Scope) -> Result<Json<Latencies>, Failure> {
-    let Administration { service, .. } = Administration::of(&scope)?;
-    let current = service.service.current();
-    let latencies = current.settings.latencies.iter();
+    let Administration { service, ctx } = Administration::of(&scope)?;
+    let latencies = service.service.latencies(&ctx)?;
     let items = latencies
+        .iter()
         .map(|(region, hub, latency)| latency_of(region, hub, latency))
         .collect();
     Ok(Json(Latencies { items }))
@@ -101,56 +82,71 @@ fn latency_of(region: &Region, hub: &HostName, latency: Duration) -> Latency {
     }
 }
 
+pub(in super::super) async fn replace_latencies(
+    scope: Scope,
+    Document(given): Document<Latencies>,
+) -> Result<Json<Latencies>, Failure> {
+    {
+        let Administration { service, ctx } = Administration::of(&scope)?;
+        let latencies = latencies(&given)?;
+        service.service.replace_latencies(&ctx, latencies).await?;
+    }
+    list_latencies(scope).await
+}
+
+pub(in super::super) async fn patch_latencies(
+    scope: Scope,
+    Document(given): Document<Latencies>,
+) -> Result<Json<Latencies>, Failure> {
+    {
+        let Administration { service, ctx } = Administration::of(&scope)?;
+        let latencies = latencies(&given)?;
+        service.service.set_latencies(&ctx, latencies).await?;
+    }
+    list_latencies(scope).await
+}
+
+fn latencies(given: &Latencies) -> Result<Vec<(Region, HostName, Duration)>, Failure> {
+    let one = |item: &Latency| {
+        let latency = Duration::from_micros(item.microseconds);
+        Ok((region(&item.region)?, host(&item.host_name)?, latency))
+    };
+    given.items.iter().map(one).collect()
+}
+
 pub(in super::super) async fn put_latency(
     scope: Scope,
     Document(LatencyValue { microseconds }): Document<LatencyValue>,
 ) -> Result<Json<Latency>, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
     let (region, hub) = place(&scope)?;
-    if !service
-        .service
-        .linked_hubs()
-        .iter()
-        .any(|one| one.host == hub)
-    {
-        return Err(Failure::invalid(format!("no hub {hub} is linked")));
-    }
     let latency = Duration::from_micros(microseconds);
-    let decide = |current: &domain::ProvisioningService| {
-        let mut next = current.clone();
-        let latencies = &mut next.settings.latencies;
-        if latencies.iter().count() >= LATENCIES_MAX && latencies.get(&region, &hub).is_none() {
-            let text = format!("there are {LATENCIES_MAX} latencies at most");
-            return Err(Error::new(ErrorKind::QuotaExceeded, text));
-        }
-        latencies.set(region.clone(), hub.clone(), latency);
-        Ok(next)
-    };
-    service.service.update(&ctx, decide).await?;
-    Ok(Json(latency_of(&region, &hub, latency)))
+    let put = latency_of(&region, &hub, latency);
+    let service = &service.service;
+    service
+        .set_latencies(&ctx, vec![(region, hub, latency)])
+        .await?;
+    Ok(Json(put))
 }
 
 pub(in super::super) async fn delete_latency(scope: Scope) -> Result<StatusCode, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
     let (region, hub) = place(&scope)?;
-    let decide = |current: &domain::ProvisioningService| {
-        let mut next = current.clone();
-        if !next.settings.latencies.remove(&region, &hub) {
-            let text = format!("nothing is said of {region} and {hub}");
-            return Err(Error::new(ErrorKind::NotFound, text));
-        }
-        Ok(next)
-    };
-    service.service.update(&ctx, decide).await?;
+    service.service.delete_latency(&ctx, &region, &hub).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn place(scope: &Scope) -> Result<(Region, HostName), Failure> {
-    let hub = HostName::parse(scope.parameter("host"))
-        .map_err(|error| Failure::invalid(error.to_string()))?;
-    Ok((parse_region(scope.parameter("region"))?, hub))
+    Ok((
+        region(scope.parameter("region"))?,
+        host(scope.parameter("host"))?,
+    ))
 }
 
-fn parse_region(text: &str) -> Result<Region, Failure> {
+fn region(text: &str) -> Result<Region, Failure> {
     Region::parse(text).map_err(|error| Failure::invalid(error.to_string()))
+}
+
+fn host(text: &str) -> Result<HostName, Failure> {
+    HostName::parse(text).map_err(|error| Failure::invalid(error.to_string()))
 }

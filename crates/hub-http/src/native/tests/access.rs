@@ -68,6 +68,9 @@ fn body(operation: &Operation) -> &'static str {
         Some("NewMessage" | "HubSettingsChange") => "{}",
         Some("ProvisioningServiceChange" | "LinkedHubChange") => "{}",
         Some("NewLinkedHub") => r#"{"connectionString":""}"#,
+        Some("NewServicePolicy") => r#"{"name":"p2","permissions":["ServiceConfig"]}"#,
+        Some("ServicePolicyChange") => "{}",
+        Some("AddressRanges" | "Latencies") => r#"{"items":[]}"#,
         Some("RegionName") => r#"{"region":"eu"}"#,
         Some("LatencyValue") => r#"{"microseconds":1}"#,
         Some("EnrollmentSettings") => {

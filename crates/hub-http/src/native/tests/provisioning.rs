@@ -33,6 +33,16 @@ async fn delete(installation: &Installation, path: &str) {
     assert_eq!(answer.status, 204, "{path}: {}", answer.text());
 }
 
+/// Begins a roll, and does its first page.
+async fn roll_all(installation: &Installation, slot: &str, of: &str) -> Value {
+    let mut call = json!({ "slot": slot, "of": of });
+    let begun = post(installation, "/rollKeys", call.clone()).await;
+    assert_eq!((&begun["rolled"], &begun["next"]), (&json!(0), &json!("")));
+    call["begun"] = begun["begun"].clone();
+    call["after"] = begun["next"].clone();
+    post(installation, "/rollKeys", call).await
+}
+
 #[tokio::test]
 async fn the_service_and_its_policies_are_shown_and_changed() {
     let installation = Installation::new().await;
@@ -194,13 +204,8 @@ async fn enrollments_are_written_back_as_they_were_read() {
     )
     .await;
     assert_eq!(rolled["symmetricKey"]["primaryKey"], keys["secondaryKey"]);
-    let all = post(
-        &installation,
-        "/rollKeys",
-        json!({ "slot": "primary", "of": "enrollments" }),
-    )
-    .await;
-    assert_eq!(all, json!({ "rolled": 1, "skipped": 0 }));
+    let all = roll_all(&installation, "primary", "enrollments").await;
+    assert_eq!((&all["rolled"], &all["skipped"]), (&json!(1), &json!(0)));
     let list = get(&installation, "/enrollments?max=1").await;
     assert_eq!(list["items"][0]["registrationId"], "Sensor-1");
     delete(&installation, "/enrollments/sensor-1").await;
@@ -257,12 +262,7 @@ async fn a_group_registers_devices_and_the_administrator_sees_it() {
     )
     .await;
     assert_eq!(refused(&gone), "404 GenericNotFound");
-    let rolled = post(
-        &installation,
-        "/rollKeys",
-        json!({ "slot": "swap", "of": "enrollmentGroups" }),
-    )
-    .await;
+    let rolled = roll_all(&installation, "swap", "enrollmentGroups").await;
     assert_eq!(rolled["rolled"], 1);
     delete(&installation, "/enrollmentGroups/g1").await;
 }

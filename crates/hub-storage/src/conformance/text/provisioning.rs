@@ -70,10 +70,11 @@ pub(crate) fn describe_enrollment(enrollment: &Enrollment) -> String {
         etag,
         created,
         updated,
+        rolled_in,
     } = enrollment;
     let attestation = describe_attestation(attestation);
     format!(
-        "enrollment {id} {device:?} {attestation} {terms:?} {information:?} {etag:?} {created:?} {updated:?}"
+        "enrollment {id} {device:?} {attestation} {terms:?} {information:?} {etag:?} {created:?} {updated:?} {rolled_in:?}"
     )
 }
 
@@ -86,9 +87,10 @@ pub(crate) fn describe_group(group: &EnrollmentGroup) -> String {
         etag,
         created,
         updated,
+        rolled_in,
     } = group;
     let attestation = describe_attestation(attestation);
-    format!("group {id} {attestation} {terms:?} {etag:?} {created:?} {updated:?}")
+    format!("group {id} {attestation} {terms:?} {etag:?} {created:?} {updated:?} {rolled_in:?}")
 }
 
 fn describe_attestation(attestation: &Attestation) -> String {

@@ -31,6 +31,8 @@ struct EnrollmentRecord<'a> {
     etag: Cow<'a, str>,
     created: i64,
     updated: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rolled_in: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +43,8 @@ struct GroupRecord<'a> {
     etag: Cow<'a, str>,
     created: i64,
     updated: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rolled_in: Option<i64>,
 }
 
 /// The record of `enrollment`.
@@ -54,6 +58,7 @@ pub fn encode_enrollment(enrollment: &Enrollment) -> Vec<u8> {
         etag: enrollment.etag.0.as_str().into(),
         created: enrollment.created.micros(),
         updated: enrollment.updated.micros(),
+        rolled_in: enrollment.rolled_in.map(Timestamp::micros),
     })
 }
 
@@ -78,6 +83,7 @@ pub fn decode_enrollment(bytes: &[u8]) -> Result<Enrollment, StoreError> {
         etag: Etag(record.etag.into_owned()),
         created: Timestamp::from_micros(record.created),
         updated: Timestamp::from_micros(record.updated),
+        rolled_in: record.rolled_in.map(Timestamp::from_micros),
     })
 }
 
@@ -90,6 +96,7 @@ pub fn encode_enrollment_group(group: &EnrollmentGroup) -> Vec<u8> {
         etag: group.etag.0.as_str().into(),
         created: group.created.micros(),
         updated: group.updated.micros(),
+        rolled_in: group.rolled_in.map(Timestamp::micros),
     })
 }
 
@@ -106,6 +113,7 @@ pub fn decode_enrollment_group(bytes: &[u8]) -> Result<EnrollmentGroup, StoreErr
         etag: Etag(record.etag.into_owned()),
         created: Timestamp::from_micros(record.created),
         updated: Timestamp::from_micros(record.updated),
+        rolled_in: record.rolled_in.map(Timestamp::from_micros),
     })
 }
 

@@ -7,7 +7,7 @@ use hub_domain::certificate::CertificateName;
 use hub_domain::provisioning::{
     AddressRange, CertificateIssuer, CredentialPolicy, CredentialPolicyName, IdScope, Latencies,
     Link, LinkedHub, ProvisioningService, ProvisioningSettings, Region, ServicePermissions,
-    ServicePolicy,
+    ServicePolicy, ServicePolicyName,
 };
 use hub_domain::{Etag, Revision, SymmetricKey, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -163,7 +163,7 @@ impl<'a> PolicyRecord<'a> {
 
     fn policy(self) -> Result<ServicePolicy, StoreError> {
         Ok(ServicePolicy {
-            name: self.name.into_owned(),
+            name: ServicePolicyName::parse(&self.name).map_err(|_| unreadable(WHAT))?,
             permissions: ServicePermissions::from_bits(self.permissions),
             primary: key_of(&self.primary)?,
             secondary: key_of(&self.secondary)?,

@@ -83,6 +83,34 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ADMIN,
         "ServicePolicy",
     ),
+    create(
+        OperationId::CreateServicePolicy,
+        "/provisioning/policies",
+        "Make a policy of the provisioning service; keys that are absent are made",
+        ADMIN,
+        "NewServicePolicy",
+        "ServicePolicy",
+    ),
+    unguarded(put(
+        OperationId::PatchServicePolicy,
+        Verb::Patch,
+        "/provisioning/policies/{policy}",
+        "Change rights or keys of a policy of the provisioning service; absent members stay",
+        ("ServicePolicyChange", "ServicePolicy"),
+    )),
+    call(
+        OperationId::RollServicePolicyKeys,
+        "/provisioning/policies/{policy}/rollKeys",
+        "Make new keys for a policy of the provisioning service, or swap them",
+        ADMIN,
+        "KeyRoll",
+        "ServicePolicy",
+    ),
+    unguarded(forget(
+        OperationId::DeleteServicePolicy,
+        "/provisioning/policies/{policy}",
+        "Delete a policy of the provisioning service; its tokens are refused at once",
+    )),
     read(
         OperationId::ListLinkedHubs,
         "/provisioning/linkedHubs",
@@ -125,6 +153,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "AddressRanges",
     ),
     unguarded(put(
+        OperationId::ReplaceAddressRanges,
+        Verb::Put,
+        "/provisioning/addressRanges",
+        "Say where all ranges of addresses are, in the place of everything that was said",
+        ("AddressRanges", "AddressRanges"),
+    )),
+    unguarded(put(
         OperationId::PutAddressRange,
         Verb::Put,
         "/provisioning/addressRanges/{range}",
@@ -143,6 +178,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ADMIN,
         "Latencies",
     ),
+    unguarded(put(
+        OperationId::ReplaceLatencies,
+        Verb::Put,
+        "/provisioning/latencies",
+        "Say how long callers of all regions take to the hubs, in the place of everything that was said",
+        ("Latencies", "Latencies"),
+    )),
+    unguarded(put(
+        OperationId::PatchLatencies,
+        Verb::Patch,
+        "/provisioning/latencies",
+        "Say how long callers of regions take to hubs; what is not named stays",
+        ("Latencies", "Latencies"),
+    )),
     unguarded(put(
         OperationId::PutLatency,
         Verb::Put,
@@ -306,7 +355,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     call(
         OperationId::RollAllKeys,
         "/provisioning/rollKeys",
-        "Roll the keys of all enrollments of a kind",
+        "Begin to roll the keys of all enrollments of a kind, or roll those of the next page",
         ADMIN,
         "KeyRollTarget",
         "KeyRollResult",

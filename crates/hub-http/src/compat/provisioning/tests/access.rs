@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use hub_domain::provisioning::{
-    OWNER_POLICY, ProvisioningLimits, ProvisioningService, ServicePermission, ServicePermissions,
-    ServicePolicy,
+    OWNER_POLICY, ProvisioningLimits, ServicePermission, ServicePermissions, ServicePolicyName,
 };
 use hub_domain::quota::Rate;
 use hub_domain::sas::sign_token;
 use hub_domain::{SymmetricKey, Timestamp};
-use hub_provisioning::{Caller, Context};
+use hub_provisioning::NewServicePolicy;
 use serde_json::Value;
 
 use super::super::routes::ROUTES;
-use super::{LATER, ask, refused, token};
-use crate::testing::{BEGINNING, Installation};
+use super::{LATER, admin, ask, key, refused, token};
+use crate::testing::Installation;
 
 fn target(pattern: &str) -> String {
     pattern.replace("{id}", "r1")
@@ -58,25 +57,16 @@ async fn a_back_end_that_asks_too_often_is_told_when_to_ask_again() {
 
 /// A policy for each permission, named like it.
 async fn with_policies(installation: &Installation) {
-    let ctx = Context {
-        caller: Caller::Admin,
-        request_id: "test".to_owned(),
-        now: BEGINNING,
-    };
-    let decide = |service: &ProvisioningService| {
-        let mut next = service.clone();
-        for permission in ServicePermission::ALL {
-            next.policies.push(ServicePolicy {
-                name: permission.as_str().to_owned(),
-                permissions: ServicePermissions::of(&[permission]),
-                primary: SymmetricKey::from_bytes(&[1; 32]).unwrap(),
-                secondary: SymmetricKey::from_bytes(&[2; 32]).unwrap(),
-            });
-        }
-        Ok(next)
-    };
-    let service = &installation.provisioning.service;
-    service.update(&ctx, decide).await.unwrap();
+    for permission in ServicePermission::ALL {
+        let policy = NewServicePolicy {
+            name: ServicePolicyName::parse(permission.as_str()).unwrap(),
+            permissions: ServicePermissions::of(&[permission]),
+            primary: None,
+            secondary: None,
+        };
+        let service = &installation.provisioning.service;
+        service.create_policy(&admin(), policy).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -107,8 +97,7 @@ async fn every_route_answers_exactly_the_policies_that_have_its_permission() {
 async fn tokens_that_prove_nothing_are_refused_and_never_shown() {
     let installation = Installation::new().await;
     installation.add_hub("other").await;
-    let service = installation.provisioning.service.current();
-    let key = &service.policy(OWNER_POLICY).unwrap().primary;
+    let key = &key(&installation, OWNER_POLICY);
     let wrong = SymmetricKey::from_bytes(&[7; 32]).unwrap();
     let owner = |resource: &str, key, expiry| sign_token(resource, key, expiry, Some(OWNER_POLICY));
     let cases = [
