@@ -23,8 +23,8 @@ mod scope;
 mod tests;
 mod twins;
 
-use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{Extension, Router};
 use hub_api::native::{OPERATIONS, Operation, OperationId, Verb};
 
 use crate::AppState;
@@ -36,7 +36,9 @@ use scope::Scope;
 pub(crate) fn routes() -> Router<AppState> {
     let mut router = Router::new();
     for operation in OPERATIONS {
-        router = router.route(operation.path, handler(operation));
+        // Whoever proves himself asks what the operation needs, before its body is read.
+        let handler = handler(operation).route_layer(Extension(operation.needs));
+        router = router.route(operation.path, handler);
     }
     router
         .fallback(|| async { Failure::unknown_route() })

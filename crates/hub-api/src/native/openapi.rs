@@ -86,7 +86,7 @@ fn document() -> Value {
                     "type": "apiKey",
                     "in": "header",
                     "name": "Authorization",
-                    "description": "A token of a shared access policy of the hub: SharedAccessSignature sr=…&sig=…&se=…&skn=….",
+                    "description": "A token of a shared access policy of the hub, below /provisioning of the provisioning service: SharedAccessSignature sr=…&sig=…&se=…&skn=….",
                 },
             },
         },
@@ -189,6 +189,9 @@ fn operation_object(operation: &Operation, named: &Map<String, Value>) -> Value 
         Needs::Admin => "Needs the local admin token.".to_owned(),
         Needs::AnyPolicy => "Any policy of the hub may.".to_owned(),
         Needs::Permission(name) => format!("Needs the permission {name}."),
+        Needs::Service(name) => format!(
+            "Needs the local admin token, or the permission {name} of the provisioning service."
+        ),
     };
     let mut parameters: Vec<Value> = operation
         .path_parameters()

@@ -369,6 +369,8 @@ pub enum Needs {
     AnyPolicy,
     /// A policy with the permission of that name.
     Permission(&'static str),
+    /// The local administrator, or a policy of the provisioning service with the permission of that name.
+    Service(&'static str),
 }
 
 /// A query parameter.

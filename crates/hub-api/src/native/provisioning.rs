@@ -40,8 +40,9 @@ pub struct ProvisioningService {
     pub global_endpoint: Option<String>,
     /// How a hub is chosen where an enrollment says nothing.
     pub allocation_policy: AllocationPolicy,
-    /// How many registrations there are, by what became of them.
-    pub registrations: RegistrationCounts,
+    /// How many registrations there are, by what became of them; absent for who may not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registrations: Option<RegistrationCounts>,
 }
 
 /// How many registrations there are.

@@ -19,18 +19,20 @@ fn or_dash(text: Option<&str>) -> String {
 }
 
 pub(crate) fn service(service: &ProvisioningService) -> String {
-    let counts = service.registrations;
-    pairs([
+    let mut rows = vec![
         ("id scope", service.id_scope.clone()),
         ("endpoint", or_dash(service.global_endpoint.as_deref())),
         (
             "allocation policy",
             service.allocation_policy.as_str().to_owned(),
         ),
-        ("assigned", counts.assigned.to_string()),
-        ("assigning", counts.assigning.to_string()),
-        ("failed", counts.failed.to_string()),
-    ])
+    ];
+    if let Some(counts) = service.registrations {
+        rows.push(("assigned", counts.assigned.to_string()));
+        rows.push(("assigning", counts.assigning.to_string()));
+        rows.push(("failed", counts.failed.to_string()));
+    }
+    pairs(rows)
 }
 
 pub(crate) fn policies(policies: &[ServicePolicy]) -> String {

@@ -139,14 +139,6 @@ async fn keys_are_rolled_in_one_or_all_and_derived_without_a_server() {
         format!(r#"POST {P}/enrollmentGroups/g1/rollKeys {{"slot":"secondary"}}"#)
     );
     assert!(printed.contains("secondary key  BBBB"), "{printed}");
-    let line = "dps enrollment regenerate-keys --all --key-type swap";
-    let answer = Exchange::json(200, &json!({ "rolled": 2, "skipped": 1 }));
-    let (printed, asked) = one(line, answer).await;
-    assert_eq!(
-        asked,
-        format!(r#"POST {P}/rollKeys {{"slot":"swap","of":"enrollments"}}"#)
-    );
-    assert_eq!(printed, "rolled 2, left alone 1 without keys\n");
     let key =
         "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
     let line = [
@@ -191,6 +183,57 @@ async fn a_registration_shows_its_certificates() {
         let row = printed.lines().find(|row| row.starts_with(name));
         assert!(row.is_some_and(|row| row.contains(text)), "{printed}");
     }
+}
+
+const BEGUN: &str = "2026-01-31T12:00:00.0000000Z";
+
+fn rolled_page(rolled: u64, skipped: u64, next: Option<&str>) -> Exchange {
+    let mut page = json!({ "rolled": rolled, "skipped": skipped, "begun": BEGUN });
+    if let Some(next) = next {
+        page["next"] = json!(next);
+    }
+    Exchange::json(200, &page)
+}
+
+#[tokio::test]
+async fn all_keys_are_rolled_page_by_page_and_what_breaks_off_says_how_it_goes_on() {
+    let line: Vec<&str> = "dps enrollment regenerate-keys --all --kt swap"
+        .split(' ')
+        .collect();
+    let begin = || rolled_page(0, 0, Some(""));
+    let answers = vec![
+        begin(),
+        rolled_page(500, 0, Some("d499")),
+        rolled_page(2, 1, None),
+    ];
+    let (outcome, asked) = run(&line, answers).await;
+    assert_eq!(outcome.printed(), "rolled 502, left alone 1 without keys\n");
+    let call = format!(r#"POST {P}/rollKeys {{"slot":"swap","of":"enrollments""#);
+    assert_eq!(
+        asked,
+        [
+            format!("{call}}}"),
+            format!(r#"{call},"begun":"{BEGUN}","after":""}}"#),
+            format!(r#"{call},"begun":"{BEGUN}","after":"d499"}}"#),
+        ]
+    );
+    let answers = vec![
+        begin(),
+        rolled_page(500, 0, Some("d499")),
+        Exchange::refusal(503, "ServiceUnavailable"),
+    ];
+    let Outcome::Failed(1, text) = run(&line, answers).await.0 else {
+        panic!("it broke off");
+    };
+    let go_on = format!(
+        "thingstead dps enrollment regenerate-keys --all --key-type swap --begun {BEGUN} --after d499"
+    );
+    assert!(text.contains(&go_on), "{text}");
+    let line: Vec<&str> = go_on.split(' ').skip(1).collect();
+    let (outcome, asked) = run(&line, vec![rolled_page(3, 0, None)]).await;
+    assert_eq!(outcome.printed(), "rolled 3, left alone 0 without keys\n");
+    let wanted = format!(r#"{call},"begun":"{BEGUN}","after":"d499"}}"#);
+    assert_eq!(asked, [wanted]);
 }
 
 #[tokio::test]

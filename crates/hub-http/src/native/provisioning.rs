@@ -1,4 +1,4 @@
-//! The provisioning service. Every operation is the administrator's.
+//! The provisioning service, for the administrator and for holders of its policies.
 
 pub(super) mod allocation;
 pub(super) mod authorities;
@@ -19,7 +19,7 @@ use hub_provisioning::{Caller, Context, Provisioning};
 
 use super::{Failure, Scope};
 
-/// The administrator's request to the service.
+/// A request to the service. Each of its operations checks what the caller may.
 struct Administration<'a> {
     service: &'a Provisioning,
     ctx: Context,
@@ -27,13 +27,19 @@ struct Administration<'a> {
 
 impl<'a> Administration<'a> {
     /// # Errors
-    /// When somebody else asks.
+    /// When neither the administrator asks nor a policy of the service.
     fn of(scope: &'a Scope) -> Result<Self, Failure> {
-        scope.ctx.caller.require_admin()?;
+        let caller = match &scope.back_end {
+            Some(caller) => caller.clone(),
+            None => {
+                scope.ctx.caller.require_admin()?;
+                Caller::Admin
+            }
+        };
         Ok(Self {
             service: scope.app.provisioning(),
             ctx: Context {
-                caller: Caller::Admin,
+                caller,
                 request_id: scope.ctx.request_id.clone(),
                 now: scope.ctx.now,
             },

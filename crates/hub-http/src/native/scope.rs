@@ -6,10 +6,12 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use hub_api::native::{BASE_PATH, Needs};
+use hub_domain::provisioning::ServicePermission;
 use hub_domain::sas::SasToken;
 use hub_domain::upload::BlobName;
-use hub_domain::{DeviceId, HostName, Hub, IdentityId, ModuleId, Timestamp};
-use hub_engine::{Caller, Engine, ErrorKind, OpContext};
+use hub_domain::{DeviceId, HostName, Hub, IdentityId, ModuleId, Permissions, Timestamp};
+use hub_engine::{Caller, Engine, Error, ErrorKind, OpContext};
 
 use super::Failure;
 use crate::AppState;
@@ -22,6 +24,8 @@ pub(super) struct Scope {
     pub(super) app: AppState,
     /// Who asks.
     pub(super) ctx: OpContext,
+    /// The policy of the provisioning service that asks, on the service's own paths; `ctx` may nothing then.
+    pub(super) back_end: Option<hub_provisioning::Caller>,
     /// When the proof ends; the admin token's does not.
     pub(super) expires: Option<Timestamp>,
     /// Says when the connection is about to close; absent where there is no connection.
@@ -94,12 +98,25 @@ impl FromRequestParts<AppState> for Scope {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let now = app.engine().environment().now();
-        let proof = prove(app, parts, parameters.get("hub").map(String::as_str), now)?;
+        let proof = match back_end(app, parts, now) {
+            None => prove(app, parts, parameters.get("hub").map(String::as_str), now)?,
+            Some(Ok(proof)) => proof,
+            // A policy of a hub may not, and is told so. Any other token is told what is wrong with it here.
+            Some(Err(failure)) => prove(app, parts, None, now).map_err(|_| failure)?,
+        };
         let request_id = parts
             .extensions
             .get::<RequestId>()
             .map_or("", |id| &id.0)
             .to_owned();
+        if let Some(back_end) = &proof.back_end {
+            let ctx = hub_provisioning::Context {
+                caller: back_end.clone(),
+                request_id: request_id.clone(),
+                now,
+            };
+            check_right(&ctx, parts.extensions.get::<Needs>())?;
+        }
         let ctx = OpContext {
             caller: proof.caller,
             request_id,
@@ -108,6 +125,7 @@ impl FromRequestParts<AppState> for Scope {
         Ok(Self {
             app: app.clone(),
             ctx,
+            back_end: proof.back_end,
             expires: proof.expires,
             closing: parts.extensions.get::<Closing>().cloned(),
             hub: proof.hub,
@@ -116,10 +134,53 @@ impl FromRequestParts<AppState> for Scope {
     }
 }
 
+/// What the service's operations check themselves, checked before the input is looked at: who may not learns nothing of it.
+fn check_right(ctx: &hub_provisioning::Context, needs: Option<&Needs>) -> Result<(), Failure> {
+    let needed = match needs {
+        Some(Needs::Service(name)) => ServicePermission::parse(name),
+        Some(Needs::Admin | Needs::AnyPolicy | Needs::Permission(_)) | None => None,
+    };
+    match needed {
+        Some(permission) => Ok(ctx.require(permission)?),
+        None => Err(Failure::from(Error::new(
+            ErrorKind::NotAllowed,
+            "only the administrator of the installation may do this",
+        ))),
+    }
+}
+
 struct Proof {
     caller: Caller,
+    back_end: Option<hub_provisioning::Caller>,
     hub: Option<Arc<Hub>>,
     expires: Option<Timestamp>,
+}
+
+/// Who asks with a token of the provisioning service; `None` on the paths of others and without such a token.
+fn back_end(app: &AppState, parts: &Parts, now: Timestamp) -> Option<Result<Proof, Failure>> {
+    let below = parts.uri.path();
+    let of_service = below.strip_prefix("/provisioning")?;
+    if !(of_service.is_empty() || of_service.starts_with('/')) {
+        return None;
+    }
+    let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let token = SasToken::parse(header).ok()?;
+    let hub = app.engine().hubs.default_hub()?;
+    let access = &app.provisioning().access;
+    let back_end = match access.authenticate(header, &format!("{BASE_PATH}{below}"), now) {
+        Ok(back_end) => back_end,
+        Err(error) => return Some(Err(error.into())),
+    };
+    Some(Ok(Proof {
+        caller: Caller::Policy {
+            hub: hub.no,
+            name: token.policy().unwrap_or_default().to_owned(),
+            permissions: Permissions::of(&[]),
+        },
+        back_end: Some(back_end),
+        hub: None,
+        expires: Some(token.expiry()),
+    }))
 }
 
 fn prove(
@@ -144,6 +205,7 @@ fn prove(
         }
         return Ok(Proof {
             caller: Caller::Admin,
+            back_end: None,
             hub: hub_name.and_then(|name| hubs.by_name(name)),
             expires: None,
         });
@@ -166,6 +228,7 @@ fn prove(
     let caller = app.engine().access.authenticate_policy(&hub, header, now)?;
     Ok(Proof {
         caller,
+        back_end: None,
         hub: Some(hub),
         expires: Some(token.expiry()),
     })

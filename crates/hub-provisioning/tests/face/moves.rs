@@ -399,7 +399,7 @@ async fn a_hub_that_dies_between_create_and_twin_is_left_for_the_next() {
         let service = &hubs.world.service.service;
         let ctx = hubs.world.admin();
         service
-            .set_link(&ctx, &FAR.parse_host(), link)
+            .set_link(&ctx, &FAR.parse_host(), link, None)
             .await
             .unwrap();
         hubs.world.enroll("d", terms).await;

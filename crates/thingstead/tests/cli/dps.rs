@@ -34,6 +34,26 @@ fn enrollments_of_groups() {
 #[test]
 fn places_and_where_devices_go() {
     let server = Server::start();
+    let write = |name: &str, text: &str| {
+        std::fs::write(server.folder().join(name), text).unwrap();
+    };
+    write(
+        "ranges.json",
+        r#"[{"range":"10.0.0.0/8","region":"eu"},{"range":"10.1.0.0/16","region":"asia"},
+            {"range":"::1/128","region":"here"}]"#,
+    );
+    write(
+        "twice.json",
+        r#"[{"range":"10.0.0.0/8","region":"eu"},{"range":"10.1.0.0/8","region":"asia"}]"#,
+    );
+    write("wrong.json", r#"[{"range":"10.0.0.0/8"}]"#);
+    write(
+        "latencies.json",
+        r#"[{"region":"eu","hostName":"localhost","microseconds":3500},
+            {"region":"eu","hostName":"south.test","microseconds":60000},
+            {"region":"asia","hostName":"south.test","microseconds":9000},
+            {"region":"asia","hostName":"localhost","microseconds":9900}]"#,
+    );
     play(&server, "places");
 }
 
@@ -203,6 +223,44 @@ fn a_policy_of_a_hub_may_not_administer_the_service() {
         assert!(complaint.contains("403"), "{line}: {complaint}");
         assert!(output.stdout.is_empty(), "{line}");
     }
+}
+
+#[test]
+fn a_policy_of_the_service_administers_it_from_elsewhere() {
+    let server = Server::start();
+    let hub = server.json("hub show");
+    let ca = hub["caCertificate"].as_str().unwrap();
+    let policy = server.json("dps policy create -n back-end --rights EnrollmentWrite");
+    let string = policy["connectionString"].as_str().unwrap();
+    let string = string.replace(
+        "HostName=localhost",
+        &format!("HostName=localhost:{}", hub["ports"]["https"]),
+    );
+    let run = |line: &str| {
+        let mut command = program();
+        command.args(line.split(' '));
+        command.args(["--connection-string", &string, "--ca-file", ca]);
+        let output = command.output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), complaint)
+    };
+    for line in [
+        "dps enrollment create --eid d1",
+        "dps enrollment list",
+        "dps enrollment regenerate-keys --all --kt swap",
+        "dps allocation preview --rid d1",
+    ] {
+        assert_eq!(run(line), (0, String::new()), "{line}");
+    }
+    for line in ["dps show", "dps policy list", "dps registration list"] {
+        let (status, complaint) = run(line);
+        assert_eq!(status, 1, "{line}");
+        assert!(complaint.contains("403"), "{line}: {complaint}");
+    }
+    server.prints("dps policy renew-key -n back-end --kt both");
+    let (status, complaint) = run("dps enrollment list");
+    assert_eq!(status, 1);
+    assert!(complaint.contains("401"), "{complaint}");
 }
 
 /// Whoever adds a command adds it to a transcript.

@@ -3,22 +3,27 @@
 use axum::Json;
 use hub_api::native::{ProvisioningService, ProvisioningServiceChange, RegistrationCounts};
 use hub_domain::provisioning::{OWNER_POLICY, ServicePolicy};
+use hub_engine::ErrorKind;
 
 use super::super::{Document, Failure, Scope};
 use super::{Administration, wire};
 
 pub(in super::super) async fn get(scope: Scope) -> Result<Json<ProvisioningService>, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
-    let counts = service.registrations.statistics(&ctx).await?;
+    let allocation = service.service.allocation(&ctx)?;
+    let counts = match service.registrations.statistics(&ctx).await {
+        Err(error) if error.kind() == ErrorKind::NotAllowed => None,
+        counts => Some(counts?),
+    };
     Ok(Json(ProvisioningService {
         id_scope: service.service.id_scope().to_string(),
         global_endpoint: endpoint(&scope),
-        allocation_policy: wire::policy(service.service.allocation(&ctx)?),
-        registrations: RegistrationCounts {
+        allocation_policy: wire::policy(allocation),
+        registrations: counts.map(|counts| RegistrationCounts {
             assigned: counts.assigned,
             assigning: counts.assigning,
             failed: counts.failed,
-        },
+        }),
     }))
 }
 

@@ -2,8 +2,10 @@
 
 use hub_api::native::{BASE_PATH, Needs, OPERATIONS, Operation, Verb};
 use hub_domain::access::DEFAULT_POLICIES;
+use hub_domain::provisioning::{ServicePermission, ServicePermissions, ServicePolicyName};
 use hub_domain::sas::sign_token;
 use hub_domain::{Permission, Permissions, Timestamp};
+use hub_provisioning::NewServicePolicy;
 
 use super::{Ask, refused, with_device};
 use crate::testing::{Answer, BEGINNING, Installation, token_of};
@@ -167,7 +169,7 @@ async fn every_operation_answers_exactly_the_policies_that_may() {
         for (policy, permissions) in DEFAULT_POLICIES {
             let held = Permissions::of(permissions);
             let may = match operation.needs {
-                Needs::Admin => false,
+                Needs::Admin | Needs::Service(_) => false,
                 Needs::AnyPolicy => true,
                 // Counts are for whoever reads devices in one way or the other.
                 Needs::Permission(_) if name(operation) == "getStatistics" => {
@@ -196,6 +198,53 @@ async fn every_operation_answers_exactly_the_policies_that_may() {
             restore(&installation).await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_of_the_service_answer_exactly_its_policies_that_may() {
+    for operation in OPERATIONS {
+        for permission in ServicePermission::ALL {
+            // A new one each time: some operations take the policy itself away.
+            let installation = with_device().await;
+            let held = ServicePermissions::of(&[permission]);
+            let token = token_of_service(&installation, held).await;
+            let answer = call(&installation, operation, Some(token)).await;
+            let text = format!("{permission:?} {}: {}", name(operation), answer.text());
+            match operation.needs {
+                Needs::Service(needed)
+                    if ServicePermission::parse(needed).is_some_and(|one| held.allows(one)) =>
+                {
+                    // The owner may more than this policy.
+                    let is_owners = operation.path.contains("{policy}");
+                    let refused = matches!(answer.status.as_u16(), 401 | 403);
+                    assert_eq!(refused, is_owners, "{text}");
+                }
+                Needs::Service(_) => assert_eq!(refused(&answer), "403 GenericForbidden", "{text}"),
+                Needs::Admin | Needs::AnyPolicy | Needs::Permission(_) => {
+                    assert_eq!(answer.status, 401, "{text}");
+                }
+            }
+        }
+    }
+}
+
+/// A token of a policy of the service that may this.
+async fn token_of_service(installation: &Installation, held: ServicePermissions) -> String {
+    let ctx = hub_provisioning::Context {
+        caller: hub_provisioning::Caller::Admin,
+        request_id: "test".to_owned(),
+        now: BEGINNING,
+    };
+    let policy = NewServicePolicy {
+        name: ServicePolicyName::parse("small").unwrap(),
+        permissions: held,
+        primary: None,
+        secondary: None,
+    };
+    let service = &installation.provisioning.service;
+    let policy = service.create_policy(&ctx, policy).await.unwrap();
+    let expiry = Timestamp::from_seconds(4_000_000_000);
+    sign_token("hub.test", &policy.primary, expiry, Some("small"))
 }
 
 /// Puts back what an allowed deletion took.

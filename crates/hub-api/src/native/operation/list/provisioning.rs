@@ -1,10 +1,15 @@
-//! The operations of the provisioning service. All of them are the administrator's.
+//! The operations of the provisioning service.
 
 use super::super::{Guard, Needs, Operation, OperationId, Parameter, ParameterKind, Verb};
 use super::builders::{call, create, delete, listing, read, write};
 use super::parameters::PAGE;
 
 const ADMIN: Needs = Needs::Admin;
+const CONFIG: Needs = Needs::Service("ServiceConfig");
+const READ: Needs = Needs::Service("EnrollmentRead");
+const WRITE: Needs = Needs::Service("EnrollmentWrite");
+const STATUS_READ: Needs = Needs::Service("RegistrationStatusRead");
+const STATUS_WRITE: Needs = Needs::Service("RegistrationStatusWrite");
 
 const REGISTRATION_PAGE: &[Parameter] = &[
     PAGE[0],
@@ -29,9 +34,14 @@ const WITHIN: &[Parameter] = &[Parameter {
     kind: ParameterKind::Number(0, 36_500),
 }];
 
-const fn forget(id: OperationId, path: &'static str, summary: &'static str) -> Operation {
+const fn forget(
+    needs: Needs,
+    id: OperationId,
+    path: &'static str,
+    summary: &'static str,
+) -> Operation {
     Operation {
-        needs: ADMIN,
+        needs,
         ..delete(id, path, summary)
     }
 }
@@ -44,13 +54,14 @@ const fn unguarded(operation: Operation) -> Operation {
 }
 
 const fn put(
+    needs: Needs,
     id: OperationId,
     verb: Verb,
     path: &'static str,
     summary: &'static str,
     (request, answer): (&'static str, &'static str),
 ) -> Operation {
-    write(id, verb, path, summary, ADMIN, request, answer)
+    write(id, verb, path, summary, needs, request, answer)
 }
 
 /// The operations.
@@ -59,10 +70,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetProvisioning,
         "/provisioning",
         "Get the provisioning service",
-        ADMIN,
+        CONFIG,
         "ProvisioningService",
     ),
     unguarded(put(
+        CONFIG,
         OperationId::PatchProvisioning,
         Verb::Patch,
         "/provisioning",
@@ -73,25 +85,26 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListServicePolicies,
         "/provisioning/policies",
         "List the shared access policies of the provisioning service, without keys",
-        ADMIN,
+        CONFIG,
         "ServicePolicies",
     ),
     read(
         OperationId::GetServicePolicy,
         "/provisioning/policies/{policy}",
         "Get a policy of the provisioning service with its keys",
-        ADMIN,
+        CONFIG,
         "ServicePolicy",
     ),
     create(
         OperationId::CreateServicePolicy,
         "/provisioning/policies",
         "Make a policy of the provisioning service; keys that are absent are made",
-        ADMIN,
+        CONFIG,
         "NewServicePolicy",
         "ServicePolicy",
     ),
     unguarded(put(
+        CONFIG,
         OperationId::PatchServicePolicy,
         Verb::Patch,
         "/provisioning/policies/{policy}",
@@ -102,11 +115,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::RollServicePolicyKeys,
         "/provisioning/policies/{policy}/rollKeys",
         "Make new keys for a policy of the provisioning service, or swap them",
-        ADMIN,
+        CONFIG,
         "KeyRoll",
         "ServicePolicy",
     ),
     unguarded(forget(
+        CONFIG,
         OperationId::DeleteServicePolicy,
         "/provisioning/policies/{policy}",
         "Delete a policy of the provisioning service; its tokens are refused at once",
@@ -115,14 +129,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListLinkedHubs,
         "/provisioning/linkedHubs",
         "List the hubs that devices can be assigned to",
-        ADMIN,
+        CONFIG,
         "LinkedHubs",
     ),
     create(
         OperationId::CreateLinkedHub,
         "/provisioning/linkedHubs",
         "Link a hub of another installation",
-        ADMIN,
+        CONFIG,
         "NewLinkedHub",
         "LinkedHub",
     ),
@@ -130,10 +144,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetLinkedHub,
         "/provisioning/linkedHubs/{host}",
         "Get a linked hub",
-        ADMIN,
+        CONFIG,
         "LinkedHub",
     ),
     unguarded(put(
+        CONFIG,
         OperationId::PatchLinkedHub,
         Verb::Patch,
         "/provisioning/linkedHubs/{host}",
@@ -141,6 +156,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("LinkedHubChange", "LinkedHub"),
     )),
     unguarded(forget(
+        CONFIG,
         OperationId::DeleteLinkedHub,
         "/provisioning/linkedHubs/{host}",
         "Unlink a hub of another installation, or forget what is set for an own one",
@@ -149,10 +165,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListAddressRanges,
         "/provisioning/addressRanges",
         "List where callers are by their addresses",
-        ADMIN,
+        CONFIG,
         "AddressRanges",
     ),
     unguarded(put(
+        CONFIG,
         OperationId::ReplaceAddressRanges,
         Verb::Put,
         "/provisioning/addressRanges",
@@ -160,6 +177,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("AddressRanges", "AddressRanges"),
     )),
     unguarded(put(
+        CONFIG,
         OperationId::PutAddressRange,
         Verb::Put,
         "/provisioning/addressRanges/{range}",
@@ -167,6 +185,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("RegionName", "AddressRange"),
     )),
     unguarded(forget(
+        CONFIG,
         OperationId::DeleteAddressRange,
         "/provisioning/addressRanges/{range}",
         "Forget where a range of addresses is",
@@ -175,10 +194,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListLatencies,
         "/provisioning/latencies",
         "List how long callers of the regions take to the hubs",
-        ADMIN,
+        CONFIG,
         "Latencies",
     ),
     unguarded(put(
+        CONFIG,
         OperationId::ReplaceLatencies,
         Verb::Put,
         "/provisioning/latencies",
@@ -186,6 +206,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("Latencies", "Latencies"),
     )),
     unguarded(put(
+        CONFIG,
         OperationId::PatchLatencies,
         Verb::Patch,
         "/provisioning/latencies",
@@ -193,6 +214,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("Latencies", "Latencies"),
     )),
     unguarded(put(
+        CONFIG,
         OperationId::PutLatency,
         Verb::Put,
         "/provisioning/latencies/{region}/{host}",
@@ -200,6 +222,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("LatencyValue", "Latency"),
     )),
     unguarded(forget(
+        CONFIG,
         OperationId::DeleteLatency,
         "/provisioning/latencies/{region}/{host}",
         "Forget how long callers of a region take to a hub",
@@ -208,14 +231,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListAuthorities,
         "/provisioning/certificates",
         "List the authorities that may vouch for devices that register",
-        ADMIN,
+        CONFIG,
         "CertificatePage",
     ),
     create(
         OperationId::CreateAuthority,
         "/provisioning/certificates",
         "Register the certificate of an authority for devices that register",
-        ADMIN,
+        CONFIG,
         "NewCertificate",
         "Certificate",
     ),
@@ -223,10 +246,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetAuthority,
         "/provisioning/certificates/{certificate}",
         "Get the certificate of an authority",
-        ADMIN,
+        CONFIG,
         "Certificate",
     ),
     put(
+        CONFIG,
         OperationId::ReplaceAuthority,
         Verb::Put,
         "/provisioning/certificates/{certificate}",
@@ -234,6 +258,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("CertificateReplacement", "Certificate"),
     ),
     forget(
+        CONFIG,
         OperationId::DeleteAuthority,
         "/provisioning/certificates/{certificate}",
         "Forget an authority; devices that it vouched for keep their hubs",
@@ -245,11 +270,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
             OperationId::GenerateAuthorityCode,
             "/provisioning/certificates/{certificate}/verificationCode",
             "Make a new code that the owner of the authority has to certify",
-            ADMIN,
+            CONFIG,
             "Certificate",
         )
     },
     put(
+        CONFIG,
         OperationId::VerifyAuthority,
         Verb::Post,
         "/provisioning/certificates/{certificate}/verify",
@@ -260,14 +286,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListEnrollments,
         "/provisioning/enrollments",
         "List individual enrollments in the order of their ids",
-        ADMIN,
+        READ,
         "EnrollmentPage",
     ),
     create(
         OperationId::CreateEnrollment,
         "/provisioning/enrollments",
         "Enroll a device",
-        ADMIN,
+        WRITE,
         "EnrollmentSettings",
         "Enrollment",
     ),
@@ -275,10 +301,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetEnrollment,
         "/provisioning/enrollments/{registration}",
         "Get an individual enrollment",
-        ADMIN,
+        READ,
         "Enrollment",
     ),
     put(
+        WRITE,
         OperationId::ReplaceEnrollment,
         Verb::Put,
         "/provisioning/enrollments/{registration}",
@@ -286,6 +313,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("EnrollmentSettings", "Enrollment"),
     ),
     forget(
+        WRITE,
         OperationId::DeleteEnrollment,
         "/provisioning/enrollments/{registration}",
         "Delete an individual enrollment and its registration; the device stays in its hub",
@@ -294,10 +322,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetEnrollmentKeys,
         "/provisioning/enrollments/{registration}/keys",
         "Get what an individual enrollment takes as proof, with its keys",
-        ADMIN,
+        WRITE,
         "EnrollmentAttestation",
     ),
     put(
+        WRITE,
         OperationId::RollEnrollmentKeys,
         Verb::Post,
         "/provisioning/enrollments/{registration}/rollKeys",
@@ -308,14 +337,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListEnrollmentGroups,
         "/provisioning/enrollmentGroups",
         "List enrollment groups in the order of their ids",
-        ADMIN,
+        READ,
         "EnrollmentGroupPage",
     ),
     create(
         OperationId::CreateEnrollmentGroup,
         "/provisioning/enrollmentGroups",
         "Enroll a group of devices",
-        ADMIN,
+        WRITE,
         "EnrollmentGroupSettings",
         "EnrollmentGroup",
     ),
@@ -323,10 +352,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetEnrollmentGroup,
         "/provisioning/enrollmentGroups/{group}",
         "Get an enrollment group",
-        ADMIN,
+        READ,
         "EnrollmentGroup",
     ),
     put(
+        WRITE,
         OperationId::ReplaceEnrollmentGroup,
         Verb::Put,
         "/provisioning/enrollmentGroups/{group}",
@@ -334,6 +364,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("EnrollmentGroupSettings", "EnrollmentGroup"),
     ),
     forget(
+        WRITE,
         OperationId::DeleteEnrollmentGroup,
         "/provisioning/enrollmentGroups/{group}",
         "Delete an enrollment group; its devices stay in their hubs",
@@ -342,10 +373,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetEnrollmentGroupKeys,
         "/provisioning/enrollmentGroups/{group}/keys",
         "Get what an enrollment group takes as proof, with its keys",
-        ADMIN,
+        WRITE,
         "EnrollmentAttestation",
     ),
     put(
+        WRITE,
         OperationId::RollEnrollmentGroupKeys,
         Verb::Post,
         "/provisioning/enrollmentGroups/{group}/rollKeys",
@@ -356,7 +388,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::RollAllKeys,
         "/provisioning/rollKeys",
         "Begin to roll the keys of all enrollments of a kind, or roll those of the next page",
-        ADMIN,
+        WRITE,
         "KeyRollTarget",
         "KeyRollResult",
     ),
@@ -366,7 +398,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             OperationId::ListRegistrations,
             "/provisioning/registrations",
             "List registrations in the order of their ids",
-            ADMIN,
+            STATUS_READ,
             "RegistrationPage",
         )
     },
@@ -374,10 +406,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetRegistration,
         "/provisioning/registrations/{registration}",
         "Get what became of a device's registration",
-        ADMIN,
+        STATUS_READ,
         "Registration",
     ),
     forget(
+        STATUS_WRITE,
         OperationId::DeleteRegistration,
         "/provisioning/registrations/{registration}",
         "Forget a registration; the device stays in its hub",
@@ -388,7 +421,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             OperationId::ListRefusals,
             "/provisioning/refusals",
             "List devices that were turned away, the newest first",
-            ADMIN,
+            STATUS_READ,
             "Refusals",
         )
     },
@@ -396,7 +429,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::PreviewAllocation,
         "/provisioning/allocation/preview",
         "Say where a device would go, and why",
-        ADMIN,
+        READ,
         "AllocationRequest",
         "AllocationPreview",
     ),
@@ -404,14 +437,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListIssuers,
         "/provisioning/issuers",
         "List the authorities that issue certificates to devices",
-        ADMIN,
+        CONFIG,
         "IssuerPage",
     ),
     create(
         OperationId::CreateIssuer,
         "/provisioning/issuers",
         "Make an authority that issues certificates to devices, or take a given one",
-        ADMIN,
+        CONFIG,
         "NewIssuer",
         "Issuer",
     ),
@@ -419,10 +452,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetIssuer,
         "/provisioning/issuers/{issuer}",
         "Get an authority that issues certificates",
-        ADMIN,
+        CONFIG,
         "Issuer",
     ),
     unguarded(forget(
+        CONFIG,
         OperationId::DeleteIssuer,
         "/provisioning/issuers/{issuer}",
         "Forget an authority that issues certificates; what it issued stays good",
@@ -431,14 +465,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::ListCredentialPolicies,
         "/provisioning/credentialPolicies",
         "List how certificates are issued to devices",
-        ADMIN,
+        CONFIG,
         "CredentialPolicyPage",
     ),
     create(
         OperationId::CreateCredentialPolicy,
         "/provisioning/credentialPolicies",
         "Make a credential policy that enrollments can name",
-        ADMIN,
+        CONFIG,
         "CredentialPolicySettings",
         "CredentialPolicy",
     ),
@@ -446,10 +480,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         OperationId::GetCredentialPolicy,
         "/provisioning/credentialPolicies/{credentialPolicy}",
         "Get a credential policy",
-        ADMIN,
+        CONFIG,
         "CredentialPolicy",
     ),
     put(
+        CONFIG,
         OperationId::ReplaceCredentialPolicy,
         Verb::Put,
         "/provisioning/credentialPolicies/{credentialPolicy}",
@@ -457,6 +492,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ("CredentialPolicySettings", "CredentialPolicy"),
     ),
     forget(
+        CONFIG,
         OperationId::DeleteCredentialPolicy,
         "/provisioning/credentialPolicies/{credentialPolicy}",
         "Delete a credential policy that no enrollment names",
