@@ -25,8 +25,8 @@ use crate::{EngineParts, Error, ErrorKind, OpContext};
 pub use keys::KeyRoll;
 pub use provision::{ProvisionedDevice, ProvisionedUnit, RemovalUnit, Standing, initial_twin};
 use rules::{
-    SYSTEM_MODULES, check, create_error, create_op, created_fact, deleted_fact, edge_scope,
-    is_system_module, parent_scopes, updated_fact,
+    SYSTEM_MODULES, check, create_error, create_op, created_fact, edge_scope, is_system_module,
+    parent_scopes, updated_fact,
 };
 
 /// Operations on identities. Cheap to clone.
@@ -528,33 +528,6 @@ impl Registry {
                 Err(error) => attempt = retry(error, &if_match, attempt, id)?,
             }
         }
-    }
-
-    /// The writes that delete an identity as it is stored, and the modules of a device with it.
-    async fn unit_of_deletion(
-        &self,
-        ctx: &OpContext,
-        hub: HubNo,
-        stored: &StoredIdentity,
-    ) -> Result<Unit, Error> {
-        let id = &stored.identity.id;
-        let modules = match &id.module {
-            None => self.parts.store.modules(hub, &id.device).await?,
-            Some(_) => Vec::new(),
-        };
-        let mut facts = Vec::with_capacity(modules.len() + 1);
-        for gone in modules.iter().chain([stored]) {
-            let found = self.parts.store.twin(hub, &gone.identity.id).await?;
-            let twin = found
-                .filter(|(found, _)| found.ordinal == gone.ordinal)
-                .map(|(_, twin)| twin);
-            facts.push(deleted_fact(ctx, hub, &gone.identity, twin));
-        }
-        let op = Op::DeleteIdentity {
-            identity: stored.ordinal,
-            expected: Some(stored.identity.etag.clone()),
-        };
-        Ok(Unit::new(op, facts))
     }
 
     /// Device counts.

@@ -1,6 +1,7 @@
 //! Registrations: a device asks for its hub, and asks again what became of it.
 
 mod again;
+mod arrive;
 mod assign;
 mod goal;
 mod jobs;

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use hub_domain::twin::{BackEndReplacement, Twin, replace_back_end};
 use hub_domain::{DeviceId, HubNo, Identity, IdentityId, Status, Timestamp};
-use hub_storage::store::{FactNo, Op, Unit};
+use hub_storage::store::{FactNo, Op, StoredIdentity, Unit};
 
-use super::rules::{check, create_op, created_fact, same_credentials, updated_fact};
+use super::rules::{check, create_op, created_fact, deleted_fact, same_credentials, updated_fact};
 use super::{NewAuthentication, NewIdentity, Registry};
 use crate::{Error, ErrorKind, OpContext};
 
@@ -166,6 +166,33 @@ impl Registry {
             unit,
             existing: true,
         })
+    }
+
+    /// The writes that delete an identity as it is stored, and the modules of a device with it.
+    pub(super) async fn unit_of_deletion(
+        &self,
+        ctx: &OpContext,
+        hub: HubNo,
+        stored: &StoredIdentity,
+    ) -> Result<Unit, Error> {
+        let id = &stored.identity.id;
+        let modules = match &id.module {
+            None => self.parts.store.modules(hub, &id.device).await?,
+            Some(_) => Vec::new(),
+        };
+        let mut facts = Vec::with_capacity(modules.len() + 1);
+        for gone in modules.iter().chain([stored]) {
+            let found = self.parts.store.twin(hub, &gone.identity.id).await?;
+            let twin = found
+                .filter(|(found, _)| found.ordinal == gone.ordinal)
+                .map(|(_, twin)| twin);
+            facts.push(deleted_fact(ctx, hub, &gone.identity, twin));
+        }
+        let op = Op::DeleteIdentity {
+            identity: stored.ordinal,
+            expected: Some(stored.identity.etag.clone()),
+        };
+        Ok(Unit::new(op, facts))
     }
 
     async fn unit_of_creation(

@@ -11,20 +11,20 @@ use hub_domain::provisioning::{
     Assignment, DeviceProof, InitialTwin, Origin, Place, Progress, Registration,
     RegistrationFailure, RegistrationRequest, Target,
 };
-use hub_domain::{Etag, HostName, HubNo, Status, SymmetricKey, Timestamp};
-use hub_engine::{ErrorKind, Standing};
+use hub_domain::{Etag, HostName, Status, SymmetricKey, Timestamp};
+use hub_engine::ErrorKind;
 use hub_storage::store::{FactNo, Op, Unit};
 use hub_storage::{Conflict, StoreError};
 use serde_json::Value;
 
-use super::goal::{Goal, policy, substatus};
+use super::goal::{Goal, substatus};
 use super::{OperationStatus, RegisterRequest, Room};
 use crate::Error;
 use crate::attestation::{Attested, DeviceCall};
 use crate::challenges::wrapped;
 use crate::credentials::{self, IssuedChain};
 use crate::error::codes;
-use crate::hubs::{Bring, HubError, HubProof, Reach, Remote, TwinContent, WantedDevice};
+use crate::hubs::{HubError, HubProof, Reach, WantedDevice};
 use crate::issuance::CertificateRequest;
 
 /// How often a registration is decided anew when something it was decided on changed meanwhile.
@@ -39,7 +39,7 @@ pub(super) struct Attempt<'a> {
     pub(super) operation: hub_domain::provisioning::OperationId,
     pub(super) now: Timestamp,
     /// That of the registration as it is stored.
-    etag: Option<Etag>,
+    pub(super) etag: Option<Etag>,
     /// The hubs where the device may be.
     pub(super) strays: Vec<Place>,
 }
@@ -70,13 +70,6 @@ impl<'a> Attempt<'a> {
 pub(super) struct Given {
     pub(super) twin: Option<InitialTwin>,
     pub(super) payload: Option<Value>,
-}
-
-/// What a device has with it when it comes to a hub.
-struct Baggage {
-    twin: TwinContent,
-    bring: Bring,
-    standing: Standing,
 }
 
 /// Why a commit did not come about.
@@ -262,12 +255,11 @@ impl Room {
         let progress = Progress::Assigned;
         let mut registration =
             self.registration(attempt, progress, Some(assignment), given.payload);
-        // It is whole where it is assigned, and still to leave where it was.
-        let leaving = left.filter(|_| removed.is_none());
-        registration.strays.retain(|stray| {
-            !stray.is_same(&here) && !leaving.as_ref().is_some_and(|one| one.is_same(stray))
-        });
-        registration.strays.extend(leaving);
+        settle(
+            &mut registration.strays,
+            &here,
+            left.filter(|_| removed.is_none()),
+        );
         registration.authentication_key = authentication_key.map(Arc::from);
         if let Some(issued) = issued {
             if let Reach::Own(hub) = &reach {
@@ -285,134 +277,6 @@ impl Room {
                 .await;
         }
         Ok(registration)
-    }
-
-    /// The writes of an own hub, and where it leaves another own hub those of that one: a device is in one of them.
-    async fn own_writes(
-        &self,
-        hub: HubNo,
-        wanted: WantedDevice,
-        baggage: &Baggage,
-        left: Option<&Place>,
-        now: Timestamp,
-    ) -> Result<(Unit, Option<(HubNo, Place, FactNo)>), Failed> {
-        let unit = self
-            .hubs
-            .own_unit(hub, wanted, &baggage.twin, baggage.bring, now);
-        let mut unit = unit.await.map_err(at_hub)?;
-        let Some((left, Some(Reach::Own(former)))) =
-            left.map(|left| (left, self.hubs.reach_place(left)))
-        else {
-            return Ok((unit, None));
-        };
-        let read = match (&baggage.twin, baggage.bring) {
-            (TwinContent::Whole(twin), Bring::Former) => Some(&**twin),
-            (TwinContent::Whole(_) | TwinContent::Written(_), _) => None,
-        };
-        let removal = self.hubs.removal(former, &left.device, read, now).await;
-        let Some(removal) = removal.map_err(at_hub)? else {
-            return Ok((unit, None));
-        };
-        unit.ops.extend(removal.unit.ops);
-        unit.facts.extend(removal.unit.facts);
-        Ok((unit, Some((former, left.clone(), removal.before))))
-    }
-
-    /// Brings a device of another installation's hub in line. May be done again with the same outcome.
-    async fn place(
-        &self,
-        attempt: &mut Attempt<'_>,
-        (remote, target): (&Remote, Target),
-        wanted: &WantedDevice,
-        baggage: &Baggage,
-    ) -> Result<(), Failed> {
-        let here = target.place.clone();
-        let slot = self.hubs.slots.take(here.hub.as_str()).await;
-        let _slot = slot.ok_or(Failed::Later)?;
-        let now = attempt.now;
-        let is_here = |stray: &Place| stray.is_same(&here);
-        let was_begun = attempt.strays.iter().any(is_here);
-        let present = remote.identity(&wanted.id, now).await.map_err(at_hub)?;
-        let is_new = present.is_none();
-        if is_new && !was_begun {
-            // Noted before the first write: what is found there after a crash is known to be of this registration.
-            attempt.strays.push(here.clone());
-            self.note_target(attempt, target).await?;
-        }
-        match remote.put(wanted, present, now).await {
-            Err(HubError::Refused(error)) if !was_begun => {
-                attempt.strays.retain(|stray| !is_here(stray));
-                return Err(Failed::Finally(error));
-            }
-            result => result.map_err(at_hub)?,
-        }
-        let is_ours = is_new || was_begun || baggage.bring != Bring::OnlyToNew;
-        if is_ours && !(is_new && baggage.twin.is_empty()) {
-            let twin = &baggage.twin;
-            let written = self.hubs.put_remote_twin(remote, &wanted.id, twin, now);
-            written.await.map_err(at_hub)?;
-        }
-        Ok(())
-    }
-
-    /// Commits where the device is being written, while its registration is under way.
-    async fn note_target(&self, attempt: &mut Attempt<'_>, target: Target) -> Result<(), Failed> {
-        let progress = Progress::Assigning(Box::new(RegistrationRequest {
-            target: Some(Box::new(target)),
-            ..attempt.request.clone()
-        }));
-        let former = attempt.existing.and_then(|one| one.assignment.clone());
-        let registration = self.registration(attempt, progress, former, None);
-        let (noted, _) = self.commit(attempt, registration, Unit::default()).await?;
-        attempt.etag = Some(noted.etag);
-        Ok(())
-    }
-
-    /// What a device has with it when it comes to a hub.
-    async fn baggage(
-        &self,
-        attempt: &Attempt<'_>,
-        leaves: Option<&Assignment>,
-        given: Option<InitialTwin>,
-    ) -> Result<Baggage, Failed> {
-        let migrates =
-            given.is_none() && policy(attempt.attested, attempt.request).migrate_device_data;
-        let initial = given.unwrap_or_else(|| attempt.attested.terms.initial_twin.clone());
-        let new = |bring: Bring, standing: Standing| Baggage {
-            twin: TwinContent::Written(initial.clone()),
-            bring,
-            standing,
-        };
-        let Some(left) = leaves else {
-            return Ok(new(Bring::OnlyToNew, Standing::default()));
-        };
-        let without_twin = if migrates {
-            Bring::OnlyToNew
-        } else {
-            Bring::Also
-        };
-        // From a hub that is not linked any more there is nothing to bring.
-        let Some(reach) = self.hubs.reach_place(&left.place()) else {
-            return Ok(new(without_twin, Standing::default()));
-        };
-        match self.hubs.former(&reach, &left.device, attempt.now).await {
-            Ok(Some(former)) if migrates => Ok(Baggage {
-                twin: former.twin,
-                bring: Bring::Former,
-                standing: former.standing,
-            }),
-            Ok(Some(former)) => Ok(new(Bring::Also, former.standing)),
-            Ok(None) => Ok(new(without_twin, Standing::default())),
-            // No other hub helps: its twin would be lost.
-            Err(HubError::Unreachable(error)) if migrates => {
-                let text = format!("the twin cannot be brought along: {}", error.message());
-                Err(Failed::Finally(
-                    Error::invalid(text).with_code(error.code()),
-                ))
-            }
-            Err(HubError::Unreachable(_)) => Ok(new(Bring::Also, Standing::default())),
-            Err(error) => Err(at_hub(error)),
-        }
     }
 
     /// What the identity in the hub accepts. A TPM gets a new key with each registration.
@@ -452,7 +316,7 @@ impl Room {
         issued.map(Some).map_err(Failed::Finally)
     }
 
-    fn registration(
+    pub(super) fn registration(
         &self,
         attempt: &Attempt<'_>,
         progress: Progress,
@@ -481,7 +345,7 @@ impl Room {
     }
 
     /// Commits a registration together with `unit`, if nothing it was decided on changed.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         attempt: &Attempt<'_>,
         registration: Registration,
@@ -538,6 +402,14 @@ pub(super) fn at_hub(error: HubError) -> Failed {
         HubError::Unreachable(error) => Failed::Elsewhere(error),
         HubError::Refused(error) | HubError::Ours(error) => Failed::Finally(error),
     }
+}
+
+/// The device is whole where it is assigned, and still to leave where it was.
+fn settle(strays: &mut Vec<Place>, here: &Place, leaving: Option<Place>) {
+    strays.retain(|stray| {
+        !stray.is_same(here) && !leaving.as_ref().is_some_and(|one| one.is_same(stray))
+    });
+    strays.extend(leaving);
 }
 
 /// True for what is about this device: it is told by the status. The rest is the service's own trouble, and the device

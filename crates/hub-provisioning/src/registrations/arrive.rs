@@ -1,0 +1,151 @@
+//! A device comes to a hub: what it has with it, and what is written there.
+
+use hub_domain::provisioning::{
+    Assignment, InitialTwin, Place, Progress, RegistrationRequest, Target,
+};
+use hub_domain::{HubNo, Timestamp};
+use hub_engine::Standing;
+use hub_storage::store::{FactNo, Unit};
+
+use super::Room;
+use super::assign::{Attempt, Failed, at_hub};
+use super::goal::policy;
+use crate::Error;
+use crate::hubs::{Bring, HubError, Reach, Remote, TwinContent, WantedDevice};
+
+/// What a device has with it when it comes to a hub.
+pub(super) struct Baggage {
+    pub(super) twin: TwinContent,
+    pub(super) bring: Bring,
+    pub(super) standing: Standing,
+}
+
+impl Room {
+    /// The writes of an own hub, and where it leaves another own hub those of that one: a device is in one of them.
+    pub(super) async fn own_writes(
+        &self,
+        hub: HubNo,
+        wanted: WantedDevice,
+        baggage: &Baggage,
+        left: Option<&Place>,
+        now: Timestamp,
+    ) -> Result<(Unit, Option<(HubNo, Place, FactNo)>), Failed> {
+        let unit = self
+            .hubs
+            .own_unit(hub, wanted, &baggage.twin, baggage.bring, now);
+        let mut unit = unit.await.map_err(at_hub)?;
+        let Some((left, Some(Reach::Own(former)))) =
+            left.map(|left| (left, self.hubs.reach_place(left)))
+        else {
+            return Ok((unit, None));
+        };
+        let read = match (&baggage.twin, baggage.bring) {
+            (TwinContent::Whole(twin), Bring::Former) => Some(&**twin),
+            (TwinContent::Whole(_) | TwinContent::Written(_), _) => None,
+        };
+        let removal = self.hubs.removal(former, &left.device, read, now).await;
+        let Some(removal) = removal.map_err(at_hub)? else {
+            return Ok((unit, None));
+        };
+        unit.ops.extend(removal.unit.ops);
+        unit.facts.extend(removal.unit.facts);
+        Ok((unit, Some((former, left.clone(), removal.before))))
+    }
+
+    /// Brings a device of another installation's hub in line. May be done again with the same outcome.
+    pub(super) async fn place(
+        &self,
+        attempt: &mut Attempt<'_>,
+        (remote, target): (&Remote, Target),
+        wanted: &WantedDevice,
+        baggage: &Baggage,
+    ) -> Result<(), Failed> {
+        let here = target.place.clone();
+        let slot = self.hubs.slots.take(here.hub.as_str()).await;
+        let _slot = slot.ok_or(Failed::Later)?;
+        let now = attempt.now;
+        let is_here = |stray: &Place| stray.is_same(&here);
+        let was_begun = attempt.strays.iter().any(is_here);
+        let present = remote.identity(&wanted.id, now).await.map_err(at_hub)?;
+        let is_new = present.is_none();
+        if is_new && !was_begun {
+            // Noted before the first write: what is found there after a crash is known to be of this registration.
+            attempt.strays.push(here.clone());
+            self.note_target(attempt, target).await?;
+        }
+        match remote.put(wanted, present, now).await {
+            Err(HubError::Refused(error)) if !was_begun => {
+                attempt.strays.retain(|stray| !is_here(stray));
+                return Err(Failed::Finally(error));
+            }
+            result => result.map_err(at_hub)?,
+        }
+        let is_ours = is_new || was_begun || baggage.bring != Bring::OnlyToNew;
+        if is_ours && !(is_new && baggage.twin.is_empty()) {
+            let twin = &baggage.twin;
+            let written = self.hubs.put_remote_twin(remote, &wanted.id, twin, now);
+            written.await.map_err(at_hub)?;
+        }
+        Ok(())
+    }
+
+    /// Commits where the device is being written, while its registration is under way.
+    async fn note_target(&self, attempt: &mut Attempt<'_>, target: Target) -> Result<(), Failed> {
+        let progress = Progress::Assigning(Box::new(RegistrationRequest {
+            target: Some(Box::new(target)),
+            ..attempt.request.clone()
+        }));
+        let former = attempt.existing.and_then(|one| one.assignment.clone());
+        let registration = self.registration(attempt, progress, former, None);
+        let (noted, _) = self.commit(attempt, registration, Unit::default()).await?;
+        attempt.etag = Some(noted.etag);
+        Ok(())
+    }
+
+    /// What a device has with it when it comes to a hub.
+    pub(super) async fn baggage(
+        &self,
+        attempt: &Attempt<'_>,
+        leaves: Option<&Assignment>,
+        given: Option<InitialTwin>,
+    ) -> Result<Baggage, Failed> {
+        let migrates =
+            given.is_none() && policy(attempt.attested, attempt.request).migrate_device_data;
+        let initial = given.unwrap_or_else(|| attempt.attested.terms.initial_twin.clone());
+        let new = |bring: Bring, standing: Standing| Baggage {
+            twin: TwinContent::Written(initial.clone()),
+            bring,
+            standing,
+        };
+        let Some(left) = leaves else {
+            return Ok(new(Bring::OnlyToNew, Standing::default()));
+        };
+        let without_twin = if migrates {
+            Bring::OnlyToNew
+        } else {
+            Bring::Also
+        };
+        // From a hub that is not linked any more there is nothing to bring.
+        let Some(reach) = self.hubs.reach_place(&left.place()) else {
+            return Ok(new(without_twin, Standing::default()));
+        };
+        match self.hubs.former(&reach, &left.device, attempt.now).await {
+            Ok(Some(former)) if migrates => Ok(Baggage {
+                twin: former.twin,
+                bring: Bring::Former,
+                standing: former.standing,
+            }),
+            Ok(Some(former)) => Ok(new(Bring::Also, former.standing)),
+            Ok(None) => Ok(new(without_twin, Standing::default())),
+            // No other hub helps: its twin would be lost.
+            Err(HubError::Unreachable(error)) if migrates => {
+                let text = format!("the twin cannot be brought along: {}", error.message());
+                Err(Failed::Finally(
+                    Error::invalid(text).with_code(error.code()),
+                ))
+            }
+            Err(HubError::Unreachable(_)) => Ok(new(Bring::Also, Standing::default())),
+            Err(error) => Err(at_hub(error)),
+        }
+    }
+}
