@@ -1,26 +1,32 @@
 //! Writes of what is kept in memory too.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::task::JoinSet;
 
 /// One writer at a time of something that is in the store and in memory. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Turns(Arc<Mutex<()>>);
+pub struct Turns {
+    lock: Arc<Mutex<()>>,
+    /// The work of the turn that is taken; one at most, and it ends with the runtime.
+    work: Arc<Lock<JoinSet<()>>>,
+}
 
 /// The right to write, until it is dropped.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    _held: Arc<OwnedMutexGuard<()>>,
+    held: Arc<OwnedMutexGuard<()>>,
+    work: Arc<Lock<JoinSet<()>>>,
 }
 
 impl Turns {
     /// Waits for a turn.
     pub async fn take(&self) -> Turn {
-        let held = Arc::clone(&self.0).lock_owned().await;
         Turn {
-            _held: Arc::new(held),
+            held: Arc::new(Arc::clone(&self.lock).lock_owned().await),
+            work: Arc::clone(&self.work),
         }
     }
 }
@@ -32,20 +38,19 @@ impl Turn {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        let turn = self.clone();
-        let work = tokio::spawn(async move {
-            let done = work.await;
-            drop(turn);
-            done
-        });
-        match work.await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down, and takes whoever waits here with it.
-                Err(_) => std::future::pending().await,
-            },
+        let (tell, told) = oneshot::channel();
+        let held = Arc::clone(&self.held);
+        {
+            let mut tasks = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(async move {
+                let done = work.await;
+                drop(held);
+                // Whoever asked may be gone.
+                let _ = tell.send(done);
+            });
         }
+        told.await.expect("invariant: the work of a turn ends")
     }
 }
 
