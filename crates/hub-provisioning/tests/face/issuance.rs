@@ -23,6 +23,13 @@ pub(crate) fn signing_request(name: &str) -> Vec<u8> {
 /// A hub, an issuer, and the enrollment `d` whose devices get certificates for 30 days.
 pub(crate) async fn world() -> World {
     let world = World::with(&["a.test"]).await;
+    add_policy(&world).await;
+    world.enroll("d", issuing()).await;
+    world
+}
+
+/// An issuer, and a policy of 30 days.
+pub(crate) async fn add_policy(world: &World) {
     let ctx = world.admin();
     let credentials = &world.service.credentials;
     let issuer = CertificateName::parse("Fleet-CA").unwrap();
@@ -39,8 +46,6 @@ pub(crate) async fn world() -> World {
         .put_policy(&ctx, policy, IfMatch::Absent)
         .await
         .unwrap();
-    world.enroll("d", issuing()).await;
-    world
 }
 
 /// Terms with the policy of [`world`].

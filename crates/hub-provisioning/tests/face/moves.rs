@@ -4,10 +4,12 @@ use hub_domain::Status;
 use hub_domain::provisioning::{
     AllocationPolicy, InitialTwin, Link, LinkedHub, ReprovisionPolicy, Terms,
 };
+use hub_engine::x509::Certificate;
 use hub_provisioning::{HubLink, RegisterRequest};
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, timeout};
 
+use crate::issuance::{add_policy, issuing, signing_request, with};
 use crate::remote::{Failure, Fault, RemoteHub};
 use crate::support::{World, key, line};
 use crate::webhooks::Webhook;
@@ -480,4 +482,31 @@ async fn a_registration_says_why_a_hub_cannot_be_used() {
         assert!(text.starts_with("failed 503201 "), "{text}");
         assert!(text.contains(host) && text.contains(why), "{text}");
     }
+}
+
+/// Nobody registered our issuer there, so the certificate itself is what the hub knows.
+#[tokio::test]
+async fn an_issued_certificate_is_known_by_its_thumbprint_at_another_installation() {
+    let hubs = Hubs::new().await;
+    add_policy(&hubs.world).await;
+    let terms = Terms {
+        hubs: vec![FAR.parse_host()],
+        ..issuing()
+    };
+    hubs.world.enroll("d", terms).await;
+    let request = with(signing_request("d"));
+    let outcome = hubs.world.register_with("d", &key(1), request).await;
+    assert_eq!(
+        line(&outcome.unwrap()),
+        format!("assigned {FAR} d initialAssignment")
+    );
+    let kept = hubs.world.settled("d").await;
+    let leaf = kept.issued_certificates.first().unwrap();
+    let sha256 = Certificate::read(leaf).unwrap().sha256();
+    let authentication = &hubs.far.device("d").unwrap().document["authentication"];
+    assert_eq!(authentication["type"], "selfSigned");
+    assert_eq!(
+        authentication["x509Thumbprint"]["primaryThumbprint"],
+        sha256
+    );
 }
