@@ -5,7 +5,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
-use hub_domain::provisioning::{AllocationWebhook, AttestationKind, InitialTwin, Origin, Terms};
+use hub_api::compat::provisioning::{enrollment_document, enrollment_group_document};
+use hub_api::native::Keys;
+use hub_domain::provisioning::{AllocationWebhook, InitialTwin, Origin};
 use hub_domain::{HostName, Timestamp};
 use hub_engine::ErrorKind;
 use serde_json::{Map, Value, json};
@@ -14,7 +16,7 @@ use super::Room;
 use super::assign::{Attempt, Given};
 use crate::Error;
 use crate::allocation::{Candidate, choosable};
-use crate::attestation::Attested;
+use crate::documents::certificate_info;
 use crate::error::codes;
 use crate::rules::twin_of;
 
@@ -33,7 +35,11 @@ impl Room {
     ) -> Result<(HostName, Given), Error> {
         let hubs = self.service.candidates();
         let hubs = choosable(&attempt.attested.terms, &hubs);
-        let question = question(attempt, &hubs);
+        let question = question(
+            attempt,
+            &hubs,
+            self.told_enrollment(webhook, attempt).await?,
+        );
         let call = OutsideCall {
             method: OutsideMethod::Post,
             url: webhook.url.as_str(),
@@ -44,6 +50,12 @@ impl Room {
         };
         let answer = self.parts.outside.call(call).await;
         let (status, body) = answer.map_err(|error| {
+            tracing::warn!(
+                registration = %attempt.id,
+                webhook = address(webhook),
+                error = &error as &dyn std::error::Error,
+                "the webhook of the custom allocation gives no answer"
+            );
             let (kind, code) = match &error {
                 OutsideError::Silent => (ErrorKind::TimedOut, codes::WEBHOOK_SILENT),
                 OutsideError::Unreachable(_) | OutsideError::TooLong => {
@@ -76,8 +88,44 @@ impl Room {
     }
 }
 
+impl Room {
+    /// The enrollment as back ends read it, without keys.
+    async fn told_enrollment(
+        &self,
+        webhook: &AllocationWebhook,
+        attempt: &Attempt<'_>,
+    ) -> Result<(&'static str, Value), Error> {
+        let describe = |der: &[u8]| certificate_info(der).ok().map(Into::into);
+        let (name, mut document) = match &attempt.attested.origin {
+            Origin::Individual => {
+                let found = self.parts.store.enrollment(attempt.id).await?;
+                let own = found.ok_or_else(|| Error::not_found("enrollment", attempt.id))?;
+                let mut document = enrollment_document(&own, Keys::Hidden, &describe, None);
+                if let Some(members) = document.as_object_mut() {
+                    let device = attempt.attested.device.as_str();
+                    members.insert("deviceId".into(), json!(device));
+                }
+                ("individualEnrollment", document)
+            }
+            Origin::Group(id) => {
+                let group = self.groups.find(id)?;
+                let document = enrollment_group_document(&group, Keys::Hidden, &describe);
+                ("enrollmentGroup", document)
+            }
+        };
+        if let Some(members) = document.as_object_mut() {
+            complete(members, webhook);
+        }
+        Ok((name, document))
+    }
+}
+
 /// What the webhook is told. It never sees keys.
-fn question(attempt: &Attempt<'_>, hubs: &[&Candidate]) -> Value {
+fn question(
+    attempt: &Attempt<'_>,
+    hubs: &[&Candidate],
+    (name, enrollment): (&'static str, Value),
+) -> Value {
     let attested = attempt.attested;
     let mut context = Map::new();
     context.insert("registrationId".into(), json!(attempt.id.as_str()));
@@ -96,7 +144,6 @@ fn question(attempt: &Attempt<'_>, hubs: &[&Candidate]) -> Value {
         context.insert("payload".into(), payload.clone());
     }
     let linked: Vec<&str> = hubs.iter().map(|hub| hub.linked.host.as_str()).collect();
-    let (name, enrollment) = enrollment(attempt, attested);
     json!({
         name: enrollment,
         "deviceRuntimeContext": context,
@@ -104,58 +151,38 @@ fn question(attempt: &Attempt<'_>, hubs: &[&Candidate]) -> Value {
     })
 }
 
-/// The enrollment as far as it is no secret.
-fn enrollment(attempt: &Attempt<'_>, attested: &Attested) -> (&'static str, Value) {
-    let mut members = Map::new();
-    let name = match &attested.origin {
-        Origin::Individual => {
-            members.insert("registrationId".into(), json!(attempt.id.as_str()));
-            members.insert("deviceId".into(), json!(attested.device.as_str()));
-            "individualEnrollment"
-        }
-        Origin::Group(group) => {
-            members.insert("enrollmentGroupId".into(), json!(group.as_str()));
-            "enrollmentGroup"
-        }
+/// Adds what back ends are not shown when it is not set, and takes out the query of the webhook's address, which may hold
+/// a key of its own ("Understand custom allocation policies").
+fn complete(enrollment: &mut Map<String, Value>, webhook: &AllocationWebhook) {
+    let defaults = [
+        ("allocationPolicy", json!("custom")),
+        (
+            "initialTwin",
+            json!({"tags": {}, "properties": {"desired": {}}}),
+        ),
+        (
+            "reprovisionPolicy",
+            json!({"updateHubAssignment": true, "migrateDeviceData": true}),
+        ),
+    ];
+    for (name, value) in defaults {
+        enrollment.entry(name).or_insert(value);
+    }
+    let shown = if webhook.url.as_str().contains('?') {
+        format!("{}?****", address(webhook))
+    } else {
+        address(webhook).to_owned()
     };
-    let attestation = match attested.kind {
-        AttestationKind::Tpm => json!({"type": "tpm"}),
-        AttestationKind::X509 => json!({"type": "x509"}),
-        AttestationKind::SymmetricKey => json!({"type": "symmetricKey"}),
-    };
-    members.insert("attestation".into(), attestation);
-    put_terms(&mut members, &attested.terms);
-    members.insert("etag".into(), json!(format!("\"{}\"", attested.etag.0)));
-    (name, Value::Object(members))
+    enrollment.insert(
+        "customAllocationDefinition".into(),
+        json!({"webhookUrl": shown, "apiVersion": webhook.api_version}),
+    );
 }
 
-fn put_terms(members: &mut Map<String, Value>, terms: &Terms) {
-    members.insert(
-        "capabilities".into(),
-        json!({"iotEdge": terms.capabilities.iot_edge}),
-    );
-    members.insert(
-        "initialTwin".into(),
-        json!({
-            "tags": terms.initial_twin.tags,
-            "properties": {"desired": terms.initial_twin.desired},
-        }),
-    );
-    members.insert("provisioningStatus".into(), json!(terms.status.as_str()));
-    members.insert("allocationPolicy".into(), json!("custom"));
-    if let Some(policy) = terms.reprovision {
-        members.insert(
-            "reprovisionPolicy".into(),
-            json!({
-                "updateHubAssignment": policy.update_hub_assignment,
-                "migrateDeviceData": policy.migrate_device_data,
-            }),
-        );
-    }
-    if !terms.hubs.is_empty() {
-        let hubs: Vec<&str> = terms.hubs.iter().map(HostName::as_str).collect();
-        members.insert("iotHubs".into(), json!(hubs));
-    }
+/// Where a webhook is, without the query.
+fn address(webhook: &AllocationWebhook) -> &str {
+    let url = webhook.url.as_str();
+    url.split_once('?').map_or(url, |(address, _)| address)
 }
 
 /// Reads the answer: the hub, and perhaps a twin and a payload.

@@ -126,7 +126,16 @@ async fn the_webhook_names_hub_twin_and_payload() {
         question["deviceRuntimeContext"]["payload"],
         json!({"model": "x"})
     );
-    assert_eq!(question["individualEnrollment"]["registrationId"], "d");
+    let enrollment = &question["individualEnrollment"];
+    assert_eq!(enrollment["registrationId"], "d");
+    assert_eq!(enrollment["deviceId"], "d");
+    assert_eq!(enrollment["attestation"]["type"], "symmetricKey");
+    assert_eq!(enrollment["allocationPolicy"], "custom");
+    assert_eq!(enrollment["provisioningStatus"], "enabled");
+    assert_eq!(enrollment["reprovisionPolicy"]["migrateDeviceData"], true);
+    assert!(enrollment["createdDateTimeUtc"].is_string());
+    let address = enrollment["customAllocationDefinition"]["webhookUrl"].as_str();
+    assert!(address.unwrap().ends_with("?****"), "its own key is hidden");
     assert!(
         !question.to_string().contains(&key(1).to_base64()),
         "no keys"
