@@ -6,7 +6,9 @@ use hub_domain::twin::{BackEndReplacement, Twin, replace_back_end};
 use hub_domain::{DeviceId, HubNo, Identity, IdentityId, Status, Timestamp};
 use hub_storage::store::{FactNo, Op, StoredIdentity, Unit};
 
-use super::rules::{check, create_op, created_fact, deleted_fact, same_credentials, updated_fact};
+use super::rules::{
+    check, create_op, created_fact, deleted_fact, same_credentials, twin_fact, updated_fact,
+};
 use super::{NewAuthentication, NewIdentity, Registry};
 use crate::{Error, ErrorKind, OpContext};
 
@@ -223,6 +225,7 @@ impl Registry {
             },
             vec![created_fact(ctx, hub, &identity)],
         );
+        unit.facts.extend(twin_fact(ctx, hub, &identity, twin));
         if identity.iot_edge {
             for module in super::SYSTEM_MODULES {
                 let module = self.system_module(ctx, &identity.id.device, module);

@@ -1,5 +1,6 @@
 //! What the registry decides without asking anyone: checks, scopes, facts, errors.
 
+use hub_domain::fact::{SectionChange, TwinChange};
 use hub_domain::identity::STATUS_REASON_CHARS_MAX;
 use hub_domain::twin::Twin;
 use hub_domain::{
@@ -89,6 +90,36 @@ pub(super) fn created_fact(ctx: &OpContext, hub: HubNo, identity: &Identity) -> 
         at: ctx.now,
         kind,
     }
+}
+
+/// What tells of the twin that a device is created with; follows the creation. None when that is as new.
+pub(super) fn twin_fact(
+    ctx: &OpContext,
+    hub: HubNo,
+    identity: &Identity,
+    twin: &Twin,
+) -> Option<Fact> {
+    if *twin == Twin::new() {
+        return None;
+    }
+    let desired = &twin.back_end.desired;
+    let change = TwinChange {
+        replaced: true,
+        version: twin.version(),
+        tags: Some(twin.back_end.tags.clone()),
+        desired: Some(SectionChange {
+            members: desired.properties.clone(),
+            version: desired.version,
+        }),
+        reported: None,
+        untouched_reported: Some(Box::new(twin.reported.clone())),
+    };
+    Some(Fact {
+        hub,
+        id: identity.id.clone(),
+        at: ctx.now,
+        kind: FactKind::TwinChanged(change),
+    })
 }
 
 pub(super) fn deleted_fact(

@@ -1,11 +1,14 @@
 //! What registrations lead to.
 
+use hub_domain::event::event_of;
 use hub_domain::provisioning::{
     AllocationPolicy, Capabilities, InitialTwin, Link, LinkedHub, ReprovisionPolicy, Terms,
 };
 use hub_domain::{Authentication, HostName};
 use hub_engine::IfMatch;
 use hub_provisioning::{KeyRoll, NewAttestation, NewEnrollment, RegisterRequest};
+use hub_storage::Store as _;
+use hub_storage::store::FactNo;
 use serde_json::{Map, Value, json};
 
 use crate::support::{World, group_key, key, keys_of, line, registration, system};
@@ -342,4 +345,30 @@ async fn a_device_keeps_its_name_however_its_enrollment_is_spelled() {
     assert_eq!(line(&outcome), "assigned a.test Sensor-A initialAssignment");
     assert!(world.identity("a", "Sensor-A").await.is_some());
     assert!(world.identity("a", "sensor-a").await.is_none());
+}
+
+#[tokio::test]
+async fn the_events_tell_the_twin_that_a_device_begins_with() {
+    let world = World::with(&["a.test"]).await;
+    let terms = Terms {
+        initial_twin: InitialTwin {
+            tags: members(json!({"line": 7})),
+            desired: members(json!({"rate": 1})),
+        },
+        ..Terms::default()
+    };
+    world.enroll("d", terms).await;
+    world.register("d", &key(1)).await.unwrap();
+    let facts = world.store.changes(FactNo(0), 100).await.unwrap();
+    let events: Vec<_> = facts
+        .iter()
+        .filter_map(|(_, fact)| event_of(fact))
+        .collect();
+    let operations: Vec<_> = events.iter().map(|event| event.operation).collect();
+    assert_eq!(operations, ["createDeviceIdentity", "replaceTwin"]);
+    let told: Value = serde_json::from_str(&events.last().unwrap().body).unwrap();
+    assert_eq!(told["tags"], json!({"line": 7}));
+    assert_eq!(told["properties"]["desired"]["rate"], 1);
+    let stored = world.twin("a", "d").await.twin;
+    assert_eq!(told["version"], stored.version());
 }
