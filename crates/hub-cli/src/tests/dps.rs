@@ -104,6 +104,43 @@ async fn an_update_writes_back_what_was_read_guarded_by_its_etag() {
 }
 
 #[tokio::test]
+async fn the_kind_of_proof_changes_only_when_that_is_said() {
+    let update = |more: &[&'static str]| {
+        let line = ["dps", "enrollment", "update", "--eid", "d1"];
+        [&line[..], more].concat()
+    };
+    for silent in [["--ca-name", "root"], ["--endorsement-key", "AAAA"]] {
+        let answers = vec![Exchange::json(200, &enrollment("e1"))];
+        let (outcome, asked) = run(&update(&silent), answers).await;
+        assert_eq!(asked.len(), 1, "nothing is written");
+        assert!(
+            matches!(&outcome, Outcome::Failed(2, told) if told.contains("add --attestation-type")),
+            "{outcome:?}"
+        );
+    }
+    let said = update(&["--ca-name", "root", "--attestation-type", "x509"]);
+    let answers = vec![
+        Exchange::json(200, &enrollment("e1")),
+        Exchange::json(200, &enrollment("e2")),
+    ];
+    let (outcome, asked) = run(&said, answers).await;
+    outcome.printed();
+    assert!(asked[1].contains(r#""type":"x509""#), "{}", asked[1]);
+}
+
+#[tokio::test]
+async fn a_webhook_implies_the_custom_policy_and_hubs_may_be_one_text() {
+    let line = "dps enrollment create --eid d1 --wh https://f.example/x --ih";
+    let mut parts: Vec<&str> = line.split(' ').collect();
+    parts.push("a.test b.test");
+    let (outcome, asked) = run(&parts, vec![Exchange::json(201, &enrollment("e1"))]).await;
+    outcome.printed();
+    let body = &asked[0];
+    assert!(body.contains(r#""allocationPolicy":"custom""#), "{body}");
+    assert!(body.contains(r#""hubs":["a.test","b.test"]"#), "{body}");
+}
+
+#[tokio::test]
 async fn certificates_of_a_group_are_sent_as_their_files_hold_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
@@ -394,6 +431,9 @@ fn commands_that_make_no_sense_are_refused_before_anything_is_asked() {
         "dps enrollment show",
         "dps enrollment regenerate-keys --kt primary",
         "dps enrollment regenerate-keys --kt primary --all --eid d1",
+        "dps enrollment create --eid d --pk AAAA --cp d.pem",
+        "dps enrollment create --eid d --cp d.pem --cn root",
+        "dps enrollment create --eid d --ek AAAA --sk AAAA",
         "dps registration list --filter lost",
         "dps issuer create -n i --cp x.pem",
         "keys expiring --within soon",

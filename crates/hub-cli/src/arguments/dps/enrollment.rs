@@ -183,7 +183,7 @@ pub struct EnrollmentWrite {
     #[command(flatten)]
     pub(crate) proof: Proof,
     /// The endorsement key of its TPM, base64
-    #[arg(long, visible_alias = "ek", value_name = "KEY")]
+    #[arg(long, visible_alias = "ek", value_name = "KEY", conflicts_with_all = ["primary_key", "secondary_key", "certificate_path", "ca_name"])]
     pub(crate) endorsement_key: Option<String>,
     /// The storage root key of its TPM, base64
     #[arg(long, visible_alias = "srk", value_name = "KEY")]
@@ -209,6 +209,14 @@ pub struct GroupWrite {
     pub(crate) etag: Option<String>,
 }
 
+/// The arguments that name certificates: they do not go with keys.
+const CERTIFICATES: [&str; 4] = [
+    "certificate_path",
+    "secondary_certificate_path",
+    "ca_name",
+    "secondary_ca_name",
+];
+
 /// What devices show as proof.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Proof {
@@ -216,16 +224,16 @@ pub(crate) struct Proof {
     #[arg(long, visible_alias = "at", value_name = "TYPE", value_enum)]
     pub(crate) attestation_type: Option<AttestationChoice>,
     /// The first key, base64; made by the service when absent
-    #[arg(long, visible_alias = "pk", value_name = "KEY")]
+    #[arg(long, visible_alias = "pk", value_name = "KEY", conflicts_with_all = CERTIFICATES)]
     pub(crate) primary_key: Option<String>,
     /// The second key, base64; made by the service when absent
-    #[arg(long, visible_alias = "sk", value_name = "KEY")]
+    #[arg(long, visible_alias = "sk", value_name = "KEY", conflicts_with_all = CERTIFICATES)]
     pub(crate) secondary_key: Option<String>,
     /// A file with the first certificate, PEM or DER: the device's own, or the one that signs those of a group
-    #[arg(long, visible_alias = "cp", value_name = "FILE")]
+    #[arg(long, visible_alias = "cp", value_name = "FILE", conflicts_with_all = ["ca_name", "secondary_ca_name"])]
     pub(crate) certificate_path: Option<PathBuf>,
     /// A file with the second certificate
-    #[arg(long, visible_alias = "scp", value_name = "FILE")]
+    #[arg(long, visible_alias = "scp", value_name = "FILE", conflicts_with_all = ["ca_name", "secondary_ca_name"])]
     pub(crate) secondary_certificate_path: Option<PathBuf>,
     /// The name of the first certificate of the service (`dps certificate list`)
     #[arg(long, visible_alias = "cn", value_name = "NAME")]

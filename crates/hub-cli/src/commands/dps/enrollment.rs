@@ -8,7 +8,7 @@ use hub_api::native::{
     KeyRoll, KeyRollScope, TpmKeys,
 };
 
-use super::terms::Certified;
+use super::terms::{Certified, kind_changes};
 use super::{first_page, next_page, nothing_to_change, object, registration, rolling};
 use crate::arguments::{EnrollmentCommand, EnrollmentRoll, EnrollmentWrite};
 use crate::failure::Failure;
@@ -80,6 +80,11 @@ async fn update(write: &EnrollmentWrite, client: &Client) -> Result<Enrollment, 
     }
     let id = &write.name.enrollment_id;
     let former = client.enrollment(id).await?;
+    write.proof.check_kind(former.attestation.kind)?;
+    let has_tpm = former.attestation.kind == AttestationType::Tpm;
+    if write.endorsement_key.is_some() && !has_tpm && write.proof.attestation_type.is_none() {
+        return Err(kind_changes(former.attestation.kind, AttestationType::Tpm));
+    }
     let etag = write.etag.clone().unwrap_or(former.etag);
     let settings = EnrollmentSettings {
         registration_id: former.registration_id,

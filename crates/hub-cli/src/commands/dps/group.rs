@@ -119,6 +119,7 @@ async fn update(write: &GroupWrite, client: &Client) -> Result<EnrollmentGroup, 
     }
     let id = &write.name.enrollment_id;
     let former = client.enrollment_group(id).await?;
+    write.proof.check_kind(former.attestation.kind)?;
     let etag = write.etag.clone().unwrap_or(former.etag);
     let settings = EnrollmentGroupSettings {
         enrollment_group_id: former.enrollment_group_id,

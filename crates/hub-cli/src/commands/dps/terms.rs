@@ -58,6 +58,16 @@ impl Proof {
         }
     }
 
+    /// A change of the kind of proof locks out every device that has the other kind, so it has to be said.
+    pub(super) fn check_kind(&self, former: AttestationType) -> Result<(), Failure> {
+        match self.kind() {
+            Some(kind) if kind != former && self.attestation_type.is_none() => {
+                Err(kind_changes(former, kind))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Changes `former`, which is the default one for a new enrollment.
     pub(super) fn apply(
         &self,
@@ -145,6 +155,19 @@ impl Proof {
     }
 }
 
+pub(super) fn kind_changes(former: AttestationType, kind: AttestationType) -> Failure {
+    let word = |kind| match kind {
+        AttestationType::SymmetricKey => "symmetrickey",
+        AttestationType::X509 => "x509",
+        AttestationType::Tpm => "tpm",
+    };
+    Failure::usage(format!(
+        "its devices prove themselves by {}; to change that for all of them, add --attestation-type {}",
+        word(former),
+        word(kind)
+    ))
+}
+
 fn set(slot: &mut Option<EnrollmentCertificate>, path: Option<&Path>) -> Result<(), Failure> {
     if let Some(path) = path {
         *slot = Some(EnrollmentCertificate {
@@ -214,8 +237,13 @@ impl TermsArguments {
             terms.allocation_policy = choice.wire();
         }
         if let Some(hubs) = &self.iot_hubs {
-            terms.hubs = hubs.iter().filter(|hub| !hub.is_empty()).cloned().collect();
+            // `az iot dps` takes them as one text with blanks.
+            let hubs = hubs.iter().flat_map(|hubs| hubs.split_whitespace());
+            terms.hubs = hubs.map(str::to_owned).collect();
             terms.hub = None;
+        }
+        if self.webhook_url.is_some() && self.allocation_policy.is_none() {
+            terms.allocation_policy = Some(AllocationPolicy::Custom);
         }
         let is_static = terms.allocation_policy == Some(AllocationPolicy::Static);
         if is_static && terms.hub.is_none() && terms.hubs.len() != 1 {
