@@ -6,7 +6,10 @@ const readline = require('node:readline');
 
 const { earliestEventPosition, EventHubConsumerClient } = require('@azure/event-hubs');
 
-const GROUP = '$Default';
+// A group of its own: behaviours about owners end the readers of `$Default`.
+const GROUP = 'behaviours';
+// The client's default is one event, and some 120 of them in a second.
+const BATCH_MAX = 500;
 const key = (device, module) => `${device}/${module ?? ''}`;
 
 /** Events by device and module, in the order they came. */
@@ -45,8 +48,9 @@ class EventHubLog extends Log {
       },
       processError: async (error) => this.errors.push(error),
     };
-    const options = { startPosition: earliestEventPosition, maxWaitTimeInSeconds: 1, skipParsingBodyAsJson: true };
-    this.subscription = this.client.subscribe(handlers, options);
+    this.subscription = this.client.subscribe(handlers, {
+      startPosition: earliestEventPosition, maxBatchSize: BATCH_MAX, maxWaitTimeInSeconds: 1, skipParsingBodyAsJson: true,
+    });
   }
 
   async close() {
@@ -117,4 +121,4 @@ function eventOfLine(line) {
   };
 }
 
-module.exports = { EventHubLog, GROUP, WatchedLog };
+module.exports = { EventHubLog, WatchedLog };
