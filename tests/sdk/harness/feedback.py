@@ -40,7 +40,7 @@ def file_of(hub):
 
 
 def collect(hub, path: pathlib.Path):
-    """Reads until the process ends; a message is completed once its records are in the file."""
+    """Reads until the hub is closed or the process ends; a message is completed once its records are in the file."""
     threading.Thread(target=read, args=(hub, path), daemon=True).start()
     return Feedback(path)
 
@@ -54,11 +54,15 @@ def read(hub, path):
     )
     auth.update_token()
     client = uamqp.ReceiveClient(f"amqps://{hub.host}{ADDRESS}", auth=auth)
-    for message in client.receive_messages_iter():
-        records = json.loads(b"".join(message.get_data()))
-        with open(path, "a", encoding="utf-8") as out:
-            out.write("".join(f"{json.dumps(record)}\n" for record in records))
-        message.accept()
+    try:
+        for message in client.receive_messages_iter():
+            records = json.loads(b"".join(message.get_data()))
+            with open(path, "a", encoding="utf-8") as out:
+                out.write("".join(f"{json.dumps(record)}\n" for record in records))
+            message.accept()
+    except uamqp.errors.AMQPError:
+        if not hub.closed:
+            raise
 
 
 def access_token(hub):

@@ -32,6 +32,7 @@ class Hub:
         self.wrapper = list(wrapper)
         self.log = folder.parent / f"{folder.name}.log"
         self.process = None
+        self.closed = False
         self.shown = None
 
     @classmethod
@@ -91,6 +92,7 @@ class Hub:
 
     def close(self):
         """Ends the server whatever its state."""
+        self.closed = True
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
