@@ -57,7 +57,7 @@ pub use provisioning::{
     EnrollmentCertificates, EnrollmentGroup, EnrollmentGroupSettings, EnrollmentSettings,
     EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRollResult,
     KeyRollScope, KeyRollTarget, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
-    LinkedHubs, NewIssuer, NewLinkedHub, NewServicePolicy, ProvisioningService,
+    LinkedHubCheck, LinkedHubs, NewIssuer, NewLinkedHub, NewServicePolicy, ProvisioningService,
     ProvisioningServiceChange, Refusal, Refusals, RegionName, RegisteredCertificate, Registration,
     RegistrationCounts, RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy,
     ServicePolicyChange, TpmKeys,

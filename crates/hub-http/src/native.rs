@@ -122,6 +122,7 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::CreateLinkedHub => on(verb, provisioning::linked_hubs::create),
         OperationId::GetLinkedHub => on(verb, provisioning::linked_hubs::get),
         OperationId::PatchLinkedHub => on(verb, provisioning::linked_hubs::patch),
+        OperationId::CheckLinkedHub => on(verb, provisioning::linked_hubs::check),
         OperationId::DeleteLinkedHub => on(verb, provisioning::linked_hubs::delete),
         OperationId::ListAddressRanges => on(verb, provisioning::places::list_ranges),
         OperationId::ReplaceAddressRanges => on(verb, provisioning::places::replace_ranges),

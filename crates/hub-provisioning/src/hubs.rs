@@ -211,6 +211,14 @@ impl LinkedHubs {
         }
     }
 
+    /// Whether registrations could write into a hub. Nothing is written.
+    pub(crate) async fn probe(&self, reach: &Reach, now: Timestamp) -> Result<(), HubError> {
+        match reach {
+            Reach::Own(_) => Ok(()),
+            Reach::Remote(remote) => remote.probe(now).await,
+        }
+    }
+
     fn context(&self, now: Timestamp) -> OpContext {
         OpContext {
             caller: Caller::System,

@@ -56,7 +56,8 @@ pub use parts::Parts;
 pub use provisioning::Provisioning;
 pub use quotas::Quotas;
 pub use registrations::{
-    OperationStatus, Preview, PreviewRequest, RegisterRequest, Registered, Registrations, TpmKeys,
+    LinkCheck, OperationStatus, Preview, PreviewRequest, RegisterRequest, Registered,
+    Registrations, TpmKeys,
 };
 pub use renewals::{Begun, Malformed, RenewalRequest, Renewals, Replace, Reply};
 pub use rolling::{RollCall, RollOf, RollPage};

@@ -13,10 +13,10 @@ mod webhook;
 
 use std::sync::Arc;
 
-use hub_domain::Status;
 use hub_domain::provisioning::{
     Origin, Refusal, Registration, RegistrationId, RegistrationRequest, ServicePermission,
 };
+use hub_domain::{HostName, Status};
 use hub_engine::{ErrorKind, IfMatch};
 use hub_storage::store::{Op, RegistrationFilter, RegistrationStatistics, Unit};
 use hub_storage::{Conflict, StoreError};
@@ -35,7 +35,7 @@ use crate::service::Service;
 use crate::{Context, Credentials, Error};
 use jobs::Jobs;
 
-pub use preview::{Preview, PreviewRequest};
+pub use preview::{LinkCheck, Preview, PreviewRequest};
 pub use request::{RegisterRequest, TpmKeys};
 pub use status::OperationStatus;
 pub(crate) use status::Shown;
@@ -298,6 +298,15 @@ impl Registrations {
     pub async fn preview(&self, ctx: &Context, request: PreviewRequest) -> Result<Preview, Error> {
         ctx.require(ServicePermission::EnrollmentRead)?;
         self.room.preview(request).await
+    }
+
+    /// Tries whether devices can be assigned to a linked hub, and tells why not. Nothing is written there.
+    ///
+    /// # Errors
+    /// Needs `ServiceConfig`. No such hub is linked.
+    pub async fn check_link(&self, ctx: &Context, host: &HostName) -> Result<LinkCheck, Error> {
+        let linked = self.room.service.linked_hub(ctx, host)?;
+        self.room.check_link(linked.host, ctx.now).await
     }
 }
 

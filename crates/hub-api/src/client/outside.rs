@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 
 use super::ClientError;
@@ -144,7 +145,10 @@ fn failure(error: reqwest::Error) -> OutsideError {
     }
 }
 
+/// What an id has encoded in a path: all but the unreserved characters (RFC 3986, 2.3), and the dot, which alone is no name.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+
 /// An id as a segment of a path.
 pub fn path_segment(id: &str) -> String {
-    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(id, RESERVED).to_string()
 }

@@ -8,9 +8,9 @@ use crate::native::{
     AddressRange, AddressRanges, AllocationPreview, AllocationRequest, Certificate,
     CertificateProof, CertificateReplacement, CredentialPolicy, CredentialPolicySettings,
     ExpiryReport, Issuer, KeyRoll, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
-    LinkedHubs, NewCertificate, NewIssuer, NewLinkedHub, NewServicePolicy, OperationId, Page,
-    ProvisioningService, ProvisioningServiceChange, Refusals, RegionName, Registration,
-    ServicePolicies, ServicePolicy, ServicePolicyChange,
+    LinkedHubCheck, LinkedHubs, NewCertificate, NewIssuer, NewLinkedHub, NewServicePolicy,
+    OperationId, Page, ProvisioningService, ProvisioningServiceChange, Refusals, RegionName,
+    Registration, ServicePolicies, ServicePolicy, ServicePolicyChange,
 };
 
 impl Client {
@@ -140,6 +140,15 @@ impl Client {
         body: &LinkedHubChange,
     ) -> Result<LinkedHub, ClientError> {
         self.exchange(Call::new(OperationId::PatchLinkedHub, &[host]), body)
+            .await
+    }
+
+    /// Tries whether devices can be assigned to a linked hub.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn check_linked_hub(&self, host: &str) -> Result<LinkedHubCheck, ClientError> {
+        self.fetch(Call::new(OperationId::CheckLinkedHub, &[host]))
             .await
     }
 

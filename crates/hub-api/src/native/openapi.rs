@@ -117,6 +117,7 @@ fn provisioning_schemas(named: &mut Map<String, Value>, generator: &mut SchemaGe
     add::<own::Latency>(named, generator, "Latency");
     add::<own::LatencyValue>(named, generator, "LatencyValue");
     add::<own::LinkedHub>(named, generator, "LinkedHub");
+    add::<own::LinkedHubCheck>(named, generator, "LinkedHubCheck");
     add::<own::LinkedHubChange>(named, generator, "LinkedHubChange");
     add::<own::LinkedHubs>(named, generator, "LinkedHubs");
     add::<own::NewIssuer>(named, generator, "NewIssuer");

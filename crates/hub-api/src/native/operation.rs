@@ -236,6 +236,8 @@ operation_ids! {
     GetLinkedHub "getLinkedHub",
     /// Other settings for a linked hub.
     PatchLinkedHub "patchLinkedHub",
+    /// Whether devices can be assigned to a linked hub.
+    CheckLinkedHub "checkLinkedHub",
     /// A linked hub goes.
     DeleteLinkedHub "deleteLinkedHub",
     /// Where callers are.

@@ -21,7 +21,7 @@ pub use expiry::{Expiry, ExpiryReport, ExpiryWhat};
 pub use issuance::{CredentialPolicy, CredentialPolicySettings, Issuer, NewIssuer};
 pub use linked_hub::{
     AddressRange, AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
-    LinkedHubs, NewLinkedHub, RegionName,
+    LinkedHubCheck, LinkedHubs, NewLinkedHub, RegionName,
 };
 pub use policy::{NewServicePolicy, ServicePolicies, ServicePolicy, ServicePolicyChange};
 pub use registration::{

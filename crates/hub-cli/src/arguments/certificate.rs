@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 
 use super::Common;
 
@@ -17,7 +17,7 @@ pub enum CertificateCommand {
     List(Common),
     /// Show an authority
     Show(CertificateName),
-    /// Forget an authority and cut off the devices that it vouched for
+    /// Forget an authority; a hub cuts off the devices that it vouched for
     Delete(GuardedCertificate),
     /// Make a code that the owner of the authority has to certify
     GenerateVerificationCode(GuardedCertificate),
@@ -29,13 +29,13 @@ pub enum CertificateCommand {
 #[derive(Debug, Args)]
 pub struct CertificateUpload {
     /// Its name: letters, digits, `.`, `_` and `-`
-    #[arg(long, short)]
+    #[arg(long, short, visible_alias = "certificate-name")]
     pub(crate) name: String,
     /// A file with the certificate, PEM or DER
     #[arg(long, short, value_name = "FILE")]
     pub(crate) path: PathBuf,
     /// Trust it without a proof of possession
-    #[arg(long, short)]
+    #[arg(long, short, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value = "false", default_missing_value = "true", hide_default_value = true)]
     pub(crate) verified: bool,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -55,7 +55,7 @@ pub struct CertificateUpdate {
 #[derive(Debug, Args)]
 pub struct CertificateName {
     /// Its name
-    #[arg(long, short)]
+    #[arg(long, short, visible_alias = "certificate-name")]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -65,7 +65,7 @@ pub struct CertificateName {
 #[derive(Debug, Args)]
 pub struct GuardedCertificate {
     /// Its name
-    #[arg(long, short)]
+    #[arg(long, short, visible_alias = "certificate-name")]
     pub(crate) name: String,
     /// Only while the certificate has this etag
     #[arg(long, short, value_name = "ETAG")]

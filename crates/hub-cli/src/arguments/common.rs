@@ -99,7 +99,13 @@ impl KeyChoice {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct KeyArguments {
     /// How it proves itself
-    #[arg(long, visible_alias = "am", value_name = "METHOD", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "am",
+        value_name = "METHOD",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) auth_method: Option<AuthMethod>,
     /// The first key, base64; made by the hub when absent
     #[arg(long, visible_alias = "pk", value_name = "KEY")]

@@ -31,7 +31,7 @@ pub struct DeviceCreate {
     #[arg(long, visible_alias = "ee", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) edge_enabled: Option<bool>,
     /// Whether it may connect
-    #[arg(long, value_name = "STATUS", value_enum)]
+    #[arg(long, value_name = "STATUS", value_enum, ignore_case = true)]
     pub(crate) status: Option<StatusArgument>,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -75,7 +75,7 @@ pub struct DeviceUpdate {
     #[arg(long, visible_alias = "ee", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) edge_enabled: Option<bool>,
     /// Whether it may connect
-    #[arg(long, value_name = "STATUS", value_enum)]
+    #[arg(long, value_name = "STATUS", value_enum, ignore_case = true)]
     pub(crate) status: Option<StatusArgument>,
     /// Why; empty for no reason
     #[arg(long, value_name = "TEXT")]
@@ -115,7 +115,13 @@ pub struct DeviceRenewKey {
     #[arg(long, conflicts_with = "device_id")]
     pub(crate) all: bool,
     /// Which key: the one that no device uses first, then swap
-    #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "kt",
+        value_name = "KEY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) key_type: KeyChoice,
     /// Their modules too
     #[arg(long, visible_alias = "im")]

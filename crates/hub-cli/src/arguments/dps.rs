@@ -75,7 +75,13 @@ pub enum DpsCommand {
 #[derive(Debug, Args)]
 pub struct ServiceUpdate {
     /// How a hub is chosen where an enrollment says nothing
-    #[arg(long, visible_alias = "ap", value_name = "POLICY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "ap",
+        value_name = "POLICY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) allocation_policy: Option<ServiceAllocation>,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -75,7 +75,7 @@ pub struct MessageSend {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) ttl: Option<u64>,
     /// The feedback wanted
-    #[arg(long, value_name = "KIND", value_enum)]
+    #[arg(long, value_name = "KIND", value_enum, ignore_case = true)]
     pub(crate) ack: Option<AckArgument>,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -112,7 +112,13 @@ pub struct ModuleRenewKey {
     #[arg(long, conflicts_with = "module_id")]
     pub(crate) all: bool,
     /// Which key: the one that no module uses first, then swap
-    #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "kt",
+        value_name = "KEY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) key_type: KeyChoice,
     /// Only while the module has this etag; for one module
     #[arg(long, short, value_name = "ETAG")]

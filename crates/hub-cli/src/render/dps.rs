@@ -3,7 +3,8 @@
 use hub_api::native::{
     AddressRange, AllocationPreview, CredentialPolicy, Enrollment, EnrollmentAttestation,
     EnrollmentCertificates, EnrollmentGroup, EnrollmentTerms, Expiry, ExpiryReport, Issuer,
-    KeyRollResult, Latency, LinkedHub, ProvisioningService, Refusal, Registration, ServicePolicy,
+    KeyRollResult, Latency, LinkedHub, LinkedHubCheck, ProvisioningService, Refusal, Registration,
+    ServicePolicy,
 };
 use serde_json::{Map, Value};
 
@@ -72,6 +73,15 @@ pub(crate) fn linked_hubs(hubs: &[LinkedHub]) -> String {
         &["HOST NAME", "BY", "WEIGHT", "ALLOCATED", "REGION"],
         hubs.iter().map(row),
     )
+}
+
+pub(crate) fn linked_hub_check(check: &LinkedHubCheck) -> String {
+    let row = vec![
+        check.host_name.clone(),
+        yes_or_no(check.is_usable),
+        or_dash(check.failure.as_deref()),
+    ];
+    columns(&["HOST NAME", "USABLE", "WHY NOT"], [row])
 }
 
 pub(crate) fn address_ranges(ranges: &[AddressRange]) -> String {

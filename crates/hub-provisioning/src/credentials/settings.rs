@@ -67,8 +67,13 @@ impl Credentials {
             Some(given) => IssuingAuthority::read(&given.chain, &given.key, ctx.now),
             None => IssuingAuthority::create(name.as_str(), ctx.now, OWN_YEARS, &mut random),
         };
-        let authority =
-            authority.map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
+        let authority = authority.map_err(|error| {
+            let text = match std::error::Error::source(&error) {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            };
+            Error::invalid(text).with_source(error)
+        })?;
         let issuer = CertificateIssuer {
             name,
             chain: authority

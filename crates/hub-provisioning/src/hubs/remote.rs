@@ -21,6 +21,9 @@ const TOKEN_SECONDS: u64 = 300;
 /// How often a write is decided anew when somebody else changed the identity meanwhile.
 const RETRIES_MAX: u32 = 5;
 
+/// The device that is asked for when a link is tried: nobody has it.
+const PROBE: &str = "thingstead-link-probe";
+
 /// An identity as the hub shows it.
 pub(crate) struct Present {
     document: Map<String, Value>,
@@ -142,6 +145,19 @@ impl Remote {
             }
         }
         Err(self.busy())
+    }
+
+    /// Asks for everything that registrations do, with a write that changes nothing: it is guarded by an etag that no
+    /// identity has.
+    pub(super) async fn probe(&self, now: Timestamp) -> Result<(), HubError> {
+        let device = DeviceId::parse(PROBE).expect("invariant: it is an id");
+        self.read("devices", &device, now).await?;
+        self.read("twins", &device, now).await?;
+        let document = Map::from_iter([("deviceId".into(), json!(PROBE))]);
+        let guard = Some("\"none\"");
+        self.write("devices", &device, document, guard, now)
+            .await
+            .map(drop)
     }
 
     /// Replaces tags and desired properties of a device that is there.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hub_domain::provisioning::{
     AllocationPolicy, Assignment, EnrollmentGroupId, Origin, RegistrationId, Terms,
 };
+use hub_domain::{HostName, Timestamp};
 use serde_json::Value;
 
 use super::Room;
@@ -45,7 +46,30 @@ pub struct Preview {
     pub failure: Option<String>,
 }
 
+/// Whether devices can be assigned to a linked hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkCheck {
+    /// The hub.
+    pub host: HostName,
+    /// Why not; none when they can.
+    pub failure: Option<String>,
+}
+
 impl Room {
+    pub(super) async fn check_link(
+        &self,
+        host: HostName,
+        now: Timestamp,
+    ) -> Result<LinkCheck, Error> {
+        let reach = self.hubs.reach(&host);
+        let reach = reach.ok_or_else(|| Error::not_found("linked hub", &host))?;
+        let tried = self.hubs.probe(&reach, now).await;
+        let failure = tried
+            .err()
+            .map(|error| error.into_error().message().to_owned());
+        Ok(LinkCheck { host, failure })
+    }
+
     pub(super) async fn preview(&self, request: PreviewRequest) -> Result<Preview, Error> {
         let (origin, terms) = self.enrolled(&request).await?;
         let existing = self.parts.store.registration(&request.id).await?;

@@ -2,8 +2,9 @@
 
 use hub_domain::Status;
 use hub_domain::provisioning::{
-    AllocationPolicy, InitialTwin, Link, LinkedHub, ReprovisionPolicy, Terms,
+    AllocationPolicy, InitialTwin, Link, LinkedHub, ReprovisionPolicy, ServicePermission, Terms,
 };
+use hub_engine::ErrorKind;
 use hub_engine::x509::Certificate;
 use hub_provisioning::{HubLink, RegisterRequest};
 use serde_json::{Map, Value, json};
@@ -509,4 +510,30 @@ async fn an_issued_certificate_is_known_by_its_thumbprint_at_another_installatio
         authentication["x509Thumbprint"]["primaryThumbprint"],
         sha256
     );
+}
+
+#[tokio::test]
+async fn a_link_is_tried_without_a_trace() {
+    let hubs = Hubs::new().await;
+    let registrations = &hubs.world.service.registrations;
+    let ctx = hubs.world.admin();
+    let tried = async |host: &str| registrations.check_link(&ctx, &host.parse_host()).await;
+    assert_eq!(tried(OWN).await.unwrap().failure, None);
+    hubs.far.fail(usize::MAX, Fault::Before(Failure::Drop));
+    assert_eq!(tried(FAR).await.unwrap().failure, None);
+    assert!(hubs.far.device("thingstead-link-probe").is_none());
+    let probe = ["GET /devices", "GET /twins", "PUT /devices"];
+    let probe = probe.map(|call| format!("{call}/thingstead-link-probe"));
+    assert_eq!(hubs.far.calls(), probe);
+    for call in 0..probe.len() {
+        hubs.far.fail(call, Fault::Before(Failure::Unavailable));
+        let failure = tried(FAR).await.unwrap().failure;
+        let expected = "the hub localhost answered with 503";
+        assert_eq!(failure.as_deref(), Some(expected), "{call}");
+    }
+    let unknown = tried("gone.test").await.unwrap_err();
+    assert_eq!(unknown.message(), "no hub gone.test is linked");
+    let ctx = hubs.world.policy(&[ServicePermission::EnrollmentWrite]);
+    let refused = registrations.check_link(&ctx, &OWN.parse_host()).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotAllowed);
 }

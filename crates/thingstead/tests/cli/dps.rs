@@ -153,6 +153,23 @@ fn a_hub_of_another_installation_is_linked_by_its_connection_string() {
         listed.contains("far.test") && !listed.contains("SharedAccessKey="),
         "{listed}"
     );
+    let checked = near.run("dps linked-hub check --lh far.test");
+    assert_eq!(checked.status, 1);
+    assert!(
+        checked.printed.contains("far.test   no")
+            && checked
+                .complaint
+                .contains("devices cannot be assigned to far.test"),
+        "{} {}",
+        checked.printed,
+        checked.complaint
+    );
+    let checked = near
+        .run("dps linked-hub check --lh far.test -o json")
+        .printed;
+    assert!(checked.contains("\"isUsable\": false"), "{checked}");
+    let own = near.prints("dps linked-hub check --lh localhost");
+    assert!(own.contains("localhost  yes     -"), "{own}");
     let again = near.run(&line);
     assert_eq!(again.status, 1, "{}", again.printed);
     assert!(

@@ -182,9 +182,13 @@ fn x509(attestation: &Members<'_>) -> Result<AttestationInput, InputError> {
         (Some(client), None, None) => Ok(AttestationInput::ClientCertificates(client)),
         (None, Some(signing), None) => Ok(AttestationInput::SigningCertificates(signing)),
         (None, None, Some(names)) => Ok(AttestationInput::AuthorityReferences(names)),
-        (None, None, None) | (Some(_), _, _) | (_, Some(_), _) => Err(InputError::invalid(
+        (None, None, None) => Err(InputError::invalid(
             path,
             "it must have one of clientCertificates, signingCertificates and caReferences, with a primary or secondary",
+        )),
+        (Some(_), _, _) | (_, Some(_), _) => Err(InputError::invalid(
+            path,
+            "it must have only one of clientCertificates, signingCertificates and caReferences",
         )),
     }
 }

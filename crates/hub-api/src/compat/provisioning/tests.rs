@@ -204,6 +204,16 @@ fn what_is_wrong_is_named_and_secrets_are_not_shown() {
             "attestation.x509: it must have one of clientCertificates, signingCertificates and caReferences, with a primary or secondary",
         ),
         (
+            with(
+                "attestation",
+                json!({ "type": "x509", "x509": {
+                    "clientCertificates": { "primary": { "certificate": "MAA=" } },
+                    "caReferences": { "primary": "root" },
+                } }),
+            ),
+            "attestation.x509: it must have only one of clientCertificates, signingCertificates and caReferences",
+        ),
+        (
             with("provisioningStatus", json!("on")),
             "provisioningStatus: it must be enabled or disabled",
         ),

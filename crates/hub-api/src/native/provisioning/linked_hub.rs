@@ -32,6 +32,20 @@ pub struct LinkedHub {
     pub region: Option<String>,
 }
 
+/// Whether devices can be assigned to a linked hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LinkedHubCheck {
+    /// Its host name.
+    pub host_name: String,
+    /// True when it answers, and its policy may read and write identities and twins.
+    pub is_usable: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
 /// A hub of another installation to be linked.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -155,7 +155,7 @@ pub struct EnrollmentShow {
     #[command(flatten)]
     pub(crate) name: EnrollmentName,
     /// Show the keys too
-    #[arg(long, visible_alias = "keys")]
+    #[arg(long, visible_alias = "keys", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value = "false", default_missing_value = "true", hide_default_value = true)]
     pub(crate) show_keys: bool,
 }
 
@@ -221,7 +221,13 @@ const CERTIFICATES: [&str; 4] = [
 #[derive(Debug, Default, Args)]
 pub(crate) struct Proof {
     /// The kind of proof; told by the other arguments when absent, and else symmetrickey
-    #[arg(long, visible_alias = "at", value_name = "TYPE", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "at",
+        value_name = "TYPE",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) attestation_type: Option<AttestationChoice>,
     /// The first key, base64; made by the service when absent
     #[arg(long, visible_alias = "pk", value_name = "KEY", conflicts_with_all = CERTIFICATES)]
@@ -253,7 +259,7 @@ pub(crate) struct Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AttestationChoice {
     /// Tokens signed with a key
-    #[value(name = "symmetrickey", alias = "symmetricKey")]
+    #[value(name = "symmetrickey")]
     SymmetricKey,
     /// A certificate
     X509,
@@ -266,10 +272,22 @@ pub(crate) enum AttestationChoice {
 #[command(next_help_heading = "What devices get")]
 pub(crate) struct TermsArguments {
     /// Whether they may register at all
-    #[arg(long, visible_alias = "ps", value_name = "STATUS", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "ps",
+        value_name = "STATUS",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) provisioning_status: Option<StatusArgument>,
     /// How their hub is chosen; as the service says when absent
-    #[arg(long, visible_alias = "ap", value_name = "POLICY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "ap",
+        value_name = "POLICY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) allocation_policy: Option<Allocation>,
     /// Host names of the hubs to choose from; the one hub of the static policy
     #[arg(long, visible_alias = "ih", value_name = "HOSTS", num_args = 1.., value_delimiter = ',')]
@@ -281,7 +299,13 @@ pub(crate) struct TermsArguments {
     #[arg(long, visible_alias = "av", value_name = "VERSION")]
     pub(crate) api_version: Option<String>,
     /// What happens when they register again
-    #[arg(long, visible_alias = "rp", value_name = "POLICY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "rp",
+        value_name = "POLICY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) reprovision_policy: Option<Reprovision>,
     /// Whether they become edge devices
     #[arg(long, visible_alias = "ee", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
@@ -318,7 +342,7 @@ pub(crate) enum Allocation {
     /// Evenly, by weights
     Hashed,
     /// The nearest one
-    #[value(name = "geolatency", alias = "geoLatency")]
+    #[value(name = "geolatency")]
     GeoLatency,
     /// The one that is named
     Static,
@@ -400,7 +424,13 @@ pub struct EnrollmentRoll {
     #[command(flatten)]
     pub(crate) through: RollThrough,
     /// Which key: the one that no device uses first, then swap
-    #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "kt",
+        value_name = "KEY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) key_type: KeyChoice,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -418,7 +448,13 @@ pub struct GroupRoll {
     #[command(flatten)]
     pub(crate) through: RollThrough,
     /// Which key: the one that no device uses first, then swap
-    #[arg(long, visible_alias = "kt", value_name = "KEY", value_enum)]
+    #[arg(
+        long,
+        visible_alias = "kt",
+        value_name = "KEY",
+        value_enum,
+        ignore_case = true
+    )]
     pub(crate) key_type: KeyChoice,
     #[command(flatten)]
     pub(crate) common: Common,

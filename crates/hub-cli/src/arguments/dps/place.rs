@@ -17,6 +17,8 @@ pub enum LinkedHubCommand {
     Show(LinkedHubName),
     /// Change weight, use, region or connection string of a linked hub
     Update(LinkedHubUpdate),
+    /// Try whether devices can be assigned to a linked hub; nothing is written there
+    Check(LinkedHubName),
     /// Unlink a hub of another installation, or forget what is set for an own one
     Delete(LinkedHubName),
 }
@@ -82,7 +84,7 @@ impl LinkedHubCommand {
         match self {
             Self::Create(create) => &create.common,
             Self::List(common) => common,
-            Self::Show(name) | Self::Delete(name) => &name.common,
+            Self::Show(name) | Self::Check(name) | Self::Delete(name) => &name.common,
             Self::Update(update) => &update.name.common,
         }
     }

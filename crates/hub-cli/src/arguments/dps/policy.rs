@@ -76,7 +76,7 @@ pub struct PolicyRenewKey {
     #[command(flatten)]
     pub(crate) name: PolicyName,
     /// Which key: the one that no program uses first, then swap
-    #[arg(long, visible_aliases = ["kt", "renew-key", "rk"], value_name = "KEY", value_enum)]
+    #[arg(long, visible_aliases = ["kt", "renew-key", "rk"], value_name = "KEY", value_enum, ignore_case = true)]
     pub(crate) key_type: KeyChoice,
 }
 

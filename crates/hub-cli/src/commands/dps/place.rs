@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use hub_api::client::Client;
 use hub_api::native::{
-    AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange, NewLinkedHub,
-    RegionName,
+    AddressRanges, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange, LinkedHubCheck,
+    NewLinkedHub, RegionName,
 };
 
 use super::{list_of, nothing_to_change};
@@ -29,6 +29,7 @@ pub(super) async fn linked_hub(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let output = command.common().output;
+    let mut is_new_link = false;
     let hub = match command {
         LinkedHubCommand::Create(LinkedHubCreate {
             hub_connection_string,
@@ -41,6 +42,7 @@ pub(super) async fn linked_hub(
                 apply_allocation_policy: settings.apply_allocation_policy,
                 region: settings.region,
             };
+            is_new_link = true;
             client.create_linked_hub(&new).await?
         }
         LinkedHubCommand::List(_) => {
@@ -57,6 +59,7 @@ pub(super) async fn linked_hub(
             if hub_connection_string.is_none() && settings.is_empty() {
                 return Err(nothing_to_change("linked-hub"));
             }
+            is_new_link = hub_connection_string.is_some();
             let change = LinkedHubChange {
                 connection_string: hub_connection_string,
                 allocation_weight: settings.allocation_weight,
@@ -65,13 +68,48 @@ pub(super) async fn linked_hub(
             };
             client.patch_linked_hub(&name.linked_hub, &change).await?
         }
+        LinkedHubCommand::Check(name) => {
+            let check = client.check_linked_hub(&name.linked_hub).await?;
+            render::answer(output, &check, render::dps::linked_hub_check, out)?;
+            return match check.is_usable {
+                true => Ok(()),
+                false => Err(unusable(&check)),
+            };
+        }
         LinkedHubCommand::Delete(name) => {
             client.delete_linked_hub(&name.linked_hub).await?;
             return render::deleted(output, &name.linked_hub, out);
         }
     };
     let table = |hub: &LinkedHub| render::dps::linked_hubs(std::slice::from_ref(hub));
-    render::answer(output, &hub, table, out)
+    render::answer(output, &hub, table, out)?;
+    if is_new_link {
+        tell_unusable(client, &hub.host_name).await;
+    }
+    Ok(())
+}
+
+/// Warns of a new link that leads nowhere: otherwise the first device would find out. The hub may be away for now, so that
+/// the command succeeds all the same.
+async fn tell_unusable(client: &Client, host: &str) {
+    let failure = match client.check_linked_hub(host).await {
+        Ok(check) => check.failure,
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(failure) = failure {
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {failure}; it is linked all the same"
+        );
+    }
+}
+
+fn unusable(check: &LinkedHubCheck) -> Failure {
+    let text = format!("devices cannot be assigned to {}", check.host_name);
+    Failure::operation(text).with_hint(
+        "the key and rights of its policy: `dps linked-hub update --hub-connection-string`; \
+         its certificate: `[provisioning] trusted_certificates` of the server",
+    )
 }
 
 pub(super) async fn address_range(

@@ -40,7 +40,7 @@ pub(in super::super) async fn create_issuer(
         (None, None) => None,
         (Some(chain), Some(key)) => Some(GivenIssuer {
             chain: blocks(chain, "CERTIFICATE")?,
-            key: blocks(key, "PRIVATE KEY")?
+            key: blocks(key, PRIVATE_KEY)?
                 .pop()
                 .ok_or_else(|| Failure::invalid("privateKey holds no PKCS#8 key"))?,
         }),
@@ -53,6 +53,9 @@ pub(in super::super) async fn create_issuer(
     let created = service.credentials.create_issuer(&ctx, name, given).await?;
     Ok((StatusCode::CREATED, Json(shown(&created)?)))
 }
+
+/// What PEM calls a key in PKCS#8 without a password.
+const PRIVATE_KEY: &str = "PRIVATE KEY";
 
 /// The blocks of that label in PEM. What they hold is not repeated in errors.
 fn blocks(text: &str, label: &str) -> Result<Vec<Vec<u8>>, Failure> {
@@ -70,8 +73,12 @@ fn blocks(text: &str, label: &str) -> Result<Vec<Vec<u8>>, Failure> {
         blocks.push(bytes);
     }
     if blocks.is_empty() {
+        let way_out = match label {
+            PRIVATE_KEY => ": `openssl pkcs8 -topk8 -nodes` makes one of other keys",
+            _ => "",
+        };
         return Err(Failure::invalid(format!(
-            "there must be a PEM block BEGIN {label}"
+            "there must be a PEM block BEGIN {label}{way_out}"
         )));
     }
     Ok(blocks)

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use http::StatusCode;
-use hub_api::native::{LinkedHub, LinkedHubChange, LinkedHubs, NewLinkedHub};
+use hub_api::native::{LinkedHub, LinkedHubChange, LinkedHubCheck, LinkedHubs, NewLinkedHub};
 use hub_domain::provisioning::{self as domain, Link, Region};
 use hub_domain::{HostName, SymmetricKey};
 use hub_provisioning::HubLink;
@@ -55,6 +55,17 @@ pub(in super::super) async fn patch(
     let service = &service.service;
     let hub = service.set_link(&ctx, &host, settings, reach).await?;
     Ok(Json(shown(&hub)))
+}
+
+pub(in super::super) async fn check(scope: Scope) -> Result<Json<LinkedHubCheck>, Failure> {
+    let Administration { service, ctx } = Administration::of(&scope)?;
+    let host = host(&scope)?;
+    let checked = service.registrations.check_link(&ctx, &host).await?;
+    Ok(Json(LinkedHubCheck {
+        host_name: checked.host.to_string(),
+        is_usable: checked.failure.is_none(),
+        failure: checked.failure,
+    }))
 }
 
 pub(in super::super) async fn delete(scope: Scope) -> Result<StatusCode, Failure> {

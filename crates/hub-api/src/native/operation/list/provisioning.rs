@@ -155,6 +155,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Change what is set for a linked hub; absent members stay",
         ("LinkedHubChange", "LinkedHub"),
     )),
+    read(
+        OperationId::CheckLinkedHub,
+        "/provisioning/linkedHubs/{host}/check",
+        "Try whether devices can be assigned to a linked hub; nothing is written there",
+        CONFIG,
+        "LinkedHubCheck",
+    ),
     unguarded(forget(
         CONFIG,
         OperationId::DeleteLinkedHub,
