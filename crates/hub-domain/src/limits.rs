@@ -163,6 +163,23 @@ pub const LATENCIES_MAX: usize = 10_000;
 pub const KEY_ROLL_PAGE: usize = 500;
 /// Enrollments of such a call whose keys are rolled at the same time, so that they share commits. Ours.
 pub const KEY_ROLLS_AT_ONCE: usize = 32;
+/// Most enrollment groups (100 of each kind there). A registration by a group's key tries those of all groups: four
+/// signatures for each.
+pub const ENROLLMENT_GROUPS_MAX: usize = 1_000;
+/// Most issuers of certificates for devices. Ours.
+pub const CERTIFICATE_ISSUERS_MAX: usize = 25;
+/// Most credential policies. Ours.
+pub const CREDENTIAL_POLICIES_MAX: usize = 100;
+/// Largest additional information of an enrollment in bytes of JSON. Ours: a record should not outgrow a twin.
+pub const DEVICE_INFORMATION_BYTES_MAX: usize = 8 * 1024;
+/// Largest document of a device that registers, in bytes (96 KB there).
+pub const REGISTRATION_BYTES_MAX: usize = 96 * 1024;
+/// Refused registration ids that are kept with the reason; strangers go first, then the least recent. Ours.
+pub const REFUSALS_KEPT_MAX: u64 = 10_000;
+/// How long a call to a hub of another installation may take. Ours.
+pub const LINKED_HUB_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the webhook of the custom allocation may take ("Understand custom allocation policies").
+pub const ALLOCATION_WEBHOOK_TIME_MAX: Duration = Duration::from_secs(5);
 
 // ---- MQTT ("Communicate with an IoT hub using MQTT") ----
 

@@ -5,7 +5,7 @@ mod rolling;
 use std::sync::Arc;
 
 use hub_domain::certificate::CertificateName;
-use hub_domain::limits::PAGE_MAX;
+use hub_domain::limits::{DEVICE_INFORMATION_BYTES_MAX, PAGE_MAX};
 use hub_domain::provisioning::{
     Attestation, CertificateSlot, Enrollment, RegistrationId, ServicePermission, Slots, Terms,
 };
@@ -25,9 +25,6 @@ use crate::{Context, Error};
 
 /// How often a write without a guard is decided anew when others were faster.
 pub(crate) const RETRIES_MAX: u32 = 5;
-/// Most characters that the additional information of an enrollment has as JSON ("Quotas and limits" say nothing; a
-/// record should not outgrow a twin).
-const INFORMATION_BYTES_MAX: usize = 8 * 1024;
 
 /// Operations on enrollments of single devices. Cheap to clone.
 #[derive(Clone)]
@@ -459,9 +456,9 @@ fn check_information(information: Option<&Map<String, Value>>) -> Result<(), Err
     let bytes = information.map_or(0, |map| {
         serde_json::to_string(map).map_or(usize::MAX, |text| text.len())
     });
-    if bytes > INFORMATION_BYTES_MAX {
+    if bytes > DEVICE_INFORMATION_BYTES_MAX {
         return Err(Error::invalid(format!(
-            "optionalDeviceInformation has more than {INFORMATION_BYTES_MAX} bytes"
+            "optionalDeviceInformation has more than {DEVICE_INFORMATION_BYTES_MAX} bytes"
         )));
     }
     Ok(())

@@ -6,6 +6,7 @@ mod rolling;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hub_domain::limits::ENROLLMENT_GROUPS_MAX;
 use hub_domain::provisioning::{
     Attestation, EnrollmentGroup, EnrollmentGroupId, ServicePermission, Terms,
 };
@@ -24,9 +25,6 @@ use crate::{Context, Error};
 
 /// Groups read at once at the start.
 const PAGE: usize = 256;
-/// Most groups. Each costs a registration without an enrollment of its own a signature ("Quotas and limits": 100 of
-/// each kind).
-const GROUPS_MAX: usize = 1_000;
 
 /// Operations on enrollment groups. Cheap to clone.
 #[derive(Clone)]
@@ -173,8 +171,8 @@ impl Groups {
             )?;
             let present = former.as_ref().map(|one| &one.etag.0);
             check_place("enrollment group", &new.id, present, &if_match)?;
-            if former.is_none() && self.all().len() >= GROUPS_MAX {
-                let text = format!("there are {GROUPS_MAX} enrollment groups at most");
+            if former.is_none() && self.all().len() >= ENROLLMENT_GROUPS_MAX {
+                let text = format!("there are {ENROLLMENT_GROUPS_MAX} enrollment groups at most");
                 return Err(Error::new(ErrorKind::QuotaExceeded, text));
             }
             let attestation = made(

@@ -4,8 +4,6 @@ mod call_slots;
 mod outages;
 mod remote;
 
-use std::time::Duration;
-
 use hub_domain::certificate::{CERTIFICATE_NAME_CHARS_MAX, CertificateName};
 use hub_domain::provisioning::{Assignment, DeviceProof, InitialTwin, Link, Place};
 use hub_domain::twin::{BackEndReplacement, Twin};
@@ -28,9 +26,6 @@ use crate::error::codes;
 use crate::parts::Parts;
 use crate::rules::twin_of;
 use crate::service::Service;
-
-/// How long a call to a hub of another installation may take.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A device as a hub shall have it.
 #[derive(Clone)]

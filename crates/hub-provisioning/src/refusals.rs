@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hub_domain::limits::REFUSALS_KEPT_MAX;
 use hub_domain::provisioning::{Origin, Refusal};
 use hub_storage::Store;
 use hub_storage::store::{Op, Unit};
@@ -17,8 +18,6 @@ use crate::attestation::DeviceCall;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Most registration ids that wait to be written; further ones are not noted.
 const WAITING_MAX: usize = 1_000;
-/// Most registration ids that are kept.
-const KEPT_MAX: u64 = 10_000;
 
 /// Notes refusals. Cheap to clone.
 #[derive(Clone)]
@@ -86,7 +85,7 @@ impl Refusals {
         }
         let op = Op::NoteRefusals {
             refusals,
-            kept_max: KEPT_MAX,
+            kept_max: REFUSALS_KEPT_MAX,
         };
         if let Err(error) = self.store.submit(Unit::new(op, Vec::new())).await {
             tracing::warn!(

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use hub_domain::certificate::CertificateName;
-use hub_domain::limits::{ISSUED_CERTIFICATE_DAYS_MAX, ISSUED_CERTIFICATE_DAYS_MIN};
+use hub_domain::limits::{
+    CERTIFICATE_ISSUERS_MAX, CREDENTIAL_POLICIES_MAX, ISSUED_CERTIFICATE_DAYS_MAX,
+    ISSUED_CERTIFICATE_DAYS_MIN,
+};
 use hub_domain::provisioning::{
     CertificateIssuer, CredentialPolicy, CredentialPolicyName, ProvisioningService,
     ServicePermission,
@@ -15,12 +18,8 @@ use crate::enrollments::check_place;
 use crate::issuance::IssuingAuthority;
 use crate::{Context, Error};
 
-/// Most issuers.
-const ISSUERS_MAX: usize = 25;
 /// How long an issuer lives that is made here.
 const OWN_YEARS: u32 = 10;
-/// Most credential policies.
-const POLICIES_MAX: usize = 100;
 
 /// An authority that somebody else made.
 pub struct GivenIssuer {
@@ -91,8 +90,8 @@ impl Credentials {
                 let text = format!("there is an issuer {} already", issuer.name);
                 return Err(Error::new(ErrorKind::AlreadyExists, text));
             }
-            if list.len() >= ISSUERS_MAX {
-                let text = format!("there are {ISSUERS_MAX} issuers at most");
+            if list.len() >= CERTIFICATE_ISSUERS_MAX {
+                let text = format!("there are {CERTIFICATE_ISSUERS_MAX} issuers at most");
                 return Err(Error::new(ErrorKind::QuotaExceeded, text));
             }
             list.push(issuer.clone());
@@ -179,8 +178,9 @@ impl Credentials {
             let present_etag = present.map(|one| &one.etag.0);
             check_place("credential policy", &new.name, present_etag, &if_match)?;
             let policy = made(present);
-            if present.is_none() && list.len() >= POLICIES_MAX {
-                let text = format!("there are {POLICIES_MAX} credential policies at most");
+            if present.is_none() && list.len() >= CREDENTIAL_POLICIES_MAX {
+                let text =
+                    format!("there are {CREDENTIAL_POLICIES_MAX} credential policies at most");
                 return Err(Error::new(ErrorKind::QuotaExceeded, text));
             }
             match place.and_then(|place| list.get_mut(place)) {

@@ -5,12 +5,13 @@
 //! deleted on the etag that was read, so that a request that arrives late changes nothing.
 
 use hub_api::client::{Outside, OutsideCall, OutsideError, OutsideMethod};
+use hub_domain::limits::LINKED_HUB_TIME_MAX;
 use hub_domain::provisioning::{DeviceProof, InitialTwin};
 use hub_domain::{DeviceId, HostName, Status, SymmetricKey, Timestamp};
 use hub_engine::{ErrorKind, Standing};
 use serde_json::{Map, Value, json};
 
-use super::{CALL_TIMEOUT, Former, HubError, HubProof, Outages, TwinContent, WantedDevice};
+use super::{Former, HubError, HubProof, Outages, TwinContent, WantedDevice};
 use crate::Error;
 use crate::error::codes;
 
@@ -281,7 +282,7 @@ impl Remote {
             authorization: Some(&token),
             if_match,
             body,
-            timeout: CALL_TIMEOUT,
+            timeout: LINKED_HUB_TIME_MAX,
         };
         let answer = self.outside.call(call).await;
         match &answer {

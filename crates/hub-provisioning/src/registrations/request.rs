@@ -2,13 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hub_domain::limits::REGISTRATION_BYTES_MAX;
 use hub_domain::provisioning::RegistrationId;
 use serde_json::{Map, Value};
 
 use crate::Error;
 
-/// Largest request in bytes ("Quotas and limits": 96 KB).
-const REQUEST_BYTES_MAX: usize = 96 * 1024;
 /// The newest version whose clients stay at their hub when the enrollment has no policy ("Reprovisioning", backwards
 /// compatibility).
 const STAYS_UP_TO: &str = "2018-04-01";
@@ -45,10 +44,10 @@ impl RegisterRequest {
         body: &[u8],
         api_version: Option<&str>,
     ) -> Result<Self, Error> {
-        if body.len() > REQUEST_BYTES_MAX {
+        if body.len() > REGISTRATION_BYTES_MAX {
             return Err(Error::new(
                 hub_engine::ErrorKind::TooLarge,
-                format!("a registration has {REQUEST_BYTES_MAX} bytes at most"),
+                format!("a registration has {REGISTRATION_BYTES_MAX} bytes at most"),
             ));
         }
         let api_version = api_version.map(str::to_owned);
@@ -161,7 +160,7 @@ mod tests {
         assert!(
             read(&format!(
                 "{{\"payload\":\"{}\"}}",
-                "x".repeat(REQUEST_BYTES_MAX)
+                "x".repeat(REGISTRATION_BYTES_MAX)
             ))
             .is_err()
         );

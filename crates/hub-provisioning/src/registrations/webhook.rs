@@ -1,12 +1,11 @@
 //! The custom policy: a webhook names the hub ("How to use custom allocation policies").
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
 use hub_api::compat::provisioning::{enrollment_document, enrollment_group_document};
 use hub_api::native::Keys;
+use hub_domain::limits::ALLOCATION_WEBHOOK_TIME_MAX;
 use hub_domain::provisioning::{AllocationWebhook, InitialTwin, Origin};
 use hub_domain::{HostName, Timestamp};
 use hub_engine::ErrorKind;
@@ -19,9 +18,6 @@ use crate::allocation::{Candidate, choosable};
 use crate::documents::certificate_info;
 use crate::error::codes;
 use crate::rules::twin_of;
-
-/// How long the webhook may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Room {
     /// Asks the webhook.
@@ -46,7 +42,7 @@ impl Room {
             authorization: None,
             if_match: None,
             body: Some(question.to_string().into_bytes()),
-            timeout: TIMEOUT,
+            timeout: ALLOCATION_WEBHOOK_TIME_MAX,
         };
         let answer = self.parts.outside.call(call).await;
         let (status, body) = answer.map_err(|error| {
@@ -65,7 +61,7 @@ impl Room {
             let text = match &error {
                 OutsideError::Silent => format!(
                     "the webhook of the custom allocation did not answer within {} s",
-                    TIMEOUT.as_secs()
+                    ALLOCATION_WEBHOOK_TIME_MAX.as_secs()
                 ),
                 OutsideError::Unreachable(_) => {
                     "the webhook of the custom allocation cannot be reached".to_owned()
