@@ -12,6 +12,7 @@ use hub_engine::x509::{Certificate, Unreadable};
 use serde_json::{Map, Value, json};
 
 use crate::Error;
+use crate::error::codes;
 use crate::registrations::OperationStatus;
 use crate::registrations::Shown;
 
@@ -37,7 +38,7 @@ pub fn operation_document(status: &OperationStatus) -> Value {
             "registrationState": {
                 "registrationId": id.as_str(),
                 "status": "disabled",
-                "errorCode": 403_201,
+                "errorCode": codes::DISABLED,
                 "errorMessage": "The enrollment is disabled.",
                 "lastUpdatedDateTimeUtc": at.to_rfc3339(),
             },

@@ -19,6 +19,7 @@ use hub_engine::{ErrorKind, Session};
 use hub_storage::store::RegistrationFilter;
 
 use crate::credentials::IssuedChain;
+use crate::error::codes;
 use crate::groups::Groups;
 use crate::hubs::{HubError, LinkedHubs, Reach};
 use crate::issuance::{CertificateRequest, RequestError};
@@ -33,8 +34,6 @@ pub use request::{Malformed, RenewalRequest, Replace};
 
 /// Registrations of one device id that are looked at together.
 const PAGE: usize = 100;
-/// The enrollment is disabled; the number that registrations say.
-const DISABLED: u32 = 403_201;
 
 /// Issues certificates to connected devices. Cheap to clone.
 #[derive(Clone)]
@@ -173,7 +172,7 @@ impl Room {
         let terms = self.terms(&registration).await?;
         if terms.status == Status::Disabled {
             let error = Error::new(ErrorKind::NotAllowed, "the enrollment is disabled");
-            return Err(Failure::NotIssued(error.with_code(DISABLED)));
+            return Err(Failure::NotIssued(error.with_code(codes::DISABLED)));
         }
         let policy = terms.credential_policy.as_ref();
         let issued = self.credentials.issue(policy, device, &request, now)?;
