@@ -87,6 +87,17 @@ impl Failure {
         })
     }
 
+    /// True when the server knows the caller too little or not at all.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(
+            self.client_error(),
+            Some(ClientError::Refused {
+                status: 401 | 403,
+                ..
+            })
+        )
+    }
+
     /// The client's error behind it, if it is one.
     pub(crate) fn client_error(&self) -> Option<&ClientError> {
         self.error.downcast_ref()
@@ -141,9 +152,10 @@ fn hint(error: &ClientError) -> Option<&'static str> {
         ClientError::Refused {
             status: 403,
             detail,
-        } if detail.name == "GenericForbidden" => {
-            Some("use a connection string with more permissions, such as the one of iothubowner")
-        }
+        } if detail.name == "GenericForbidden" => Some(
+            "use a connection string with more permissions, such as the one of iothubowner; for `dps` the one of \
+                 provisioningserviceowner (`thingstead dps connection-string show`)",
+        ),
         ClientError::Refused { status: 412, .. } => Some(
             "somebody changed it meanwhile: show it again and use its etag, or leave --etag out",
         ),

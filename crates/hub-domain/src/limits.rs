@@ -188,6 +188,9 @@ pub const KEEP_ALIVE_HALVES: u32 = 3;
 /// The longest silence that is allowed whatever the keep-alive says.
 pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(1767);
 
+/// Former host names of a hub that it still answers to; the oldest go. Ours: the server's certificate has them all.
+pub const HUB_ALIASES_MAX: usize = 16;
+
 // ---- Registry and queries ("Quotas and throttling", "Identity registry") ----
 
 /// Most identities in one bulk call.

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hub_domain::access::DEFAULT_POLICIES;
 use hub_domain::fault::FaultInjection;
 use hub_domain::limits::{
-    PARTITIONS_MAX, PARTITIONS_MIN, TELEMETRY_RETENTION_BYTES_DEFAULT, TELEMETRY_RETENTION_MIN,
+    HUB_ALIASES_MAX, PARTITIONS_MAX, PARTITIONS_MIN, TELEMETRY_RETENTION_BYTES_DEFAULT,
+    TELEMETRY_RETENTION_MIN,
 };
 use hub_domain::{
     CloudToDeviceSettings, HostName, Hub, HubName, HubNo, Permissions, Policy, QuotaProfile,
@@ -30,12 +31,7 @@ pub struct Hubs {
 
 #[derive(Clone)]
 struct Entry {
-    /// As it is stored.
-    stored: Arc<Hub>,
-    /// As it is used in this run.
     hub: Arc<Hub>,
-    /// The host it answers to in this run, when that is another one than the stored one.
-    host_of_run: Option<HostName>,
     log: Arc<dyn MessageLog>,
     /// Where its messages and events go.
     slot: Arc<Slot>,
@@ -43,29 +39,11 @@ struct Entry {
 
 impl Entry {
     fn new(hub: Hub, log: Arc<dyn MessageLog>) -> Self {
-        let stored = Arc::new(hub);
         Self {
-            slot: Arc::new(Slot::new(Plan::of(&stored))),
-            hub: Arc::clone(&stored),
-            stored,
-            host_of_run: None,
+            slot: Arc::new(Slot::new(Plan::of(&hub))),
+            hub: Arc::new(hub),
             log,
         }
-    }
-
-    /// Takes over what was stored, or another host for this run.
-    fn refresh(&mut self) {
-        self.hub = match &self.host_of_run {
-            Some(host) if self.stored.host != *host => {
-                let mut hub = (*self.stored).clone();
-                let former = std::mem::replace(&mut hub.host, host.clone());
-                hub.aliases.retain(|alias| alias != host);
-                hub.aliases.push(former);
-                Arc::new(hub)
-            }
-            Some(_) | None => Arc::clone(&self.stored),
-        };
-        self.slot.set(Plan::of(&self.hub));
     }
 }
 
@@ -221,13 +199,27 @@ impl Hubs {
         self.entries().into_iter().map(|entry| entry.log).collect()
     }
 
-    /// Makes the first hub answer to `host` for this run, whatever name it was created with.
-    pub fn use_host(&self, host: &HostName) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = table.first_mut() {
-            entry.host_of_run = Some(host.clone());
-            entry.refresh();
-        }
+    /// Makes `host` the host name of the first hub. The former ones stay its aliases: devices, back ends and settings may
+    /// go by them.
+    ///
+    /// # Errors
+    /// Not allowed; another hub has this host.
+    pub async fn rename_first(&self, ctx: &OpContext, host: &HostName) -> Result<(), Error> {
+        ctx.caller.require_admin()?;
+        let Some(first) = self.default_hub().filter(|hub| hub.host != *host) else {
+            return Ok(());
+        };
+        let rename = |hub: &Hub| {
+            let mut next = hub.clone();
+            let former = std::mem::replace(&mut next.host, host.clone());
+            next.aliases
+                .retain(|alias| alias != host && *alias != former);
+            next.aliases.push(former);
+            let forgotten = next.aliases.len().saturating_sub(HUB_ALIASES_MAX);
+            next.aliases.drain(..forgotten);
+            Ok(next)
+        };
+        self.update(ctx, first.no, rename).await.map(drop)
     }
 
     /// Creates a hub with the five default policies and new keys.
@@ -305,7 +297,7 @@ impl Hubs {
         let turn = self.turns.take().await;
         let mut attempt = 0;
         loop {
-            let former = self.stored(hub).ok_or_else(|| no_hub(hub))?;
+            let former = self.by_no(hub).ok_or_else(|| no_hub(hub))?;
             let decided = decide(&former)?;
             let next = Hub {
                 no: former.no,
@@ -358,14 +350,6 @@ impl Hubs {
         Ok(())
     }
 
-    fn stored(&self, hub: HubNo) -> Option<Arc<Hub>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table
-            .iter()
-            .find(|entry| entry.stored.no == hub)
-            .map(|entry| Arc::clone(&entry.stored))
-    }
-
     /// Another process changed the hub.
     async fn read_again(&self, hub: HubNo) -> Result<(), Error> {
         let stored = self.parts.store.hubs().await?;
@@ -376,9 +360,9 @@ impl Hubs {
 
     fn replace_stored(&self, hub: Hub) -> Option<Arc<Hub>> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let entry = table.iter_mut().find(|entry| entry.stored.no == hub.no)?;
-        entry.stored = Arc::new(hub);
-        entry.refresh();
+        let entry = table.iter_mut().find(|entry| entry.hub.no == hub.no)?;
+        entry.slot.set(Plan::of(&hub));
+        entry.hub = Arc::new(hub);
         let hub = Arc::clone(&entry.hub);
         drop(table);
         self.changes.send_modify(|count| *count += 1);

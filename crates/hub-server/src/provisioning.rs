@@ -38,5 +38,8 @@ fn outside(config: &config::Provisioning) -> Result<Outside, ServeError> {
         source,
     };
     let pem = std::fs::read(path).map_err(|error| untrusted(Box::new(error)))?;
+    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(untrusted("there is no certificate in it, in PEM".into()));
+    }
     Outside::new(Some(&pem)).map_err(|error| untrusted(Box::new(error)))
 }

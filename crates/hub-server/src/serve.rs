@@ -81,6 +81,14 @@ pub enum ServeError {
     /// The hub failed.
     #[error("the hub failed")]
     Engine(#[from] hub_engine::Error),
+    /// The default hub cannot have the host name of the configuration.
+    #[error("the default hub cannot have the host name {host}, choose another one with --hostname")]
+    HostTaken {
+        /// Which.
+        host: HostName,
+        /// Why not.
+        source: hub_engine::Error,
+    },
     /// The default hub cannot be named.
     #[error("no hub name can be made of the host name {0}, begin it with a letter or digit")]
     HubName(HostName),
@@ -319,7 +327,19 @@ pub(crate) async fn ensure_default_hub(
     engine: &Engine,
     host: &HostName,
 ) -> Result<Arc<Hub>, ServeError> {
-    engine.hubs.use_host(host);
+    let ctx = OpContext {
+        caller: Caller::System,
+        request_id: "start".to_owned(),
+        now: engine.environment().now(),
+    };
+    engine
+        .hubs
+        .rename_first(&ctx, host)
+        .await
+        .map_err(|source| ServeError::HostTaken {
+            host: host.clone(),
+            source,
+        })?;
     if let Some(hub) = engine.hubs.default_hub() {
         return Ok(hub);
     }
@@ -327,11 +347,6 @@ pub(crate) async fn ensure_default_hub(
     let name = HubName::parse(label)
         .or_else(|_| HubName::parse("hub"))
         .map_err(|_| ServeError::HubName(host.clone()))?;
-    let ctx = OpContext {
-        caller: Caller::System,
-        request_id: "first start".to_owned(),
-        now: engine.environment().now(),
-    };
     let new = NewHub {
         name,
         host: host.clone(),

@@ -1,5 +1,6 @@
 //! Changes of a hub while it runs.
 
+use hub_domain::limits::HUB_ALIASES_MAX;
 use hub_domain::routing::FallbackRoute;
 use hub_domain::{Hub, HubNo, Permission};
 use hub_engine::{Caller, Error, ErrorKind};
@@ -68,21 +69,42 @@ async fn a_change_meets_what_another_process_wrote() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_host_of_a_run_is_not_kept() {
+async fn former_hosts_stay_aliases() {
     let mut world = World::new().await;
     let admin = world.called_by(Caller::Admin);
-    world.engine.hubs.use_host(&host("run.test"));
-    let update = world
-        .engine
-        .hubs
-        .update(&admin, world.hub.no, |hub| Ok(conditional(hub)));
-    let after = update.await.unwrap();
-    assert_eq!(after.host, host("run.test"));
-    assert!(after.answers_to(&host("hub.test")));
+    for name in ["b.test", "c.test", "b.test", "b.test"] {
+        let renamed = world.engine.hubs.rename_first(&admin, &host(name)).await;
+        renamed.unwrap();
+    }
     world.restart().await;
     let kept = world.engine.hubs.by_no(world.hub.no).unwrap();
-    assert_eq!(kept.host, host("hub.test"));
-    assert_eq!(kept.aliases, world.hub.aliases);
+    assert_eq!(kept.host, host("b.test"));
+    assert_eq!(kept.revision.0, 3, "the same name is no change");
+    let mut aliases = world.hub.aliases.clone();
+    aliases.extend([host("hub.test"), host("c.test")]);
+    assert_eq!(kept.aliases, aliases);
+    for number in 0..HUB_ALIASES_MAX {
+        let name = host(&format!("h{number}.test"));
+        let renamed = world.engine.hubs.rename_first(&admin, &name).await;
+        renamed.unwrap();
+    }
+    let kept = world.engine.hubs.by_no(world.hub.no).unwrap();
+    assert_eq!(kept.aliases.len(), HUB_ALIASES_MAX);
+    assert_eq!(kept.aliases[0], host("b.test"), "the oldest are forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_host_of_another_hub_is_not_taken() {
+    let world = World::new().await;
+    let other = world.second_hub().await;
+    let admin = world.called_by(Caller::Admin);
+    let refused = world.engine.hubs.rename_first(&admin, &other.host).await;
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let text = format!("the hub {} has the host {}", other.name, other.host);
+    assert_eq!(error.message(), text);
+    let first = world.engine.hubs.by_no(world.hub.no).unwrap();
+    assert_eq!(first.host, world.hub.host);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,18 +58,7 @@ impl Room {
                     (ErrorKind::Invalid, codes::ALLOCATION_WEBHOOK_FAILED)
                 }
             };
-            let text = match &error {
-                OutsideError::Silent => format!(
-                    "the webhook of the custom allocation did not answer within {} s",
-                    ALLOCATION_WEBHOOK_TIME_MAX.as_secs()
-                ),
-                OutsideError::Unreachable(_) => {
-                    "the webhook of the custom allocation cannot be reached".to_owned()
-                }
-                OutsideError::TooLong => {
-                    "the webhook of the custom allocation answered with too much".to_owned()
-                }
-            };
+            let text = format!("the webhook of the custom allocation cannot be used: {error}");
             Error::new(kind, text).with_code(code).with_source(error)
         })?;
         if !(200..300).contains(&status) {

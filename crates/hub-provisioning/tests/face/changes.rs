@@ -18,9 +18,8 @@ async fn a_hub_that_gets_another_name_keeps_its_devices() {
     world.enroll("d", Terms::default()).await;
     world.register("d", &key(1)).await.unwrap();
     world.live("a", "d", "lived in").await;
-    // The second name is no alias of the stored one when the third is used.
     for host in ["b.test", "c.test"] {
-        world.engine.hubs.use_host(&HostName::parse(host).unwrap());
+        world.rename(host).await;
         let kept = world
             .service
             .registrations

@@ -238,7 +238,7 @@ async fn an_own_hub_is_set_by_any_of_its_names() {
     s.set_link(&ctx, &host("a.test"), weight(2), None)
         .await
         .unwrap();
-    world.engine.hubs.use_host(&host("b.test"));
+    world.rename("b.test").await;
     let set = s.set_link(&ctx, &host("a.test"), weight(3), None).await;
     let set = set.unwrap();
     assert_eq!((set.host, set.weight), (host("b.test"), 3));

@@ -151,6 +151,13 @@ impl World {
             .fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// The server starts with another host name.
+    pub(crate) async fn rename(&self, host: &str) {
+        let ctx = system(self.engine.environment());
+        let host = HostName::parse(host).unwrap();
+        self.engine.hubs.rename_first(&ctx, &host).await.unwrap();
+    }
+
     pub(crate) fn admin(&self) -> Context {
         self.caller(Caller::Admin)
     }

@@ -251,12 +251,20 @@ async fn ports(given: Option<u16>, client: &Client) -> Result<Ports, Failure> {
             others: port,
         });
     }
-    let name = default_hub(client).await?;
-    let own = client.hub(&name).await?.ports.https;
+    let own = match own_port(client).await {
+        // Who may use the provisioning service alone is not told where this installation listens.
+        Err(failure) if failure.is_refused() => None,
+        result => result?,
+    };
     Ok(Ports {
         own: own.unwrap_or(HTTPS_PORT),
         others: HTTPS_PORT,
     })
+}
+
+async fn own_port(client: &Client) -> Result<Option<u16>, Failure> {
+    let name = default_hub(client).await?;
+    Ok(client.hub(&name).await?.ports.https)
 }
 
 async fn fastest(target: (&str, u16), count: u32) -> Option<Duration> {
