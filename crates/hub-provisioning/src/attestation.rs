@@ -98,6 +98,16 @@ impl Attested {
         }
     }
 
+    /// The key of the challenge that the device answered, if it has a TPM.
+    pub(crate) const fn challenge(&self) -> Option<&SymmetricKey> {
+        match &self.proof {
+            DeviceProof::Tpm { key, .. } => Some(key),
+            DeviceProof::Keys { .. } | DeviceProof::Thumbprints { .. } | DeviceProof::Authority => {
+                None
+            }
+        }
+    }
+
     fn by_enrollment(enrollment: &Enrollment, proven: Proven) -> Self {
         let endorsement_key = match &enrollment.attestation {
             Attestation::Tpm {
@@ -369,9 +379,7 @@ impl Attestor {
         let token = read_token(call, token)?;
         let out = self.challenges.of(&call.id, call.now);
         if out.is_empty() {
-            return Err(Error::unauthorized(
-                "no challenge is out for this device, begin anew without a token",
-            ));
+            return Err(refused("no challenge is out for this device"));
         }
         let answered = out.into_iter().find(|issued| token.verify(&issued.key));
         let issued = answered.ok_or_else(|| refused("the token does not answer the challenge"))?;

@@ -113,17 +113,20 @@ impl Challenges {
         out.filter(|issued| issued.until >= now).cloned().collect()
     }
 
-    /// Notes that a device registered by its challenge. False when it did before.
-    pub(crate) fn use_up(&self, id: &RegistrationId, key: &SymmetricKey) -> bool {
+    /// Notes that a device registered by its challenge.
+    pub(crate) fn use_up(&self, id: &RegistrationId, key: &SymmetricKey) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = all.get_mut(id.key()).into_iter().flatten();
-        match out.find(|issued| issued.key == *key && !issued.used) {
-            Some(issued) => {
-                issued.used = true;
-                true
-            }
-            None => false,
+        if let Some(issued) = out.find(|issued| issued.key == *key) {
+            issued.used = true;
         }
+    }
+
+    /// Whether a device registered by its challenge.
+    pub(crate) fn is_used(&self, id: &RegistrationId, key: &SymmetricKey) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = all.get(id.key()).into_iter().flatten();
+        out.any(|issued| issued.key == *key && issued.used)
     }
 }
 
@@ -157,15 +160,15 @@ mod tests {
                 .of(&first.id, first.now.plus(LIFE + LIFE))
                 .is_empty()
         );
-        assert!(!challenges.use_up(&first.id, &key(2)));
-        assert!(challenges.use_up(&first.id, &key(1)));
-        assert!(!challenges.use_up(&first.id, &key(1)));
+        challenges.use_up(&first.id, &key(2));
+        assert!(!challenges.is_used(&first.id, &key(1)));
+        challenges.use_up(&first.id, &key(1));
+        assert!(challenges.is_used(&first.id, &key(1)));
         challenges.issue(&first, key(3), vec![1]);
-        assert!(
-            !challenges.use_up(&first.id, &key(1)),
-            "the former challenge is void"
-        );
-        assert!(challenges.use_up(&first.id, &key(3)));
+        let out = challenges.of(&first.id, first.now);
+        let is_last = matches!(out.as_slice(), [last] if last.key == key(3));
+        assert!(is_last, "the former challenge is void");
+        assert!(!challenges.is_used(&first.id, &key(3)));
     }
 
     #[test]
@@ -176,7 +179,6 @@ mod tests {
         for again in 1..100 {
             challenges.issue(&call(2, 1_000 + again), key(2), vec![2]);
         }
-        assert!(challenges.use_up(&device.id, &key(1)));
         assert_eq!(challenges.of(&device.id, device.now).len(), 2);
         for other in 3..100 {
             challenges.issue(&call(other, 1_000), key(other), vec![other]);

@@ -14,7 +14,8 @@ mod webhook;
 use std::sync::Arc;
 
 use hub_domain::provisioning::{
-    Origin, Refusal, Registration, RegistrationId, RegistrationRequest, ServicePermission,
+    Enrollment, Origin, Refusal, Registration, RegistrationId, RegistrationRequest,
+    ServicePermission,
 };
 use hub_domain::{HostName, Status};
 use hub_engine::{ErrorKind, IfMatch};
@@ -142,11 +143,14 @@ impl Registrations {
         }
         let attested = room.attest(call).await?;
         room.quotas.take_registration(call.now)?;
-        if attested.terms.status == Status::Enabled {
-            room.use_up_challenge(call, &attested)?;
-        }
+        room.check_challenge(call, &attested)?;
+        let answered = attested.challenge().cloned();
         room.parts.store.backlog().room().await;
         let status = room.register(call, attested, request).await?;
+        if let (Some(key), false) = (&answered, status.is_disabled()) {
+            // Only now: who is told to come again comes with the same token.
+            room.challenges.use_up(&call.id, key);
+        }
         Ok(Registered::Accepted(Box::new(status)))
     }
 
@@ -342,39 +346,41 @@ impl Room {
         registration
     }
 
-    fn use_up_challenge(&self, call: &DeviceCall<'_>, attested: &Attested) -> Result<(), Error> {
-        let hub_domain::provisioning::DeviceProof::Tpm { key, .. } = &attested.proof else {
-            return Ok(());
-        };
-        if self.challenges.use_up(&call.id, key) {
+    /// A challenge registers once.
+    fn check_challenge(&self, call: &DeviceCall<'_>, attested: &Attested) -> Result<(), Error> {
+        let is_used = attested
+            .challenge()
+            .is_some_and(|key| self.challenges.is_used(&call.id, key));
+        if !is_used {
             return Ok(());
         }
         let text = "the challenge was answered before, begin anew without a token";
-        self.refusals
-            .note(call, Some(attested.origin.clone()), 401_002, text);
+        let origin = Some(attested.origin.clone());
+        self.refusals.note(call, origin, codes::UNAUTHORIZED, text);
         Err(Error::unauthorized(text))
     }
 
     async fn challenge(&self, call: &DeviceCall<'_>, keys: &TpmKeys) -> Result<Challenge, Error> {
-        let result = self.try_challenge(call, keys).await;
+        self.attestor.check_scope(call)?;
+        let enrollment = self.parts.store.enrollment(&call.id).await?;
+        let result = self.try_challenge(call, enrollment.as_ref(), keys);
         if let Err(error) = &result
             && error.kind() == ErrorKind::NotAuthenticated
         {
-            let origin = Some(Origin::Individual);
+            let origin = enrollment.map(|_| Origin::Individual);
             self.refusals
                 .note(call, origin, error.code(), error.reason());
         }
         result
     }
 
-    async fn try_challenge(
+    fn try_challenge(
         &self,
         call: &DeviceCall<'_>,
+        enrollment: Option<&Enrollment>,
         keys: &TpmKeys,
     ) -> Result<Challenge, Error> {
-        self.attestor.check_scope(call)?;
-        let enrollment = self.parts.store.enrollment(&call.id).await?;
-        let enrolled = enrollment.as_ref().and_then(|one| match &one.attestation {
+        let enrolled = enrollment.and_then(|one| match &one.attestation {
             hub_domain::provisioning::Attestation::Tpm {
                 endorsement_key, ..
             } => Some(endorsement_key),

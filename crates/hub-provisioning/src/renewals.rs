@@ -209,7 +209,7 @@ impl Room {
 
     fn is_in(&self, registration: &Registration, hub: HubNo) -> bool {
         let assignment = registration.assignment.as_ref();
-        let reach = assignment.and_then(|assignment| self.hubs.reach(&assignment.hub));
+        let reach = assignment.and_then(|one| self.hubs.reach_place(&one.place()));
         matches!(reach, Some(Reach::Own(own)) if own == hub)
     }
 

@@ -54,6 +54,11 @@ impl OperationStatus {
         }
     }
 
+    /// True when the device may not register for now.
+    pub(crate) const fn is_disabled(&self) -> bool {
+        matches!(self.shown, Shown::Disabled { .. })
+    }
+
     /// How long to wait before asking again, in whole seconds; none when it is final.
     pub fn retry_after(&self) -> Option<Duration> {
         if self.is_final() {

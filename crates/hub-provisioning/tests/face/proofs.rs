@@ -2,7 +2,7 @@
 
 use hub_domain::Status;
 use hub_domain::provisioning::{Refusal, Terms, derived_key};
-use hub_provisioning::{Credential, RegisterRequest};
+use hub_provisioning::{Credential, RegisterRequest, TpmKeys};
 
 use crate::support::{World, group_key, key, line, registration, said};
 
@@ -170,6 +170,17 @@ async fn strangers_do_not_push_out_the_refusals_of_enrolled_devices() {
     world.enroll("d", Terms::default()).await;
     for stranger in 0..1_500 {
         let _ = world.register(&format!("x{stranger}"), &key(9)).await;
+        let id = format!("tpm{stranger}");
+        let request = RegisterRequest {
+            tpm: Some(TpmKeys {
+                endorsement_key: vec![1, 2],
+                storage_root_key: None,
+            }),
+            ..RegisterRequest::default()
+        };
+        let call = world.call(&id, Credential::None);
+        let refused = world.service.registrations.register(&call, request).await;
+        assert!(refused.is_err());
     }
     let _ = world.register("d", &key(9)).await;
     let noted = refusals(&world).await;

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hub_domain::limits::RENEWALS_PER_WINDOW_MAX;
-use hub_domain::provisioning::{CredentialPolicyName, EnrollmentGroupId, RegistrationId};
+use hub_domain::provisioning::{CredentialPolicyName, EnrollmentGroupId};
 use hub_domain::sas::sign_token;
 use hub_domain::{HostName, HubName, IdentityId, Status};
 use hub_engine::sessions::{Credential, OpenRequest, Persistence};
@@ -423,22 +423,8 @@ async fn a_registration_is_good_for_its_own_hub_only() {
 #[tokio::test]
 async fn the_newest_registration_of_a_device_counts() {
     let world = world().await;
-    for (id, terms) in [("r1", issuing()), ("r2", issuing())] {
-        let named = NewEnrollment {
-            id: RegistrationId::parse(id).unwrap(),
-            device: hub_domain::DeviceId::parse("shared").ok(),
-            attestation: NewAttestation::SymmetricKey {
-                primary: Some(key(1)),
-                secondary: Some(key(2)),
-            },
-            terms,
-            information: None,
-        };
-        let enrollments = &world.service.enrollments;
-        enrollments
-            .put(&world.admin(), named, IfMatch::Absent)
-            .await
-            .unwrap();
+    for id in ["r1", "r2"] {
+        world.enroll_as(id, Some("shared"), issuing()).await;
     }
     world.issued("r2", "shared").await;
     world.later(1);
@@ -455,4 +441,15 @@ async fn the_newest_registration_of_a_device_counts() {
         said(&world.end_of(&session, &request).await),
         "400 400040 403201"
     );
+}
+
+#[tokio::test]
+async fn a_device_renews_at_a_hub_that_got_another_name() {
+    let world = world().await;
+    let session = world.connected("d", "d").await;
+    for host in ["b.test", "c.test"] {
+        world.rename(host).await;
+        let request = body("d", &signing_request("d"));
+        assert_eq!(said(&world.end_of(&session, &request).await), "200");
+    }
 }

@@ -9,7 +9,7 @@ use hub_domain::provisioning::{
     ServicePermission, ServicePermissions, Terms, derived_key,
 };
 use hub_domain::twin::BackEndPatch;
-use hub_domain::{HostName, HubName, IdentityId, Status, SymmetricKey, Timestamp};
+use hub_domain::{DeviceId, HostName, HubName, IdentityId, Status, SymmetricKey, Timestamp};
 use hub_engine::{
     Engine, EngineParts, Environment, Files, IdentityView, IfMatch, NewAuthentication, NewHub,
     NewIdentity, OpContext, TwinView,
@@ -179,9 +179,14 @@ impl World {
 
     /// Enrolls one device with the keys 1 and 2.
     pub(crate) async fn enroll(&self, id: &str, terms: Terms) {
+        self.enroll_as(id, None, terms).await;
+    }
+
+    /// The same with a name of its own for the device.
+    pub(crate) async fn enroll_as(&self, id: &str, device: Option<&str>, terms: Terms) {
         let new = NewEnrollment {
             id: registration(id),
-            device: None,
+            device: device.map(|device| DeviceId::parse(device).unwrap()),
             attestation: NewAttestation::SymmetricKey {
                 primary: Some(key(1)),
                 secondary: Some(key(2)),
@@ -208,6 +213,21 @@ impl World {
             device: former.device,
             attestation: NewAttestation::Unchanged,
             terms,
+            information: None,
+        };
+        enrollments.put(&ctx, new, IfMatch::Any).await.unwrap();
+    }
+
+    /// Gives the device of an enrollment another name.
+    pub(crate) async fn rename_device(&self, id: &str, device: &str) {
+        let ctx = self.admin();
+        let enrollments = &self.service.enrollments;
+        let former = enrollments.fetch(&ctx, &registration(id)).await.unwrap();
+        let new = NewEnrollment {
+            id: former.id,
+            device: DeviceId::parse(device).ok(),
+            attestation: NewAttestation::Unchanged,
+            terms: former.terms,
             information: None,
         };
         enrollments.put(&ctx, new, IfMatch::Any).await.unwrap();
