@@ -205,6 +205,14 @@ pub struct Place {
     pub device: DeviceId,
 }
 
+impl Registration {
+    /// Whether the device is assigned there.
+    pub fn is_assigned_to(&self, place: &Place) -> bool {
+        let assignment = self.assignment.as_ref();
+        assignment.is_some_and(|one| one.place().is_same(place))
+    }
+}
+
 impl Place {
     /// Whether both are one identity: an own hub is known by its number, whatever it is called.
     pub fn is_same(&self, other: &Self) -> bool {

@@ -1,7 +1,7 @@
 //! A device comes to a hub: what it has with it, and what is written there.
 
 use hub_domain::provisioning::{
-    Assignment, InitialTwin, Place, Progress, RegistrationRequest, Target,
+    Assignment, InitialTwin, Place, Progress, RegistrationId, RegistrationRequest, Target,
 };
 use hub_domain::{HubNo, Timestamp};
 use hub_engine::Standing;
@@ -27,7 +27,7 @@ impl Room {
         hub: HubNo,
         wanted: WantedDevice,
         baggage: &Baggage,
-        left: Option<&Place>,
+        (id, left): (&RegistrationId, Option<&Place>),
         now: Timestamp,
     ) -> Result<(Unit, Option<(HubNo, Place, FactNo)>), Failed> {
         let unit = self
@@ -47,6 +47,9 @@ impl Room {
         let Some(removal) = removal.map_err(at_hub)? else {
             return Ok((unit, None));
         };
+        if self.is_taken_over(id, left).await? {
+            return Ok((unit, None));
+        }
         unit.ops.extend(removal.unit.ops);
         unit.facts.extend(removal.unit.facts);
         Ok((unit, Some((former, left.clone(), removal.before))))
@@ -129,6 +132,9 @@ impl Room {
         let Some(reach) = self.hubs.reach_place(&left.place()) else {
             return Ok(new(without_twin, Standing::default()));
         };
+        if self.is_taken_over(attempt.id, &left.place()).await? {
+            return Ok(new(without_twin, Standing::default()));
+        }
         match self.hubs.former(&reach, &left.device, attempt.now).await {
             Ok(Some(former)) if migrates => Ok(Baggage {
                 twin: former.twin,

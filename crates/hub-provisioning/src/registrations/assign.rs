@@ -238,8 +238,14 @@ impl Room {
         let left = leaves.map(Assignment::place);
         let (unit, removed) = match &reach {
             Reach::Own(hub) => {
-                self.own_writes(*hub, wanted, &baggage, left.as_ref(), attempt.now)
-                    .await?
+                self.own_writes(
+                    *hub,
+                    wanted,
+                    &baggage,
+                    (attempt.id, left.as_ref()),
+                    attempt.now,
+                )
+                .await?
             }
             Reach::Remote(remote) => {
                 let target = Target {
@@ -352,24 +358,17 @@ impl Room {
         mut unit: Unit,
     ) -> Result<(Registration, FactNo), Failed> {
         let etag = attempt.attested.etag.clone();
-        let is_resumed = attempt.existing.is_some_and(Registration::is_unfinished);
-        if is_resumed
-            && attempt.attested.origin != Origin::Individual
-            && self.parts.store.enrollment(attempt.id).await?.is_some()
-        {
-            // An enrollment of its own goes before that of a group.
-            return Err(Failed::Changed);
-        }
-        unit.ops.push(match &attempt.attested.origin {
-            Origin::Individual => Op::CheckEnrollment {
-                id: attempt.id.clone(),
-                etag,
-            },
-            Origin::Group(group) => Op::CheckEnrollmentGroup {
-                id: group.clone(),
-                etag,
-            },
+        // An enrollment of its own goes before that of a group.
+        let (own, group) = match &attempt.attested.origin {
+            Origin::Individual => (Some(etag), None),
+            Origin::Group(group) => (None, Some((group.clone(), etag))),
+        };
+        unit.ops.push(Op::CheckEnrollment {
+            id: attempt.id.clone(),
+            expected: own,
         });
+        unit.ops
+            .extend(group.map(|(id, etag)| Op::CheckEnrollmentGroup { id, etag }));
         unit.ops.push(Op::PutRegistration {
             next: Box::new(registration.clone()),
             expected: attempt.etag.clone(),

@@ -6,11 +6,15 @@
 
 use hub_domain::provisioning::{Origin, Place, Progress, Registration, RegistrationId};
 use hub_domain::{HubNo, Timestamp};
-use hub_storage::store::{Committed, FactNo, Op, Unit};
+use hub_storage::StoreError;
+use hub_storage::store::{Committed, FactNo, Op, RegistrationFilter, Unit};
 
 use super::Room;
 use super::assign::{Failed, at_hub};
 use crate::hubs::Reach;
+
+/// Registrations of one device id that are looked at together.
+const PAGE: usize = 100;
 
 impl Room {
     /// Takes a device out of all hubs that it is not assigned to. What fails is tried again by a job.
@@ -60,7 +64,10 @@ impl Room {
         match reach {
             Some(Reach::Own(hub)) => {
                 let removal = self.hubs.removal(hub, &stray.device, None, now).await;
-                let removal = removal.map_err(at_hub)?;
+                let mut removal = removal.map_err(at_hub)?;
+                if removal.is_some() && self.is_taken_over(&registration.id, stray).await? {
+                    removal = None;
+                }
                 let before = removal.as_ref().map(|removal| removal.before);
                 let unit = removal.map(|removal| removal.unit).unwrap_or_default();
                 let committed = self.note_left(registration, &next, unit).await?;
@@ -70,7 +77,9 @@ impl Room {
                 }
             }
             Some(Reach::Remote(remote)) => {
-                remote.remove(&stray.device, now).await.map_err(at_hub)?;
+                if !self.is_taken_over(&registration.id, stray).await? {
+                    remote.remove(&stray.device, now).await.map_err(at_hub)?;
+                }
                 self.note_left(registration, &next, Unit::default()).await?;
             }
             // A hub that is gone for good is unlinked.
@@ -79,6 +88,29 @@ impl Room {
             }
         }
         Ok(next)
+    }
+
+    /// Whether another registration has this device by now: enrollments may name one and the same. Then it is not this
+    /// one's to take along or to remove. Asked after the identity was read, whose etag guards the removal.
+    pub(super) async fn is_taken_over(
+        &self,
+        id: &RegistrationId,
+        place: &Place,
+    ) -> Result<bool, StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let filter = RegistrationFilter::OfDevice(place.device.clone());
+            let store = &self.parts.store;
+            let page = store.registrations(filter, after.as_deref(), PAGE).await?;
+            let mut others = page.iter().filter(|other| other.id != *id);
+            if others.any(|other| other.is_assigned_to(place)) {
+                return Ok(true);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.id.key().to_owned()),
+                Some(_) | None => return Ok(false),
+            }
+        }
     }
 
     /// Commits that a device left a hub, with the writes that took it out. When nothing is left to do and the enrollment

@@ -372,3 +372,52 @@ async fn the_events_tell_the_twin_that_a_device_begins_with() {
     let stored = world.twin("a", "d").await.twin;
     assert_eq!(told["version"], stored.version());
 }
+
+#[tokio::test]
+async fn a_device_that_was_taken_over_is_not_removed_by_its_former_enrollment() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    let terms = || fixed("a.test", MIGRATE);
+    // The second device is put in the place of the first one.
+    for id in ["sn-1", "sn-2"] {
+        world.enroll_as(id, Some("pump"), terms()).await;
+        world.register(id, &key(1)).await.unwrap();
+    }
+    world.live("a", "pump", "second").await;
+    world.rename_device("sn-1", "spare").await;
+    let outcome = world.register("sn-1", &key(1)).await.unwrap();
+    assert!(line(&outcome).starts_with("assigned a.test spare"));
+    assert!(world.settled("sn-1").await.strays.is_empty());
+    assert!(world.identity("a", "pump").await.is_some());
+    let twin = world.twin("a", "spare").await.twin.back_end;
+    assert_eq!(twin.tags.get("by"), None, "it is the second one's twin");
+    // To another hub: the same.
+    world.rename_device("sn-1", "pump").await;
+    world.register("sn-1", &key(1)).await.unwrap();
+    world.register("sn-2", &key(1)).await.unwrap();
+    let there = HostName::parse("b.test").ok();
+    world.change_terms("sn-1", |terms| terms.hub = there).await;
+    let outcome = world.register("sn-1", &key(1)).await.unwrap();
+    assert!(line(&outcome).starts_with("assigned b.test pump"));
+    assert!(world.settled("sn-1").await.strays.is_empty());
+    assert!(world.identity("a", "pump").await.is_some());
+}
+
+#[tokio::test]
+async fn two_enrollments_exchange_their_devices() {
+    let world = World::with(&["a.test"]).await;
+    for (id, device) in [("a", "pump-1"), ("b", "pump-2")] {
+        let terms = fixed("a.test", MIGRATE);
+        world.enroll_as(id, Some(device), terms).await;
+        world.register(id, &key(1)).await.unwrap();
+    }
+    world.rename_device("a", "pump-2").await;
+    world.rename_device("b", "pump-1").await;
+    for (id, device) in [("a", "pump-2"), ("b", "pump-1")] {
+        let outcome = world.register(id, &key(1)).await.unwrap();
+        assert!(line(&outcome).starts_with(&format!("assigned a.test {device}")));
+        assert!(world.settled(id).await.strays.is_empty());
+    }
+    for device in ["pump-1", "pump-2"] {
+        assert!(world.identity("a", device).await.is_some(), "{device}");
+    }
+}

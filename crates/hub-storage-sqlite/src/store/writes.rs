@@ -129,7 +129,9 @@ pub(super) fn write(connection: &Connection, counters: &mut Counters, op: &Op) -
         Op::DeleteEnrollmentGroup { id, expected } => {
             provisioning::delete_group(connection, id, expected.as_ref())
         }
-        Op::CheckEnrollment { id, etag } => provisioning::check_enrollment(connection, id, etag),
+        Op::CheckEnrollment { id, expected } => {
+            provisioning::check_enrollment(connection, id, expected.as_ref())
+        }
         Op::CheckEnrollmentGroup { id, etag } => provisioning::check_group(connection, id, etag),
         Op::PutRegistration { next, expected } => {
             provisioning::put_registration(connection, next, expected.as_ref())

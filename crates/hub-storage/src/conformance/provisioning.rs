@@ -138,7 +138,14 @@ fn delete_registration(id: &str, expected: Option<&str>) -> Op {
 fn check_enrollment(id: &str, tag: &str) -> Op {
     Op::CheckEnrollment {
         id: registration_id(id),
-        etag: etag(tag),
+        expected: Some(etag(tag)),
+    }
+}
+
+fn check_no_enrollment(id: &str) -> Op {
+    Op::CheckEnrollment {
+        id: registration_id(id),
+        expected: None,
     }
 }
 

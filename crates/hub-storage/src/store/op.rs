@@ -222,12 +222,13 @@ pub enum Op {
         /// The etag the change was built on; `None` for whatever is there.
         expected: Option<Etag>,
     },
-    /// Writes nothing, so that a unit can be decided on an enrollment. Conflict: gone, or another etag.
+    /// Writes nothing, so that a unit can be decided on an enrollment, or on that there is none. Conflict: with `None` there is
+    /// one; else it is gone, or has another etag.
     CheckEnrollment {
         /// Which.
         id: RegistrationId,
         /// The etag the decision was built on.
-        etag: Etag,
+        expected: Option<Etag>,
     },
     /// Writes nothing, so that a unit can be decided on a group. Conflict: gone, or another etag.
     CheckEnrollmentGroup {

@@ -175,9 +175,11 @@ pub(super) fn delete_enrollment(
 pub(super) fn check_enrollment(
     connection: &Connection,
     id: &RegistrationId,
-    etag: &Etag,
+    expected: Option<&Etag>,
 ) -> Written {
-    ENROLLMENTS.check(connection, id.key(), Some(etag))
+    let found = ENROLLMENTS.etag(connection, id.key())?;
+    check_put(found, String::as_str, expected)?;
+    Ok(OpResult::Done)
 }
 
 pub(super) fn put_group(

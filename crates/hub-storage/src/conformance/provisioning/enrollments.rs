@@ -11,8 +11,9 @@ use super::super::text::{describe_enrollment, describe_group, snapshot};
 use super::super::values::{Values, group_id, registration_id};
 use super::registrations::leaving;
 use super::{
-    VALUES, check_enrollment, check_group, delete_enrollment, delete_group, delete_registration,
-    enrollment, group, of_group, put_enrollment, put_group, put_registration, registration,
+    VALUES, check_enrollment, check_group, check_no_enrollment, delete_enrollment, delete_group,
+    delete_registration, enrollment, group, of_group, put_enrollment, put_group, put_registration,
+    registration,
 };
 use crate::store::{Op, RegistrationFilter, Unit};
 use crate::{Conflict, Store};
@@ -70,7 +71,10 @@ pub async fn an_enrollment_is_written_only_on_its_etag<B: Backend>(backend: B) {
     let mismatch = Conflict::VersionMismatch;
     let on_none = put_enrollment(enrollment("a", "2"), Some("1"));
     refuse(store, on_none, Conflict::NotFound, "there is none").await;
+    commit(store, check_no_enrollment("a")).await;
     commit(store, put_enrollment(enrollment("a", "1"), None)).await;
+    let there = check_no_enrollment("A");
+    refuse(store, there, Conflict::AlreadyExists, "there is one").await;
     let again = put_enrollment(enrollment("a", "2"), None);
     refuse(store, again, Conflict::AlreadyExists, "it exists").await;
     let stale = put_enrollment(enrollment("a", "2"), Some("0"));

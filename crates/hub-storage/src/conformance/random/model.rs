@@ -302,7 +302,9 @@ impl Model {
             Op::DeleteEnrollmentGroup { id, expected } => {
                 self.provisioned.delete_group(id, expected.as_ref())?
             }
-            Op::CheckEnrollment { id, etag } => self.provisioned.check_enrollment(id, etag)?,
+            Op::CheckEnrollment { id, expected } => {
+                self.provisioned.check_enrollment(id, expected.as_ref())?
+            }
             Op::CheckEnrollmentGroup { id, etag } => self.provisioned.check_group(id, etag)?,
             Op::PutRegistration { next, expected } => {
                 self.provisioned.put_registration(next, expected.as_ref())?

@@ -89,17 +89,27 @@ fn check<T: Guarded>(
     }
 }
 
+fn check_put<T: Guarded>(
+    table: &Table<String, T>,
+    key: &str,
+    expected: Option<&Etag>,
+) -> Result<(), Conflict> {
+    if expected.is_some() {
+        check(table, key, expected)
+    } else if table.rows().contains_key(key) {
+        Err(Conflict::AlreadyExists)
+    } else {
+        Ok(())
+    }
+}
+
 fn put<T: Guarded>(
     table: &mut Table<String, T>,
     key: &str,
     next: T,
     expected: Option<&Etag>,
 ) -> Written {
-    if expected.is_some() {
-        check(table, key, expected)?;
-    } else if table.rows().contains_key(key) {
-        return Err(Conflict::AlreadyExists);
-    }
+    check_put(table, key, expected)?;
     table.put(key.to_owned(), next);
     Ok(OpResult::Done)
 }
@@ -179,8 +189,8 @@ impl State {
         delete(&mut self.provisioning.groups, key, expected)
     }
 
-    pub(super) fn check_enrollment(&self, key: &str, etag: &Etag) -> Written {
-        check(&self.provisioning.enrollments, key, Some(etag)).map(|()| OpResult::Done)
+    pub(super) fn check_enrollment(&self, key: &str, expected: Option<&Etag>) -> Written {
+        check_put(&self.provisioning.enrollments, key, expected).map(|()| OpResult::Done)
     }
 
     pub(super) fn check_enrollment_group(&self, key: &str, etag: &Etag) -> Written {

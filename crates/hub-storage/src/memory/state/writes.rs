@@ -105,7 +105,9 @@ impl State {
             Op::DeleteEnrollmentGroup { id, expected } => {
                 self.delete_enrollment_group(id.key(), expected.as_ref())
             }
-            Op::CheckEnrollment { id, etag } => self.check_enrollment(id.key(), &etag),
+            Op::CheckEnrollment { id, expected } => {
+                self.check_enrollment(id.key(), expected.as_ref())
+            }
             Op::CheckEnrollmentGroup { id, etag } => self.check_enrollment_group(id.key(), &etag),
             Op::PutRegistration { next, expected } => {
                 self.put_registration(*next, expected.as_ref())

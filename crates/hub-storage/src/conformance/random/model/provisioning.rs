@@ -115,8 +115,8 @@ impl Provisioned {
         Ok(())
     }
 
-    pub(super) fn check_enrollment(&self, id: &RegistrationId, etag: &Etag) -> Checked {
-        check_there(self.enrollment_etag(id), Some(etag))
+    pub(super) fn check_enrollment(&self, id: &RegistrationId, expected: Option<&Etag>) -> Checked {
+        check_put(self.enrollment_etag(id), expected)
     }
 
     pub(super) fn check_group(&self, id: &EnrollmentGroupId, etag: &Etag) -> Checked {

@@ -42,7 +42,7 @@ pub(super) fn some_op(generator: &mut Generator, model: &Model) -> Op {
             let id = registration_id(generator.pick::<&str>(&IDS));
             let found = there.enrollment(&id).map(|there| there.etag.clone());
             Op::CheckEnrollment {
-                etag: found.unwrap_or_else(|| Values(generator).etag()),
+                expected: some_etag(generator, found),
                 id,
             }
         }
