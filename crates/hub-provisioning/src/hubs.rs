@@ -4,6 +4,8 @@ mod call_slots;
 mod outages;
 mod remote;
 
+use std::sync::Arc;
+
 use hub_domain::certificate::{CERTIFICATE_NAME_CHARS_MAX, CertificateName};
 use hub_domain::provisioning::{Assignment, DeviceProof, InitialTwin, Link, Place};
 use hub_domain::twin::{BackEndReplacement, Twin};
@@ -132,9 +134,9 @@ pub(crate) struct LinkedHubs {
 impl LinkedHubs {
     pub(crate) fn new(parts: Parts, service: Service) -> Self {
         Self {
+            outages: Outages::new(Arc::clone(&parts.environment)),
             parts,
             service,
-            outages: Outages::default(),
             slots: CallSlots::default(),
         }
     }
@@ -178,8 +180,8 @@ impl LinkedHubs {
     }
 
     /// Whether a hub gave no answer a moment ago.
-    pub(crate) fn is_away(&self, host: &HostName, now: Timestamp) -> bool {
-        self.outages.is_away(host, now)
+    pub(crate) fn is_away(&self, host: &HostName) -> bool {
+        self.outages.is_away(host)
     }
 
     /// The hub of that name, when it is linked or one of this installation.

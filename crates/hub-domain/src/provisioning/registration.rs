@@ -113,9 +113,9 @@ pub struct RegistrationRequest {
     pub signing_request: Option<Arc<[u8]>>,
     /// True for a client of 2018-04-01 or older, which knows no other policy than to stay where it is.
     pub stays_without_policy: bool,
-    /// The etag of the enrollment that it proved itself to.
+    /// The etag of the enrollment that it proved itself to, or that the target was decided on.
     pub enrollment: Etag,
-    /// Where the device is being written, once that has begun.
+    /// Where the device goes: once a webhook said so and it has to wait, or just before it is written there.
     pub target: Option<Box<Target>>,
 }
 

@@ -68,12 +68,18 @@ impl Remote {
         }
     }
 
-    /// Tags, desired properties and standing of a device; `None` when it is not there.
+    /// Tags, desired properties and standing of a device; `None` when it is not there. A hub that is away is not asked.
     pub(super) async fn former(
         &self,
         device: &DeviceId,
         now: Timestamp,
     ) -> Result<Option<Former>, HubError> {
+        if self.outages.is_away(&self.host) {
+            return Err(self.unusable(format!(
+                "the hub {} cannot be used: it gave no answer a moment ago",
+                self.host
+            )));
+        }
         let Some(twin) = self.read("twins", device, now).await? else {
             return Ok(None);
         };
@@ -287,7 +293,7 @@ impl Remote {
         let answer = self.outside.call(call).await;
         match &answer {
             Ok(_) => self.outages.end(&self.host),
-            Err(_) => self.outages.begin(&self.host, now),
+            Err(_) => self.outages.begin(&self.host),
         }
         answer.map_err(|error| {
             let text = format!("the hub {} cannot be used: {error}", self.host);

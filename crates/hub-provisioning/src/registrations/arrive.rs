@@ -71,9 +71,13 @@ impl Room {
         let was_begun = attempt.strays.iter().any(is_here);
         let present = remote.identity(&wanted.id, now).await.map_err(at_hub)?;
         let is_new = present.is_none();
-        if is_new && !was_begun {
-            // Noted before the first write: what is found there after a crash is known to be of this registration.
+        let is_first = is_new && !was_begun;
+        if is_first {
             attempt.strays.push(here.clone());
+        }
+        // Noted before the first write: after a crash the same hub is gone on with, and what this registration made there
+        // is known to be its own.
+        if is_first || attempt.target.as_deref() != Some(&target) {
             self.note_target(attempt, target).await?;
         }
         match remote.put(wanted, present, now).await {
@@ -92,16 +96,24 @@ impl Room {
         Ok(())
     }
 
-    /// Commits where the device is being written, while its registration is under way.
-    async fn note_target(&self, attempt: &mut Attempt<'_>, target: Target) -> Result<(), Failed> {
+    /// Commits where the device goes, and the enrollment that this was decided on, while its registration is under way.
+    pub(super) async fn note_target(
+        &self,
+        attempt: &mut Attempt<'_>,
+        target: Target,
+    ) -> Result<(), Failed> {
+        let target = Box::new(target);
         let progress = Progress::Assigning(Box::new(RegistrationRequest {
-            target: Some(Box::new(target)),
+            target: Some(target.clone()),
+            enrollment: attempt.attested.etag.clone(),
+            proof: attempt.attested.proof.clone(),
             ..attempt.request.clone()
         }));
         let former = attempt.existing.and_then(|one| one.assignment.clone());
         let registration = self.registration(attempt, progress, former, None);
         let (noted, _) = self.commit(attempt, registration, Unit::default()).await?;
         attempt.etag = Some(noted.etag);
+        attempt.target = Some(target);
         Ok(())
     }
 
@@ -135,6 +147,13 @@ impl Room {
         if self.is_taken_over(attempt.id, &left.place()).await? {
             return Ok(new(without_twin, Standing::default()));
         }
+        let is_asked = matches!(reach, Reach::Remote(_)) && !self.hubs.is_away(&left.hub);
+        let _slot = if is_asked {
+            let slot = self.hubs.slots.take(left.hub.as_str()).await;
+            Some(slot.ok_or(Failed::Later)?)
+        } else {
+            None
+        };
         match self.hubs.former(&reach, &left.device, attempt.now).await {
             Ok(Some(former)) if migrates => Ok(Baggage {
                 twin: former.twin,

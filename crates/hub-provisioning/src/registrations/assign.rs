@@ -1,7 +1,7 @@
 //! From a goal to a committed registration.
 //!
 //! At own hubs one unit of the store holds the identity, the registration, and the check that the enrollment is still
-//! the one it was decided on. At other hubs the registration notes first that the device may be there, then comes the
+//! the one it was decided on. At other hubs the registration notes first where the device goes, then comes the
 //! identity, by writes that may be done again, then the registration. So whatever a crash leaves is known: it is gone on
 //! with, or removed. A device that moves is removed from its former hub last.
 
@@ -42,6 +42,8 @@ pub(super) struct Attempt<'a> {
     pub(super) etag: Option<Etag>,
     /// The hubs where the device may be.
     pub(super) strays: Vec<Place>,
+    /// Where it is noted to go. What was chosen under another enrollment does not count.
+    pub(super) target: Option<Box<Target>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -61,6 +63,9 @@ impl<'a> Attempt<'a> {
             now,
             etag: existing.map(|existing| existing.etag.clone()),
             strays: existing.map_or_else(Vec::new, |existing| existing.strays.clone()),
+            target: (request.enrollment == attested.etag)
+                .then(|| request.target.clone())
+                .flatten(),
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use hub_domain::HostName;
 use hub_domain::provisioning::{
-    Progress, Registration, RegistrationFailure, RegistrationId, RegistrationRequest, Target,
+    AllocationWebhook, Progress, Registration, RegistrationFailure, RegistrationId,
+    RegistrationRequest, Target,
 };
 use hub_storage::store::{RegistrationFilter, Unit};
 use tokio::sync::mpsc;
@@ -222,27 +222,34 @@ impl Room {
     /// Assigns the device to the hub where that was begun, else to the best one that can be reached.
     async fn reach_goal(&self, attempt: &mut Attempt<'_>) -> Result<Registration, Failed> {
         let mut failures = Vec::new();
-        // What was chosen under another enrollment is chosen anew.
-        let is_same = attempt.request.enrollment == attempt.attested.etag;
-        if let Some(target) = attempt.request.target.as_deref().filter(|_| is_same) {
-            let Target {
-                place,
-                twin,
-                payload,
-            } = target.clone();
-            match self
-                .assign(attempt, &place.hub, Given { twin, payload })
-                .await
-            {
+        if let Some(target) = attempt.target.clone() {
+            match self.assign_target(attempt, *target).await {
                 Err(Failed::Elsewhere(error)) => failures.push(error),
                 result => return result,
             }
         }
-        let (mut hosts, given) = self.choices(attempt).await?;
+        let goal = self.goal(
+            attempt.attested,
+            attempt.request,
+            attempt.id,
+            attempt.existing,
+        );
+        let mut hosts = match goal.map_err(Failed::Finally)? {
+            Goal::Stay(assignment) => vec![assignment.hub],
+            Goal::Ranked(hosts) => hosts,
+            Goal::Ask(webhook) => {
+                let target = self.webhook_target(attempt, &webhook).await?;
+                match self.assign_target(attempt, target).await {
+                    Err(Failed::Elsewhere(error)) => failures.push(error),
+                    result => return result,
+                }
+                Vec::new()
+            }
+        };
         // Nobody waits for a hub that is away while there is another.
-        hosts.sort_by_key(|host| self.hubs.is_away(host, attempt.now));
+        hosts.sort_by_key(|host| self.hubs.is_away(host));
         for host in &hosts {
-            match self.assign(attempt, host, given.clone()).await {
+            match self.assign(attempt, host, Given::default()).await {
                 Err(Failed::Elsewhere(error)) => {
                     tracing::warn!(
                         registration = %attempt.id,
@@ -263,27 +270,40 @@ impl Room {
         ))
     }
 
-    /// The hubs that the device may get, best first, and what the webhook gave.
-    async fn choices(&self, attempt: &Attempt<'_>) -> Result<(Vec<HostName>, Given), Failed> {
-        let goal = self.goal(
-            attempt.attested,
-            attempt.request,
-            attempt.id,
-            attempt.existing,
-        );
-        match goal.map_err(Failed::Finally)? {
-            Goal::Stay(assignment) => Ok((vec![assignment.hub], Given::default())),
-            Goal::Ranked(hosts) => Ok((hosts, Given::default())),
-            Goal::Ask(webhook) => {
-                let slot = self.hubs.slots.take(webhook.url.as_str()).await;
-                let _slot = slot.ok_or(Failed::Later)?;
-                let (host, given) = self
-                    .ask_webhook(&webhook, attempt)
-                    .await
-                    .map_err(Failed::Finally)?;
-                Ok((vec![host], given))
+    /// Assigns the device where that was noted or a webhook said. When it has to wait for that, the answer is kept.
+    async fn assign_target(
+        &self,
+        attempt: &mut Attempt<'_>,
+        target: Target,
+    ) -> Result<Registration, Failed> {
+        let given = Given {
+            twin: target.twin.clone(),
+            payload: target.payload.clone(),
+        };
+        match self.assign(attempt, &target.place.hub, given).await {
+            Err(Failed::Later) if attempt.target.as_deref() != Some(&target) => {
+                self.note_target(attempt, target).await?;
+                Err(Failed::Later)
             }
+            result => result,
         }
+    }
+
+    /// Asks the webhook.
+    async fn webhook_target(
+        &self,
+        attempt: &Attempt<'_>,
+        webhook: &AllocationWebhook,
+    ) -> Result<Target, Failed> {
+        let slot = self.hubs.slots.take(webhook.url.as_str()).await;
+        let _slot = slot.ok_or(Failed::Later)?;
+        let answer = self.ask_webhook(webhook, attempt).await;
+        let (host, Given { twin, payload }) = answer.map_err(Failed::Finally)?;
+        Ok(Target {
+            place: self.hubs.place(&host, &attempt.attested.device),
+            twin,
+            payload,
+        })
     }
 
     /// Ends an attempt whose enrollment does not let it go on any more. Where that was deleted the registration goes with

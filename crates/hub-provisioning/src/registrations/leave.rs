@@ -31,7 +31,7 @@ impl Room {
             let reach = self.hubs.reach_place(&stray);
             let _slot = match &reach {
                 Some(Reach::Remote(_)) => match self.hubs.slots.try_take(stray.hub.as_str()) {
-                    Some(slot) if !self.hubs.is_away(&stray.hub, now) => Some(slot),
+                    Some(slot) if !self.hubs.is_away(&stray.hub) => Some(slot),
                     // The next look finds it again.
                     Some(_) | None => continue,
                 },

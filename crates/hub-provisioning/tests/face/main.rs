@@ -17,4 +17,5 @@ mod renewals;
 mod rolling;
 mod settings;
 mod support;
+mod waits;
 mod webhooks;

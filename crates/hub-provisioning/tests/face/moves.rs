@@ -15,11 +15,11 @@ use crate::remote::{Failure, Fault, RemoteHub};
 use crate::support::{World, key, line};
 use crate::webhooks::Webhook;
 
-const MIGRATE: ReprovisionPolicy = ReprovisionPolicy {
+pub(crate) const MIGRATE: ReprovisionPolicy = ReprovisionPolicy {
     update_hub_assignment: true,
     migrate_device_data: true,
 };
-const RESET: ReprovisionPolicy = ReprovisionPolicy {
+pub(crate) const RESET: ReprovisionPolicy = ReprovisionPolicy {
     update_hub_assignment: true,
     migrate_device_data: false,
 };
@@ -29,9 +29,9 @@ const NEVER: ReprovisionPolicy = ReprovisionPolicy {
 };
 
 /// An own hub `a.test` and two others, which are linked and given to whom names them.
-struct Hubs {
-    world: World,
-    far: RemoteHub,
+pub(crate) struct Hubs {
+    pub(crate) world: World,
+    pub(crate) far: RemoteHub,
     further: RemoteHub,
 }
 
@@ -45,8 +45,8 @@ struct Way {
     ends: (&'static str, &'static str),
 }
 
-const OWN: &str = "a.test";
-const FAR: &str = "localhost";
+pub(crate) const OWN: &str = "a.test";
+pub(crate) const FAR: &str = "localhost";
 const FURTHER: &str = "127.0.0.1";
 
 const WAYS: [Way; 7] = [
@@ -106,7 +106,7 @@ fn members(value: Value) -> Map<String, Value> {
 }
 
 impl Hubs {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let far = RemoteHub::new(FAR).await;
         let further = RemoteHub::new(FURTHER).await;
         let trust = format!("{}{}", far.certificate, further.certificate);
@@ -211,7 +211,7 @@ impl Hubs {
     }
 }
 
-trait ParseHost {
+pub(crate) trait ParseHost {
     fn parse_host(&self) -> hub_domain::HostName;
 }
 
@@ -342,45 +342,77 @@ async fn a_disabled_device_stays_disabled_wherever_it_goes() {
     }
 }
 
-/// The webhook names another hub when it is asked again after a crash: the first one is gone on with.
+/// The webhook names another hub when it is asked again: the first one is gone on with.
 #[tokio::test]
 async fn a_crash_does_not_change_what_the_webhook_said() {
+    // The write of the twin of a device that is new, and of the identity of one that is there.
+    let calls = ["GET /devices/d", "PUT /devices/d", "PUT /twins/d"];
+    let cases = [
+        (None, Fault::Before(Failure::Kill), &calls[..]),
+        (Some("webhook"), Fault::Before(Failure::Kill), &calls[..2]),
+        (Some("webhook"), Fault::After(Failure::Kill), &calls[..2]),
+    ];
+    for (tag, fault, calls) in cases {
+        let mut hubs = Hubs::new().await;
+        if let Some(tag) = tag {
+            hubs.far.create("d", tag);
+        }
+        let webhook = Webhook::new(200, &named(FAR)).await;
+        hubs.world.enroll("d", webhook.terms()).await;
+        hubs.far.fail(calls.len() - 1, fault);
+        let begun = hubs
+            .world
+            .begin("d", &key(1), RegisterRequest::default())
+            .await
+            .unwrap();
+        hubs.far.held.notified().await;
+        assert_eq!(hubs.far.calls(), calls);
+        hubs.goes_on(&webhook, begun.operation()).await;
+    }
+}
+
+/// The enrollment changes while the webhook is asked: it is asked once more, and what it says then is kept.
+#[tokio::test]
+async fn a_crash_after_a_change_of_the_enrollment_does_not_change_what_the_webhook_said() {
     let mut hubs = Hubs::new().await;
-    let first = format!(
-        r#"{{"iotHubHostName":"{FAR}","payload":{{"n":1}},"initialTwin":{{"tags":{{"by":"webhook"}}}}}}"#
-    );
-    let webhook = Webhook::new(200, &first).await;
+    let webhook = Webhook::with_gate(200, &named(FAR), 0).await;
     hubs.world.enroll("d", webhook.terms()).await;
-    // The write of the twin.
     hubs.far.fail(2, Fault::Before(Failure::Kill));
     let begun = hubs
         .world
         .begin("d", &key(1), RegisterRequest::default())
         .await
         .unwrap();
+    webhook.arrived.notified().await;
+    let change = |terms: &mut Terms| terms.initial_twin = tagged("changed");
+    hubs.world.change_terms("d", change).await;
+    webhook.gate.add_permits(10);
     hubs.far.held.notified().await;
-    assert_eq!(
-        hubs.far.calls(),
-        ["GET /devices/d", "PUT /devices/d", "PUT /twins/d"]
-    );
-    let asked = webhook.asked.lock().unwrap().len();
-    hubs.world.crash().await;
-    let outcome = hubs
-        .world
-        .outcome("d", &key(1), begun.operation())
-        .await
-        .unwrap();
-    assert_eq!(
-        line(&outcome),
-        format!("assigned {FAR} d initialAssignment")
-    );
-    assert_eq!(outcome["registrationState"]["payload"], json!({"n": 1}));
-    assert_eq!(hubs.places().await, [(FAR.to_owned(), json!("webhook"))]);
-    assert_eq!(
-        webhook.asked.lock().unwrap().len(),
-        asked,
-        "it is not asked again"
-    );
+    assert_eq!(webhook.times(), 2);
+    hubs.goes_on(&webhook, begun.operation()).await;
+}
+
+fn named(host: &str) -> String {
+    format!(
+        r#"{{"iotHubHostName":"{host}","payload":{{"n":1}},"initialTwin":{{"tags":{{"by":"webhook"}}}}}}"#
+    )
+}
+
+impl Hubs {
+    /// After a crash the device goes where the webhook said before, whatever it would say by now.
+    async fn goes_on(&mut self, webhook: &Webhook, operation: &str) {
+        let asked = webhook.times();
+        webhook.change(200, &named(OWN));
+        self.world.crash().await;
+        let outcome = self.world.outcome("d", &key(1), operation).await.unwrap();
+        assert_eq!(
+            line(&outcome),
+            format!("assigned {FAR} d initialAssignment")
+        );
+        assert_eq!(outcome["registrationState"]["payload"], json!({"n": 1}));
+        assert_eq!(self.places().await, [(FAR.to_owned(), json!("webhook"))]);
+        assert_eq!(webhook.times(), asked, "it is not asked again");
+    }
 }
 
 /// The hub where it was begun does not come back: the next one is taken, and the first one is left when it does.

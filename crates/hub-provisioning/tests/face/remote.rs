@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hub_domain::HostName;
 use hub_domain::provisioning::{Link, LinkedHub};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -38,6 +39,16 @@ pub(crate) enum Failure {
     Page,
 }
 
+/// What becomes of calls that arrive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// They wait.
+    Held,
+    /// Nothing is done, and the connection ends.
+    Cut,
+}
+
 #[derive(Clone)]
 pub(crate) struct Device {
     pub(crate) document: Value,
@@ -61,6 +72,7 @@ pub(crate) struct RemoteHub {
     /// A call is held for ever.
     pub(crate) held: Arc<Notify>,
     state: Arc<Mutex<State>>,
+    gate: watch::Sender<Gate>,
     port: u16,
     task: JoinHandle<()>,
 }
@@ -81,14 +93,15 @@ impl RemoteHub {
         let state = Arc::new(Mutex::new(State::default()));
         let held = Arc::new(Notify::new());
         let (shared, notify) = (Arc::clone(&state), Arc::clone(&held));
+        let (gate, opens) = watch::channel(Gate::Open);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let acceptor = acceptor.clone();
+                let (acceptor, opens) = (acceptor.clone(), opens.clone());
                 let (shared, notify) = (Arc::clone(&shared), Arc::clone(&notify));
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        serve(stream, &shared, &notify).await;
+                        serve(stream, &shared, &notify, opens).await;
                     }
                 });
             }
@@ -98,6 +111,7 @@ impl RemoteHub {
             certificate: made.cert.pem(),
             held,
             state,
+            gate,
             port,
             task,
         }
@@ -144,6 +158,33 @@ impl RemoteHub {
         let mut state = self.state.lock().unwrap();
         state.calls.clear();
         state.fault = Some((at, fault));
+    }
+
+    /// Calls wait from now on, until [`RemoteHub::open`] or [`RemoteHub::cut`].
+    pub(crate) fn hold(&self) {
+        self.state.lock().unwrap().calls.clear();
+        self.gate.send_replace(Gate::Held);
+    }
+
+    /// Calls are answered, also those that wait.
+    pub(crate) fn open(&self) {
+        self.gate.send_replace(Gate::Open);
+    }
+
+    /// Calls get the end of the connection, also those that wait.
+    pub(crate) fn cut(&self) {
+        self.gate.send_replace(Gate::Cut);
+    }
+
+    /// Waits until there were so many calls.
+    pub(crate) async fn called(&self, times: usize) {
+        let wait = async {
+            while self.calls().len() < times {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let called = tokio::time::timeout(Duration::from_secs(60), wait);
+        called.await.expect("the hub is called");
     }
 
     /// Whether it failed as it was told to. It will not any more.
@@ -235,14 +276,23 @@ impl State {
     }
 }
 
-async fn serve<S>(mut stream: S, state: &Mutex<State>, held: &Notify)
-where
+async fn serve<S>(
+    mut stream: S,
+    state: &Mutex<State>,
+    held: &Notify,
+    mut gate: watch::Receiver<Gate>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     while let Some((method, path, guard, body)) = read(&mut stream).await {
+        state.lock().unwrap().calls.push(format!("{method} {path}"));
+        let opened = gate.wait_for(|gate| *gate != Gate::Held).await;
+        let is_cut = opened.is_ok_and(|gate| *gate == Gate::Cut);
+        if is_cut {
+            return;
+        }
         let (fault, answer) = {
             let mut state = state.lock().unwrap();
-            state.calls.push(format!("{method} {path}"));
             let fault = state.fault();
             let is_done = !matches!(fault, Some(Fault::Before(_)));
             let answer = is_done.then(|| state.answer(&method, &path, guard.as_deref(), body));

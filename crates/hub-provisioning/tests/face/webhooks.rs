@@ -20,6 +20,7 @@ pub(crate) struct Webhook {
     pub(crate) arrived: Arc<Notify>,
     /// Answers go out when this is released.
     pub(crate) gate: Arc<tokio::sync::Semaphore>,
+    answer: Arc<Mutex<String>>,
     address: String,
     task: JoinHandle<()>,
 }
@@ -37,21 +38,20 @@ impl Webhook {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let arrived = Arc::new(Notify::new());
         let gate = Arc::new(tokio::sync::Semaphore::new(permits));
-        let answer = format!(
-            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
+        let answer = Arc::new(Mutex::new(answer(status, body)));
+        let says = Arc::clone(&answer);
         let (keep, tell, wait) = (Arc::clone(&asked), Arc::clone(&arrived), Arc::clone(&gate));
         let task = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let (keep, tell, wait) = (Arc::clone(&keep), Arc::clone(&tell), Arc::clone(&wait));
-                let answer = answer.clone();
+                let says = Arc::clone(&says);
                 tokio::spawn(async move {
                     let question = read(&mut stream).await;
                     keep.lock().unwrap().push(question);
                     tell.notify_one();
                     wait.acquire().await.unwrap().forget();
+                    let answer = says.lock().unwrap().clone();
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
             }
@@ -60,9 +60,20 @@ impl Webhook {
             asked,
             arrived,
             gate,
+            answer,
             address,
             task,
         }
+    }
+
+    /// It says something else from now on.
+    pub(crate) fn change(&self, status: u16, body: &str) {
+        *self.answer.lock().unwrap() = answer(status, body);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn times(&self) -> usize {
+        self.asked.lock().unwrap().len()
     }
 
     pub(crate) fn terms(&self) -> Terms {
@@ -82,6 +93,11 @@ impl Drop for Webhook {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+fn answer(status: u16, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
 async fn read(stream: &mut tokio::net::TcpStream) -> Value {
