@@ -32,6 +32,12 @@ pub enum IdError {
         /// The first offending character.
         character: char,
     },
+    /// No address of the web.
+    #[error("{what} must begin with https:// or http:// and a host")]
+    Scheme {
+        /// What was being parsed.
+        what: &'static str,
+    },
 }
 
 /// True for the characters of device, module and message ids: ASCII letters, digits and `- : . + % _ # * ? ! ( ) , = @ ; $ '`.

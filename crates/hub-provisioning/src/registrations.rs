@@ -13,6 +13,7 @@ mod webhook;
 
 use std::sync::Arc;
 
+use hub_domain::limits::REFUSALS_KEPT_MAX;
 use hub_domain::provisioning::{
     Enrollment, Origin, Refusal, Registration, RegistrationId, RegistrationRequest,
     ServicePermission,
@@ -43,8 +44,6 @@ pub(crate) use status::Shown;
 
 /// How often a deletion is decided anew when the registration changed meanwhile.
 const RETRIES_MAX: u32 = 8;
-/// Most refusals that are shown at once.
-const REFUSALS_MAX: usize = 1_000;
 
 /// Operations on registrations. Cheap to clone.
 #[derive(Clone)]
@@ -242,7 +241,8 @@ impl Registrations {
     pub async fn refusals(&self, ctx: &Context) -> Result<Vec<Refusal>, Error> {
         ctx.require(ServicePermission::RegistrationStatusRead)?;
         self.room.refusals.flush().await;
-        Ok(self.room.parts.store.refusals(REFUSALS_MAX).await?)
+        let max = usize::try_from(REFUSALS_KEPT_MAX).unwrap_or(usize::MAX);
+        Ok(self.room.parts.store.refusals(max).await?)
     }
 
     /// Forgets a registration. The device stays in its hub; when it registers again it does so for the first time.

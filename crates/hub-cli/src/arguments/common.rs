@@ -12,7 +12,7 @@ pub struct Common {
     /// The data directory of a server on this machine [env: THINGSTEAD_DATA_DIR]
     #[arg(long, value_name = "DIR", conflicts_with = "connection_string")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The connection string of a hub's policy [env: THINGSTEAD_CONNECTION_STRING]
+    /// The connection string of a hub's policy, for `dps` of one of the provisioning service [env: THINGSTEAD_CONNECTION_STRING]
     #[arg(long, value_name = "STRING")]
     pub(crate) connection_string: Option<String>,
     /// Trust the certificates of this PEM file and no others, with a connection string

@@ -208,14 +208,7 @@ impl WebhookUrl {
             Some(first) if first.is_ascii_alphanumeric() || first == '[' => {
                 Ok(Self(Arc::from(text)))
             }
-            Some(character) => Err(IdError::Character {
-                what: WHAT,
-                character,
-            }),
-            None => Err(IdError::Character {
-                what: WHAT,
-                character: lower.chars().next().unwrap_or(' '),
-            }),
+            Some(_) | None => Err(IdError::Scheme { what: WHAT }),
         }
     }
 

@@ -51,10 +51,16 @@ struct Call {
     ctx: Context,
     ids: Ids,
     parts: Parts,
+    api_version: String,
     body: Bytes,
 }
 
 impl Call {
+    /// The version whose words the answer has.
+    fn api_version(&self) -> &str {
+        &self.api_version
+    }
+
     fn guard(&self) -> Result<IfMatch, Refusal> {
         Ok(if_match(&self.parts.headers)?)
     }
@@ -101,7 +107,9 @@ async fn service(
     route: &Route,
     ids: Ids,
 ) -> Result<Response, Refusal> {
-    Query::parse(parts.uri.query().unwrap_or_default()).check_api_version()?;
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    query.check_api_version()?;
+    let api_version = query.value("api-version").unwrap_or_default().to_owned();
     let ctx = context(app, id, &parts)?;
     ctx.require(route.permission)?;
     app.provisioning().quotas.take_operation(&ctx)?;
@@ -111,6 +119,7 @@ async fn service(
         ctx,
         ids,
         parts,
+        api_version,
         body,
     };
     match tokio::time::timeout(app.config().request_timeout, run(route.operation, call)).await {

@@ -315,7 +315,9 @@ impl Remote {
         let said: String = String::from_utf8_lossy(body).chars().take(500).collect();
         tracing::warn!(hub = %self.host, status, said, "a linked hub refused a call");
         let hint = match status {
-            401 => ", the key of its link is not accepted",
+            401 => {
+                ", the key of its link is not accepted, or its policy lacks RegistryWrite or ServiceConnect"
+            }
             403 => ", the policy of its link may not write devices, or it has no room for more",
             404 => ", there is no such hub or it does not have this interface",
             _ => "",

@@ -81,11 +81,12 @@ impl Room {
         attempt: &Attempt<'_>,
     ) -> Result<(&'static str, Value), Error> {
         let describe = |der: &[u8]| certificate_info(der).ok().map(Into::into);
+        let version = webhook.api_version.as_str();
         let (name, mut document) = match &attempt.attested.origin {
             Origin::Individual => {
                 let found = self.parts.store.enrollment(attempt.id).await?;
                 let own = found.ok_or_else(|| Error::not_found("enrollment", attempt.id))?;
-                let mut document = enrollment_document(&own, Keys::Hidden, &describe, None);
+                let mut document = enrollment_document(&own, Keys::Hidden, &describe, version);
                 if let Some(members) = document.as_object_mut() {
                     let device = attempt.attested.device.as_str();
                     members.insert("deviceId".into(), json!(device));
@@ -94,7 +95,7 @@ impl Room {
             }
             Origin::Group(id) => {
                 let group = self.groups.find(id)?;
-                let document = enrollment_group_document(&group, Keys::Hidden, &describe);
+                let document = enrollment_group_document(&group, Keys::Hidden, &describe, version);
                 ("enrollmentGroup", document)
             }
         };

@@ -208,19 +208,35 @@ fn webhook(members: &Members<'_>) -> Result<Option<AllocationWebhook>, InputErro
     }))
 }
 
-/// The preview versions of 2025 say `credentialPolicyName`, those of 2026 `certificatePolicyName`
-/// (Azure/azure-iot-cli-extension, `azext_iot/operations/dps.py`).
-const CREDENTIAL_POLICY_NAMES: [&str; 2] = ["credentialPolicyName", "certificatePolicyName"];
+/// What the preview versions of 2025 call the credential policy.
+const CREDENTIAL_POLICY: &str = "credentialPolicyName";
+/// What the versions of 2026 call it (Azure/azure-iot-cli-extension, `azext_iot/operations/dps.py`).
+const CERTIFICATE_POLICY: &str = "certificatePolicyName";
 
-fn credential_policy(members: &Members<'_>) -> Result<Option<CredentialPolicyName>, InputError> {
-    for name in CREDENTIAL_POLICY_NAMES {
-        if let Some(text) = members.text(name)?.filter(|text| !text.is_empty()) {
-            return CredentialPolicyName::parse(text)
-                .map(Some)
-                .map_err(|error| InputError::invalid(members.path_of(name), error));
-        }
+/// The name that a version has for the credential policy; versions are dates.
+fn credential_policy_name(api_version: &str) -> &'static str {
+    if api_version < "2026" {
+        CREDENTIAL_POLICY
+    } else {
+        CERTIFICATE_POLICY
     }
-    Ok(None)
+}
+
+/// By either name, whatever the version: some clients send a newer document than they ask for.
+fn credential_policy(members: &Members<'_>) -> Result<Option<CredentialPolicyName>, InputError> {
+    let named = |name: &str| match members.text(name)?.filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => CredentialPolicyName::parse(text)
+            .map(Some)
+            .map_err(|error| InputError::invalid(members.path_of(name), error)),
+    };
+    match (named(CREDENTIAL_POLICY)?, named(CERTIFICATE_POLICY)?) {
+        (Some(one), Some(other)) if one != other => Err(InputError::invalid(
+            members.path_of(CERTIFICATE_POLICY),
+            format!("it is another name for {CREDENTIAL_POLICY}, which says something else"),
+        )),
+        (one, other) => Ok(one.or(other)),
+    }
 }
 
 fn initial_twin(members: &Members<'_>) -> Result<InitialTwin, InputError> {
@@ -244,20 +260,17 @@ fn collection(map: Option<Map<String, Value>>) -> Map<String, Value> {
     map
 }
 
-/// An individual enrollment as answered; `state` is its registration, once it registered.
+/// An individual enrollment as answered, in the words of a version.
 pub fn enrollment_document(
     enrollment: &Enrollment,
     keys: Keys,
     describe: Describe<'_>,
-    state: Option<Value>,
+    api_version: &str,
 ) -> Value {
     let mut document = Map::new();
     document.insert("registrationId".to_owned(), enrollment.id.as_str().into());
     if let Some(device) = &enrollment.device {
         document.insert("deviceId".to_owned(), device.to_string().into());
-    }
-    if let Some(state) = state {
-        document.insert("registrationState".to_owned(), state);
     }
     if let Some(information) = &enrollment.information {
         let information = Value::Object(information.clone());
@@ -267,7 +280,7 @@ pub fn enrollment_document(
     shared(
         &mut document,
         (attestation, keys, describe),
-        &enrollment.terms,
+        (&enrollment.terms, api_version),
     );
     written(
         &mut document,
@@ -277,18 +290,19 @@ pub fn enrollment_document(
     Value::Object(document)
 }
 
-/// An enrollment group as answered.
+/// An enrollment group as answered, in the words of a version.
 pub fn enrollment_group_document(
     group: &EnrollmentGroup,
     keys: Keys,
     describe: Describe<'_>,
+    api_version: &str,
 ) -> Value {
     let mut document = Map::new();
     document.insert("enrollmentGroupId".to_owned(), group.id.as_str().into());
     shared(
         &mut document,
         (&group.attestation, keys, describe),
-        &group.terms,
+        (&group.terms, api_version),
     );
     written(&mut document, &group.etag, (group.created, group.updated));
     Value::Object(document)
@@ -315,7 +329,7 @@ fn written(
 fn shared(
     document: &mut Map<String, Value>,
     (attestation, keys, describe): (&Attestation, Keys, Describe<'_>),
-    terms: &Terms,
+    (terms, api_version): (&Terms, &str),
 ) {
     let mut put = |name: &str, value: Value| {
         document.insert(name.to_owned(), value);
@@ -362,15 +376,17 @@ fn shared(
         ),
         ("iotHubs", hubs),
         ("customAllocationDefinition", webhook),
+        (
+            credential_policy_name(api_version),
+            terms
+                .credential_policy
+                .as_ref()
+                .map(|policy| policy.as_str().into()),
+        ),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
             put(name, value);
-        }
-    }
-    for name in CREDENTIAL_POLICY_NAMES {
-        if let Some(policy) = &terms.credential_policy {
-            put(name, policy.as_str().into());
         }
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::compat::InputError;
 use crate::native::Keys;
 
+const VERSION: &str = "2021-10-01";
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const MOMENT: Timestamp = Timestamp::from_seconds(1_769_860_800);
 
@@ -104,19 +105,59 @@ fn an_enrollment_with_every_member_comes_back_as_it_was_sent() {
         "credentialPolicyName": "fleet",
     });
     let mut expected = sent.clone();
-    // By both names that the vendor has had for it.
-    expected["certificatePolicyName"] = json!("fleet");
     expected["etag"] = json!("\"e1\"");
     expected["createdDateTimeUtc"] = json!("2026-01-31T12:00:00.0000000Z");
     expected["lastUpdatedDateTimeUtc"] = json!("2026-01-31T12:00:00.0000000Z");
     let stored = enrollment(read(&sent).unwrap());
-    let answered = enrollment_document(&stored, Keys::Shown, &unreadable, None);
+    let answered = enrollment_document(&stored, Keys::Shown, &unreadable, VERSION);
     assert_eq!(answered, expected);
     // What was answered can be sent again.
     let again = read(&answered).unwrap();
     assert_eq!(again.etag.as_deref(), Some("e1"));
-    let again = enrollment_document(&enrollment(again), Keys::Shown, &unreadable, None);
+    let again = enrollment_document(&enrollment(again), Keys::Shown, &unreadable, VERSION);
     assert_eq!(again, expected);
+    // Newer versions have another name for the policy.
+    let newer = enrollment_document(&stored, Keys::Shown, &unreadable, "2026-11-01");
+    assert_eq!(newer["certificatePolicyName"], "fleet");
+    assert_eq!(newer.get("credentialPolicyName"), None);
+    let stored = enrollment(read(&newer).unwrap());
+    let again = enrollment_document(&stored, Keys::Shown, &unreadable, VERSION);
+    assert_eq!(again, expected);
+}
+
+#[test]
+fn the_credential_policy_has_one_value_by_whatever_name() {
+    let names = |names: Value| {
+        let mut sent = json!({ "registrationId": "r", "attestation": { "type": "symmetricKey" } });
+        let members = names.as_object().unwrap().clone();
+        sent.as_object_mut().unwrap().extend(members);
+        match read(&sent) {
+            Ok(input) => input
+                .terms
+                .credential_policy
+                .map(|policy| policy.as_str().to_owned())
+                .unwrap_or_default(),
+            Err(error) => error.to_string(),
+        }
+    };
+    for (sent, expected) in [
+        (json!({}), ""),
+        (json!({ "certificatePolicyName": "fleet" }), "fleet"),
+        (
+            json!({ "credentialPolicyName": null, "certificatePolicyName": "fleet" }),
+            "fleet",
+        ),
+        (
+            json!({ "credentialPolicyName": "fleet", "certificatePolicyName": "fleet" }),
+            "fleet",
+        ),
+        (
+            json!({ "credentialPolicyName": "fleet", "certificatePolicyName": "other" }),
+            "certificatePolicyName: it is another name for credentialPolicyName, which says something else",
+        ),
+    ] {
+        assert_eq!(names(sent), expected);
+    }
 }
 
 #[test]
@@ -124,7 +165,7 @@ fn the_least_enrollment_has_the_documented_defaults() {
     let sent = json!({ "registrationId": "r", "attestation": { "type": "symmetricKey" } });
     let input = read(&sent).unwrap();
     assert_eq!(input.terms, Terms::default());
-    let answered = enrollment_document(&enrollment(input), Keys::Hidden, &unreadable, None);
+    let answered = enrollment_document(&enrollment(input), Keys::Hidden, &unreadable, VERSION);
     assert_eq!(
         answered,
         json!({
@@ -153,7 +194,7 @@ fn members_that_are_null_or_not_known_are_ignored() {
         Value::Object(input.terms.initial_twin.tags.clone()),
         json!({ "a": 1 })
     );
-    let answered = enrollment_document(&enrollment(input), Keys::Hidden, &unreadable, None);
+    let answered = enrollment_document(&enrollment(input), Keys::Hidden, &unreadable, VERSION);
     assert_eq!(
         answered["attestation"],
         json!({ "type": "tpm", "tpm": { "endorsementKey": "AAEC" } })
@@ -297,7 +338,7 @@ fn answers_about_certificates_can_be_sent_back() {
         } } },
     });
     let stored = enrollment(read(&sent).unwrap());
-    let shown = enrollment_document(&stored, Keys::Shown, &described, None);
+    let shown = enrollment_document(&stored, Keys::Shown, &described, VERSION);
     let slots = &shown["attestation"]["x509"]["clientCertificates"];
     assert!(
         slots["primary"]["certificate"]
@@ -305,7 +346,7 @@ fn answers_about_certificates_can_be_sent_back() {
             .unwrap()
             .starts_with("-----BEGIN")
     );
-    let hidden = enrollment_document(&stored, Keys::Hidden, &described, None);
+    let hidden = enrollment_document(&stored, Keys::Hidden, &described, VERSION);
     let slots = &hidden["attestation"]["x509"]["clientCertificates"];
     assert_eq!(
         slots["secondary"],
@@ -350,7 +391,7 @@ fn a_group_is_read_and_written() {
         updated: MOMENT,
         rolled_in: None,
     };
-    let answered = enrollment_group_document(&group, Keys::Hidden, &unreadable);
+    let answered = enrollment_group_document(&group, Keys::Hidden, &unreadable, VERSION);
     assert_eq!(
         answered["attestation"],
         json!({ "type": "x509", "x509": { "caReferences": { "primary": "root" } } })

@@ -395,7 +395,7 @@ impl Reprovision {
 #[derive(Debug, Args)]
 pub(crate) struct RollThrough {
     /// Goes on with --all where it broke off: when it began. What it reached is not rolled again
-    #[arg(long, value_name = "TIME", requires = "all", value_parser = moment)]
+    #[arg(long, value_name = "TIME", requires = "all", conflicts_with = "enrollment_id", value_parser = moment)]
     pub(crate) begun: Option<Moment>,
     /// After which id it goes on
     #[arg(long, value_name = "ID", requires = "begun")]

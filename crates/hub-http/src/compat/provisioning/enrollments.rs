@@ -104,7 +104,8 @@ pub(super) async fn query(call: Call) -> Result<Response, Refusal> {
         let is_last = batch.len() < batch_max;
         for enrollment in &batch {
             after = Some(enrollment.id.key().to_owned());
-            let document = enrollment_document(enrollment, Keys::Hidden, &describe, None);
+            let document =
+                enrollment_document(enrollment, Keys::Hidden, &describe, call.api_version());
             if query.wants(&document) {
                 items.push(with_state(&call, enrollment, document).await?);
             }
@@ -139,7 +140,7 @@ pub(super) async fn shown(
     enrollment: &Enrollment,
     keys: Keys,
 ) -> Result<Value, Refusal> {
-    let document = enrollment_document(enrollment, keys, &describe, None);
+    let document = enrollment_document(enrollment, keys, &describe, call.api_version());
     with_state(call, enrollment, document).await
 }
 
