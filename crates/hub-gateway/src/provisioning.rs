@@ -30,10 +30,17 @@ pub(crate) struct Desk {
 }
 
 /// Which device registers, and where: `{idScope}/registrations/{registrationId}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq)]
 pub(crate) struct Name {
     pub(crate) id_scope: Box<str>,
     pub(crate) id: RegistrationId,
+}
+
+/// Scopes compare without case, as ids do.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.id_scope.eq_ignore_ascii_case(&other.id_scope) && self.id == other.id
+    }
 }
 
 /// A device that registers, as it names and proves itself.

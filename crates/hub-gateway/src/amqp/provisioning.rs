@@ -242,6 +242,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_registration_is_the_same_in_any_case() {
+        assert_eq!(name("0NE0", "D1"), name("0ne0", "d1"));
+        assert_ne!(name("0ne0", "d1"), name("0ne1", "d1"));
+        assert_ne!(name("0ne0", "d1"), name("0ne0", "d2"));
+    }
+
     fn asked(properties: &[(&str, Value<'_>)], body: &[u8]) -> (Option<OwnedId>, Request) {
         let mut message = Vec::new();
         MessageWriter::new(&mut message)
