@@ -17,7 +17,7 @@ use hub_engine::{
 use hub_storage::store::{FactNo, Op, Unit};
 
 pub(crate) use hub_api::client::Outside;
-pub(crate) use remote::Remote;
+pub(crate) use remote::{Generation, Present, Remote};
 
 use call_slots::CallSlots;
 use outages::Outages;
@@ -43,6 +43,8 @@ pub(crate) struct WantedDevice {
 pub(crate) struct Former {
     pub(crate) twin: TwinContent,
     pub(crate) standing: Standing,
+    /// From a hub of another installation: the hub that it comes to may be the same by another name.
+    pub(crate) generation: Option<Generation>,
 }
 
 /// What an identity in a hub accepts.
@@ -242,6 +244,7 @@ impl LinkedHubs {
                         status: stored.identity.status,
                         reason: stored.identity.status_reason.clone(),
                     },
+                    generation: None,
                 }))
             }
             Reach::Remote(remote) => remote.former(device, now).await,

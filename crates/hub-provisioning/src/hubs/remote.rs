@@ -31,6 +31,24 @@ pub(crate) struct Present {
     etag: String,
 }
 
+/// What tells an identity from every other, in whatever hub: its id, and what its hub made up when it was created.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Generation {
+    device: String,
+    text: String,
+}
+
+impl Present {
+    /// None from a hub that does not tell.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        let text = |name: &str| self.document.get(name).and_then(Value::as_str);
+        Some(Generation {
+            device: text("deviceId")?.to_owned(),
+            text: text("generationId")?.to_owned(),
+        })
+    }
+}
+
 /// What became of a guarded write.
 enum Written {
     Done,
@@ -83,9 +101,11 @@ impl Remote {
         let Some(twin) = self.read("twins", device, now).await? else {
             return Ok(None);
         };
-        let Some(Present { document, .. }) = self.identity(device, now).await? else {
+        let Some(present) = self.identity(device, now).await? else {
             return Ok(None);
         };
+        let generation = present.generation();
+        let document = present.document;
         let members = |value: Option<&Value>| -> Map<String, Value> {
             let members = value.and_then(Value::as_object).into_iter().flatten();
             members
@@ -108,6 +128,7 @@ impl Remote {
                 },
                 reason: text("statusReason").map(str::to_owned),
             },
+            generation,
         }))
     }
 
@@ -188,12 +209,21 @@ impl Remote {
         }
     }
 
-    /// Removes a device. One that is gone is no error.
-    pub(crate) async fn remove(&self, device: &DeviceId, now: Timestamp) -> Result<(), HubError> {
+    /// Removes a device, unless it is the one that is spared. One that is gone is no error.
+    pub(crate) async fn remove(
+        &self,
+        device: &DeviceId,
+        spared: Option<&Generation>,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
         for _ in 0..RETRIES_MAX {
-            let Some(Present { etag, .. }) = self.identity(device, now).await? else {
+            let Some(present) = self.identity(device, now).await? else {
                 return Ok(());
             };
+            if spared.is_some() && present.generation().as_ref() == spared {
+                return Ok(());
+            }
+            let etag = present.etag;
             let delete = OutsideMethod::Delete;
             let answer = self
                 .call(delete, "devices", device, None, Some(&etag), now)

@@ -11,13 +11,24 @@ use super::Room;
 use super::assign::{Attempt, Failed, at_hub};
 use super::goal::policy;
 use crate::Error;
-use crate::hubs::{Bring, HubError, Reach, Remote, TwinContent, WantedDevice};
+use crate::hubs::{Bring, Generation, HubError, Present, Reach, Remote, TwinContent, WantedDevice};
 
 /// What a device has with it when it comes to a hub.
 pub(super) struct Baggage {
     pub(super) twin: TwinContent,
     pub(super) bring: Bring,
     pub(super) standing: Standing,
+    /// Its identity in the hub of another installation that it leaves.
+    pub(super) generation: Option<Generation>,
+}
+
+/// What became of a device that came to a hub of another installation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It is there by now.
+    Done,
+    /// It was there all the time: the hub that it was to leave is the same by another name.
+    NotMoved,
 }
 
 impl Room {
@@ -62,7 +73,7 @@ impl Room {
         (remote, target): (&Remote, Target),
         wanted: &WantedDevice,
         baggage: &Baggage,
-    ) -> Result<(), Failed> {
+    ) -> Result<Arrival, Failed> {
         let here = target.place.clone();
         let slot = self.hubs.slots.take(here.hub.as_str()).await;
         let _slot = slot.ok_or(Failed::Later)?;
@@ -71,6 +82,8 @@ impl Room {
         let was_begun = attempt.strays.iter().any(is_here);
         let present = remote.identity(&wanted.id, now).await.map_err(at_hub)?;
         let is_new = present.is_none();
+        let generation = present.as_ref().and_then(Present::generation);
+        let is_moved = generation.is_none() || generation != baggage.generation;
         let is_first = is_new && !was_begun;
         if is_first {
             attempt.strays.push(here.clone());
@@ -87,13 +100,16 @@ impl Room {
             }
             result => result.map_err(at_hub)?,
         }
+        if !is_moved {
+            return Ok(Arrival::NotMoved);
+        }
         let is_ours = is_new || was_begun || baggage.bring != Bring::OnlyToNew;
         if is_ours && !(is_new && baggage.twin.is_empty()) {
             let twin = &baggage.twin;
             let written = self.hubs.put_remote_twin(remote, &wanted.id, twin, now);
             written.await.map_err(at_hub)?;
         }
-        Ok(())
+        Ok(Arrival::Done)
     }
 
     /// Commits where the device goes, and the enrollment that this was decided on, while its registration is under way.
@@ -131,6 +147,7 @@ impl Room {
             twin: TwinContent::Written(initial.clone()),
             bring,
             standing,
+            generation: None,
         };
         let Some(left) = leaves else {
             return Ok(new(Bring::OnlyToNew, Standing::default()));
@@ -159,8 +176,12 @@ impl Room {
                 twin: former.twin,
                 bring: Bring::Former,
                 standing: former.standing,
+                generation: former.generation,
             }),
-            Ok(Some(former)) => Ok(new(Bring::Also, former.standing)),
+            Ok(Some(former)) => Ok(Baggage {
+                generation: former.generation,
+                ..new(Bring::Also, former.standing)
+            }),
             Ok(None) => Ok(new(without_twin, Standing::default())),
             // No other hub helps: its twin would be lost.
             Err(HubError::Unreachable(error)) if migrates => {

@@ -17,6 +17,7 @@ use hub_storage::store::{FactNo, Op, Unit};
 use hub_storage::{Conflict, StoreError};
 use serde_json::Value;
 
+use super::arrive::Arrival;
 use super::goal::{Goal, substatus};
 use super::{OperationStatus, RegisterRequest, Room};
 use crate::Error;
@@ -229,18 +230,7 @@ impl Room {
             iot_edge: attested.terms.capabilities.iot_edge,
             standing: baggage.standing.clone(),
         };
-        let assignment = Assignment {
-            hub: here.hub.clone(),
-            own: here.own,
-            device: here.device.clone(),
-            substatus: substatus(
-                attested,
-                attempt.request,
-                former,
-                leaves.map(|_| baggage.bring),
-            ),
-        };
-        let left = leaves.map(Assignment::place);
+        let mut left = leaves.map(Assignment::place);
         let (unit, removed) = match &reach {
             Reach::Own(hub) => {
                 self.own_writes(
@@ -258,10 +248,20 @@ impl Room {
                     twin: given.twin,
                     payload: given.payload.clone(),
                 };
-                self.place(attempt, (remote, target), &wanted, &baggage)
-                    .await?;
+                let arrival = self.place(attempt, (remote, target), &wanted, &baggage);
+                match arrival.await? {
+                    Arrival::Done => {}
+                    Arrival::NotMoved => left = None,
+                }
                 (Unit::default(), None)
             }
+        };
+        let moves = left.as_ref().map(|_| baggage.bring);
+        let assignment = Assignment {
+            hub: here.hub.clone(),
+            own: here.own,
+            device: here.device.clone(),
+            substatus: substatus(attested, attempt.request, former, moves),
         };
         let progress = Progress::Assigned;
         let mut registration =

@@ -2,16 +2,17 @@
 //!
 //! An own hub loses it in one unit with the note that it did, and only if the registration is as it was decided on: a
 //! registration that leads back to that hub meanwhile is not hurt. At the hub of another installation it is removed
-//! first; only the job of a registration does that, so that no two do it at once.
+//! first; only the job of a registration does that, so that no two do it at once. One hub may be linked by two names: what
+//! is removed is never the identity that the device is assigned to.
 
-use hub_domain::provisioning::{Origin, Place, Progress, Registration, RegistrationId};
+use hub_domain::provisioning::{Assignment, Origin, Place, Progress, Registration, RegistrationId};
 use hub_domain::{HubNo, Timestamp};
 use hub_storage::StoreError;
 use hub_storage::store::{Committed, FactNo, Op, RegistrationFilter, Unit};
 
 use super::Room;
 use super::assign::{Failed, at_hub};
-use crate::hubs::Reach;
+use crate::hubs::{Generation, Present, Reach};
 
 /// Registrations of one device id that are looked at together.
 const PAGE: usize = 100;
@@ -78,7 +79,9 @@ impl Room {
             }
             Some(Reach::Remote(remote)) => {
                 if !self.is_taken_over(&registration.id, stray).await? {
-                    remote.remove(&stray.device, now).await.map_err(at_hub)?;
+                    let assigned = self.assigned(registration, stray, now).await?;
+                    let removed = remote.remove(&stray.device, assigned.as_ref(), now);
+                    removed.await.map_err(at_hub)?;
                 }
                 self.note_left(registration, &next, Unit::default()).await?;
             }
@@ -88,6 +91,32 @@ impl Room {
             }
         }
         Ok(next)
+    }
+
+    /// The identity of a device in its hub, when that is of another installation: the one that it leaves may be the same by
+    /// another name.
+    async fn assigned(
+        &self,
+        registration: &Registration,
+        stray: &Place,
+        now: Timestamp,
+    ) -> Result<Option<Generation>, Failed> {
+        let assignment = registration.assignment.as_ref();
+        let Some(place) = assignment
+            .map(Assignment::place)
+            .filter(|place| place.device == stray.device)
+        else {
+            return Ok(None);
+        };
+        let Some(Reach::Remote(remote)) = self.hubs.reach_place(&place) else {
+            return Ok(None);
+        };
+        let slot = self.hubs.slots.try_take(place.hub.as_str());
+        let _slot = slot
+            .filter(|_| !self.hubs.is_away(&place.hub))
+            .ok_or(Failed::Later)?;
+        let present = remote.identity(&place.device, now).await.map_err(at_hub)?;
+        Ok(present.as_ref().and_then(Present::generation))
     }
 
     /// Whether another registration has this device by now: enrollments may name one and the same. Then it is not this

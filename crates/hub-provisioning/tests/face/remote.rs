@@ -58,6 +58,8 @@ pub(crate) struct Device {
 
 #[derive(Default)]
 struct State {
+    /// What its generations begin with: no other hub has these.
+    name: String,
     devices: BTreeMap<String, Device>,
     etag: u64,
     calls: Vec<String>,
@@ -80,7 +82,14 @@ pub(crate) struct RemoteHub {
 impl RemoteHub {
     /// `host` leads to this machine.
     pub(crate) async fn new(host: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
+        Self::with_names(host, &[]).await
+    }
+
+    /// A hub that has other names as well.
+    pub(crate) async fn with_names(host: &str, others: &[&str]) -> Self {
+        let names = [&[host], others].concat();
+        let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
         let private =
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let config = ServerConfig::builder()
@@ -90,7 +99,10 @@ impl RemoteHub {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            name: port.to_string(),
+            ..State::default()
+        }));
         let held = Arc::new(Notify::new());
         let (shared, notify) = (Arc::clone(&state), Arc::clone(&held));
         let (gate, opens) = watch::channel(Gate::Open);
@@ -125,6 +137,14 @@ impl RemoteHub {
                 port: Some(self.port),
             },
             ..LinkedHub::own(self.host.clone())
+        }
+    }
+
+    /// The same by another of its names.
+    pub(crate) fn link_as(&self, host: HostName) -> LinkedHub {
+        LinkedHub {
+            host,
+            ..self.link()
         }
     }
 
@@ -265,6 +285,11 @@ impl State {
     fn put(&mut self, id: &str, mut document: Value, twin: Option<Value>) -> Answer {
         self.etag += 1;
         document["etag"] = json!(self.etag.to_string());
+        let present = self.devices.get(id);
+        document["generationId"] = match present {
+            Some(device) => device.document["generationId"].clone(),
+            None => json!(format!("{}-{}", self.name, self.etag)),
+        };
         let empty = || json!({"deviceId": id, "tags": {}, "properties": {"desired": {"$version": 1}, "reported": {}}});
         let device = Device {
             document: document.clone(),
