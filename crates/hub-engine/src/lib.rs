@@ -60,6 +60,6 @@ pub use service_bound::ServiceBound;
 pub use sessions::{Session, Sessions};
 pub use telemetry::Telemetry;
 pub use turns::{Turn, Turns};
-pub use twins::{TwinView, Twins};
+pub use twins::{TwinReplacement, TwinView, Twins};
 pub use uploads::Uploads;
 pub use x509::CertificateDer;

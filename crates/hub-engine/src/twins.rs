@@ -1,6 +1,7 @@
 //! Twins: back-end writes, reported patches, reads.
 
 mod cache;
+mod replacement;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use crate::registry::retry;
 use crate::room::{check_room, wait_for_room};
 use crate::{Error, ErrorKind, IdentityView, IfMatch, OpContext, Registry};
 use cache::{Base, Decision, Part, TwinCache};
+
+pub use replacement::TwinReplacement;
 
 /// Operations on twins.
 ///
@@ -157,7 +160,8 @@ impl Twins {
                     if_match.check(&base.twin.back_end.etag.to_string())?;
                     let change =
                         decide_back_end(base.twin, patch, write, ctx.now).map_err(twin_error)?;
-                    Ok(self.submit_back_end(key, base, change, write, ctx.now))
+                    let (unit, next) = back_end_writes(key, base, change, write, ctx.now);
+                    Ok(self.submit_back_end(unit, next))
                 })?;
             let Some((submitted, next)) = decided else {
                 continue;
@@ -179,42 +183,7 @@ impl Twins {
         }
     }
 
-    fn submit_back_end(
-        &self,
-        key: TwinKey<'_>,
-        base: Base<'_>,
-        change: BackEndChange,
-        write: BackEndWrite,
-        now: Timestamp,
-    ) -> Decision {
-        let current = base.twin;
-        let next = Twin {
-            back_end: change.next,
-            reported: current.reported.clone(),
-            model_id: current.model_id.clone(),
-        };
-        let fact = TwinChange {
-            replaced: matches!(write, BackEndWrite::Replace),
-            version: next.version(),
-            tags: change.tags,
-            desired: change.desired,
-            reported: None,
-            untouched_reported: match write {
-                BackEndWrite::Patch => None,
-                BackEndWrite::Replace => Some(Box::new(current.reported.clone())),
-            },
-        };
-        let mut unit = Unit::new(
-            Op::ReplaceBackEnd {
-                identity: key.ordinal,
-                next: Box::new(next.back_end.clone()),
-                expected: current.back_end.etag,
-            },
-            vec![key.fact(fact, now)],
-        );
-        if base.is_reported_pending {
-            unit.ops.push(guard_reported(key, &current.reported));
-        }
+    fn submit_back_end(&self, unit: Unit, next: Twin) -> Decision {
         Decision {
             part: Part::BackEnd,
             pending: self.store.submit(unit),
@@ -318,6 +287,45 @@ impl Twins {
             next: Arc::new(next),
         }
     }
+}
+
+/// What a change of the back-end part writes, and the twin after it.
+fn back_end_writes(
+    key: TwinKey<'_>,
+    base: Base<'_>,
+    change: BackEndChange,
+    write: BackEndWrite,
+    now: Timestamp,
+) -> (Unit, Twin) {
+    let current = base.twin;
+    let next = Twin {
+        back_end: change.next,
+        reported: current.reported.clone(),
+        model_id: current.model_id.clone(),
+    };
+    let fact = TwinChange {
+        replaced: matches!(write, BackEndWrite::Replace),
+        version: next.version(),
+        tags: change.tags,
+        desired: change.desired,
+        reported: None,
+        untouched_reported: match write {
+            BackEndWrite::Patch => None,
+            BackEndWrite::Replace => Some(Box::new(current.reported.clone())),
+        },
+    };
+    let mut unit = Unit::new(
+        Op::ReplaceBackEnd {
+            identity: key.ordinal,
+            next: Box::new(next.back_end.clone()),
+            expected: current.back_end.etag,
+        },
+        vec![key.fact(fact, now)],
+    );
+    if base.is_reported_pending {
+        unit.ops.push(guard_reported(key, &current.reported));
+    }
+    (unit, next)
 }
 
 /// Writes the reported part as it is: the guard of a change to the other part.

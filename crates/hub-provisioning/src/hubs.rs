@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use hub_domain::certificate::{CERTIFICATE_NAME_CHARS_MAX, CertificateName};
 use hub_domain::provisioning::{Assignment, DeviceProof, InitialTwin, Link, Place};
-use hub_domain::twin::{BackEndReplacement, Twin};
+use hub_domain::twin::{BackEndPatch, Twin};
 use hub_domain::{DeviceId, HostName, HubNo, IdentityId, SymmetricKey, Timestamp};
 use hub_engine::{
     Caller, CertificateUpload, ErrorKind, IfMatch, NewAuthentication, OpContext, ProvisionedDevice,
-    RemovalUnit, Standing, UploadStanding,
+    RemovalUnit, Standing, TwinReplacement, UploadStanding,
 };
-use hub_storage::store::{FactNo, Op, Unit};
+use hub_storage::Pending;
+use hub_storage::store::{Committed, FactNo, Op, Unit};
 
 pub(crate) use hub_api::client::Outside;
 pub(crate) use remote::{Generation, Present, Remote};
@@ -81,6 +82,20 @@ impl TwinContent {
 pub(crate) enum Reach {
     Own(HubNo),
     Remote(Box<Remote>),
+}
+
+/// What is written with a registration.
+#[derive(Default)]
+pub(crate) struct Writes {
+    pub(crate) unit: Unit,
+    /// The twin of a device that an own hub has already.
+    pub(crate) twin: Option<TwinReplacement>,
+}
+
+impl From<Unit> for Writes {
+    fn from(unit: Unit) -> Self {
+        Self { unit, twin: None }
+    }
 }
 
 /// What went wrong at a hub.
@@ -251,8 +266,8 @@ impl LinkedHubs {
         }
     }
 
-    /// The writes that bring a device of an own hub in line. With `bring`, a device that was there already gets that
-    /// twin at once; a new one gets it with its creation.
+    /// The writes that bring a device of an own hub in line. A new one gets the twin with its creation; `bring` says
+    /// whether one that is there gets it.
     pub(crate) async fn own_unit(
         &self,
         hub: HubNo,
@@ -260,7 +275,7 @@ impl LinkedHubs {
         twin: &TwinContent,
         bring: Bring,
         now: Timestamp,
-    ) -> Result<Unit, HubError> {
+    ) -> Result<Writes, HubError> {
         let ctx = self.context(now);
         let whole = match twin {
             TwinContent::Whole(twin) => (**twin).clone(),
@@ -273,19 +288,35 @@ impl LinkedHubs {
             iot_edge: wanted.iot_edge,
             standing: wanted.standing,
         };
-        let engine = &self.parts.engine;
-        let made = engine.registry.provision(&ctx, hub, device, &whole).await?;
-        if made.existing && bring != Bring::OnlyToNew {
-            let replacement = BackEndReplacement {
-                tags: Some(whole.back_end.tags),
-                desired: Some(whole.back_end.desired.properties),
-            };
-            engine
-                .twins
-                .replace(&ctx, hub, &id, written(replacement), IfMatch::Any)
-                .await?;
-        }
-        Ok(made.unit)
+        let registry = &self.parts.engine.registry;
+        let made = registry.provision(&ctx, hub, device, &whole).await?;
+        let existing = made.existing.filter(|_| bring != Bring::OnlyToNew);
+        Ok(Writes {
+            unit: made.unit,
+            twin: existing.map(|identity| TwinReplacement {
+                hub,
+                id,
+                identity,
+                content: BackEndPatch {
+                    tags: Some(whole.back_end.tags),
+                    desired: Some(whole.back_end.desired.properties),
+                },
+            }),
+        })
+    }
+
+    /// Submits the writes, all in one unit.
+    pub(crate) async fn submit(
+        &self,
+        writes: Writes,
+        now: Timestamp,
+    ) -> Result<Pending<Committed>, HubError> {
+        let Writes { unit, twin } = writes;
+        let Some(twin) = twin else {
+            return Ok(self.parts.store.submit(unit));
+        };
+        let twins = &self.parts.engine.twins;
+        Ok(twins.submit_with(&self.context(now), &twin, unit).await?)
     }
 
     /// Writes the twin of a device of another installation's hub.
@@ -426,13 +457,6 @@ fn authority_names(issued: &IssuedChain) -> [String; 2] {
         short(CERTIFICATE_NAME_CHARS_MAX),
         short(CERTIFICATE_NAME_CHARS_MAX - digits.len()) + &digits,
     ]
-}
-
-fn written(replacement: BackEndReplacement) -> hub_domain::twin::BackEndPatch {
-    hub_domain::twin::BackEndPatch {
-        tags: replacement.tags,
-        desired: replacement.desired,
-    }
 }
 
 fn authentication(proof: HubProof) -> NewAuthentication {

@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use hub_domain::twin::{BackEndReplacement, Twin, replace_back_end};
 use hub_domain::{DeviceId, HubNo, Identity, IdentityId, Status, Timestamp};
-use hub_storage::store::{FactNo, Op, StoredIdentity, Unit};
+use hub_storage::store::{FactNo, Op, Ordinal, StoredIdentity, Unit};
 
 use super::rules::{
     check, create_op, created_fact, deleted_fact, same_credentials, twin_fact, updated_fact,
 };
 use super::{NewAuthentication, NewIdentity, Registry};
+#[cfg(doc)]
+use crate::Twins;
 use crate::{Error, ErrorKind, OpContext};
 
 /// A device as an enrollment wants it in a hub.
@@ -47,8 +49,8 @@ impl Default for Standing {
 pub struct ProvisionedUnit {
     /// The writes; none when everything is as it should be.
     pub unit: Unit,
-    /// Whether the device was there.
-    pub existing: bool,
+    /// The number of a device that was there. Its twin is not among the writes: [`Twins::submit_with`] adds it.
+    pub existing: Option<Ordinal>,
 }
 
 /// What there is to write to take a device out of a hub.
@@ -121,7 +123,7 @@ impl Registry {
             let unit = self.unit_of_creation(ctx, hub, device, twin).await?;
             return Ok(ProvisionedUnit {
                 unit,
-                existing: false,
+                existing: None,
             });
         };
         let former = &stored.identity;
@@ -136,7 +138,7 @@ impl Registry {
         if is_same {
             return Ok(ProvisionedUnit {
                 unit: Unit::default(),
-                existing: true,
+                existing: Some(stored.ordinal),
             });
         }
         let update = NewIdentity {
@@ -147,7 +149,7 @@ impl Registry {
             iot_edge: device.iot_edge,
             device_scope: former.device_scope.clone(),
             parent_scopes: former.parent_scopes.clone(),
-            managed_by: None,
+            managed_by: former.managed_by.clone(),
         };
         let next = self.next_identity(ctx, former, update);
         let mut unit = Unit::new(
@@ -166,7 +168,7 @@ impl Registry {
         }
         Ok(ProvisionedUnit {
             unit,
-            existing: true,
+            existing: Some(stored.ordinal),
         })
     }
 

@@ -200,3 +200,135 @@ async fn a_permission_is_needed_even_for_a_twin_at_hand() {
         Some(ErrorKind::NotAllowed)
     );
 }
+
+fn tags(text: &str) -> BackEndPatch {
+    BackEndPatch {
+        tags: Some(Map::from_iter([("by".to_owned(), Value::from(text))])),
+        desired: None,
+    }
+}
+
+/// What the device reads, and how often it was told.
+async fn seen(store: &MemoryStore, twins: &Twins, key: TwinKey<'_>) -> (Value, u64, usize) {
+    let twin = twins.of_session(key).await.unwrap();
+    let facts = store
+        .changes(hub_storage::store::FactNo(0), 100)
+        .await
+        .unwrap();
+    let tag = twin.back_end.tags["by"].clone();
+    (tag, twin.reported.version, facts.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_twin_at_hand_follows_a_unit_that_replaces_it() {
+    let (store, twins) = twins(1 << 20).await;
+    let id = name(0);
+    twins
+        .patch(&ctx(), HUB, &id, tags("a"), IfMatch::Absent)
+        .await
+        .unwrap();
+    let (stored, _) = store.twin(HUB, &id).await.unwrap().unwrap();
+    let key = TwinKey {
+        hub: HUB,
+        id: &id,
+        ordinal: stored.ordinal,
+    };
+    let replacement = |text: &str| TwinReplacement {
+        hub: HUB,
+        id: id.clone(),
+        identity: stored.ordinal,
+        content: tags(text),
+    };
+    let now = Timestamp::from_seconds(1);
+    let reports = |member: &str| {
+        let member = (member.to_owned(), Value::from(1));
+        let patch = Map::from_iter([member]);
+        let twins = Arc::clone(&twins);
+        async move { twins.patch_reported(key, &patch, None, now).await }
+    };
+
+    store.hold();
+    let submitted = twins
+        .submit_with(&ctx(), &replacement("b"), Unit::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        seen(&store, &twins, key).await,
+        (Value::from("a"), 1, 1),
+        "the device sees what is durable"
+    );
+    let committed = async {
+        while store.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        store.resume();
+    };
+    let (result, reported, ()) = tokio::join!(submitted, reports("onTop"), committed);
+    assert_eq!((result.is_ok(), reported.ok()), (true, Some(2)));
+    assert_eq!(seen(&store, &twins, key).await, (Value::from("b"), 2, 3));
+
+    // A unit that fails takes the twin with it, and what was decided on it is decided anew.
+    let check = Op::ReplaceIdentity {
+        identity: stored.ordinal,
+        next: Box::new(stored.identity.clone()),
+        expected: Etag("another".to_owned()),
+    };
+    store.hold();
+    let unit = Unit::new(check, Vec::new());
+    let submitted = twins
+        .submit_with(&ctx(), &replacement("c"), unit)
+        .await
+        .unwrap();
+    let committed = async {
+        while store.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        store.resume();
+    };
+    let (result, reported, ()) = tokio::join!(submitted, reports("anew"), committed);
+    assert!(matches!(
+        result,
+        Err(hub_storage::StoreError::Conflict(
+            hub_storage::Conflict::VersionMismatch
+        ))
+    ));
+    assert_eq!(reported.ok(), Some(3));
+    assert_eq!(seen(&store, &twins, key).await, (Value::from("b"), 3, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_of_the_same_name_keeps_its_twin() {
+    let (store, twins) = twins(1 << 20).await;
+    let (stored, _) = store.twin(HUB, &name(0)).await.unwrap().unwrap();
+    let replacement = TwinReplacement {
+        hub: HUB,
+        id: name(1),
+        identity: stored.ordinal,
+        content: tags("a"),
+    };
+    let submitted = twins
+        .submit_with(&ctx(), &replacement, Unit::default())
+        .await
+        .unwrap();
+    assert!(matches!(
+        submitted.await,
+        Err(hub_storage::StoreError::Conflict(
+            hub_storage::Conflict::NotFound
+        ))
+    ));
+    let stranger = OpContext {
+        caller: Caller::Policy {
+            hub: HUB,
+            name: "all".to_owned(),
+            permissions: Permissions::of(&hub_domain::Permission::ALL),
+        },
+        ..ctx()
+    };
+    let refused = twins
+        .submit_with(&stranger, &replacement, Unit::default())
+        .await;
+    assert_eq!(
+        refused.err().map(|error| error.kind()),
+        Some(ErrorKind::NotAllowed)
+    );
+}

@@ -11,7 +11,9 @@ use super::Room;
 use super::assign::{Attempt, Failed, at_hub};
 use super::goal::policy;
 use crate::Error;
-use crate::hubs::{Bring, Generation, HubError, Present, Reach, Remote, TwinContent, WantedDevice};
+use crate::hubs::{
+    Bring, Generation, HubError, Present, Reach, Remote, TwinContent, WantedDevice, Writes,
+};
 
 /// What a device has with it when it comes to a hub.
 pub(super) struct Baggage {
@@ -40,15 +42,15 @@ impl Room {
         baggage: &Baggage,
         (id, left): (&RegistrationId, Option<&Place>),
         now: Timestamp,
-    ) -> Result<(Unit, Option<(HubNo, Place, FactNo)>), Failed> {
-        let unit = self
+    ) -> Result<(Writes, Option<(HubNo, Place, FactNo)>), Failed> {
+        let writes = self
             .hubs
             .own_unit(hub, wanted, &baggage.twin, baggage.bring, now);
-        let mut unit = unit.await.map_err(at_hub)?;
+        let mut writes = writes.await.map_err(at_hub)?;
         let Some((left, Some(Reach::Own(former)))) =
             left.map(|left| (left, self.hubs.reach_place(left)))
         else {
-            return Ok((unit, None));
+            return Ok((writes, None));
         };
         let read = match (&baggage.twin, baggage.bring) {
             (TwinContent::Whole(twin), Bring::Former) => Some(&**twin),
@@ -56,14 +58,14 @@ impl Room {
         };
         let removal = self.hubs.removal(former, &left.device, read, now).await;
         let Some(removal) = removal.map_err(at_hub)? else {
-            return Ok((unit, None));
+            return Ok((writes, None));
         };
         if self.is_taken_over(id, left).await? {
-            return Ok((unit, None));
+            return Ok((writes, None));
         }
-        unit.ops.extend(removal.unit.ops);
-        unit.facts.extend(removal.unit.facts);
-        Ok((unit, Some((former, left.clone(), removal.before))))
+        writes.unit.ops.extend(removal.unit.ops);
+        writes.unit.facts.extend(removal.unit.facts);
+        Ok((writes, Some((former, left.clone(), removal.before))))
     }
 
     /// Brings a device of another installation's hub in line. May be done again with the same outcome.

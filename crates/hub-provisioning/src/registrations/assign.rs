@@ -25,7 +25,7 @@ use crate::attestation::{Attested, DeviceCall};
 use crate::challenges::wrapped;
 use crate::credentials::{self, IssuedChain};
 use crate::error::codes;
-use crate::hubs::{HubError, HubProof, Reach, WantedDevice};
+use crate::hubs::{HubError, HubProof, Reach, WantedDevice, Writes};
 use crate::issuance::CertificateRequest;
 
 /// How often a registration is decided anew when something it was decided on changed meanwhile.
@@ -231,7 +231,7 @@ impl Room {
             standing: baggage.standing.clone(),
         };
         let mut left = leaves.map(Assignment::place);
-        let (unit, removed) = match &reach {
+        let (writes, removed) = match &reach {
             Reach::Own(hub) => {
                 self.own_writes(
                     *hub,
@@ -253,7 +253,7 @@ impl Room {
                     Arrival::Done => {}
                     Arrival::NotMoved => left = None,
                 }
-                (Unit::default(), None)
+                (Writes::default(), None)
             }
         };
         let moves = left.as_ref().map(|_| baggage.bring);
@@ -281,7 +281,7 @@ impl Room {
             }
             registration.issued_certificates = issued.chain;
         }
-        let (registration, last) = self.commit(attempt, registration, unit).await?;
+        let (registration, last) = self.commit(attempt, registration, writes).await?;
         if let Some((hub, place, before)) = removed {
             let between = before..last;
             self.tell_left(attempt.id, hub, &place, between, attempt.now)
@@ -355,30 +355,34 @@ impl Room {
         }
     }
 
-    /// Commits a registration together with `unit`, if nothing it was decided on changed.
+    /// Commits a registration together with `writes`, if nothing it was decided on changed.
     pub(super) async fn commit(
         &self,
         attempt: &Attempt<'_>,
         registration: Registration,
-        mut unit: Unit,
+        writes: impl Into<Writes>,
     ) -> Result<(Registration, FactNo), Failed> {
+        let mut writes = writes.into();
         let etag = attempt.attested.etag.clone();
         // An enrollment of its own goes before that of a group.
         let (own, group) = match &attempt.attested.origin {
             Origin::Individual => (Some(etag), None),
             Origin::Group(group) => (None, Some((group.clone(), etag))),
         };
-        unit.ops.push(Op::CheckEnrollment {
+        writes.unit.ops.push(Op::CheckEnrollment {
             id: attempt.id.clone(),
             expected: own,
         });
-        unit.ops
+        writes
+            .unit
+            .ops
             .extend(group.map(|(id, etag)| Op::CheckEnrollmentGroup { id, etag }));
-        unit.ops.push(Op::PutRegistration {
+        writes.unit.ops.push(Op::PutRegistration {
             next: Box::new(registration.clone()),
             expected: attempt.etag.clone(),
         });
-        let committed = self.parts.store.submit(unit).await?;
+        let submitted = self.hubs.submit(writes, attempt.now).await;
+        let committed = submitted.map_err(at_hub)?.await?;
         Ok((registration, committed.last_fact))
     }
 

@@ -354,6 +354,27 @@ impl World {
         self.engine.registry.fetch(&ctx, hub.no, &id).await.ok()
     }
 
+    /// A back end makes a device.
+    pub(crate) async fn create(&self, hub: &str, device: &str) {
+        let hub = self.engine.hubs.by_name(hub).unwrap();
+        let new = NewIdentity {
+            id: IdentityId::parse(device).unwrap(),
+            status: Status::Enabled,
+            status_reason: None,
+            authentication: NewAuthentication::Sas {
+                primary: None,
+                secondary: None,
+            },
+            iot_edge: false,
+            device_scope: None,
+            parent_scopes: Vec::new(),
+            managed_by: Some("somebody".to_owned()),
+        };
+        let ctx = system(&*self.environment);
+        let registry = &self.engine.registry;
+        registry.create(&ctx, hub.no, new).await.unwrap();
+    }
+
     /// An operator disables a device.
     pub(crate) async fn disable(&self, hub: &str, device: &str, reason: &str) {
         let identity = self.identity(hub, device).await.unwrap().identity;
