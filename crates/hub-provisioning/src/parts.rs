@@ -3,13 +3,17 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use hub_domain::Etag;
-use hub_domain::provisioning::{OperationId, ProvisioningLimits};
+use hub_domain::provisioning::{OperationId, ProvisioningLimits, Registration};
+use hub_domain::{DeviceId, Etag};
 use hub_engine::{Engine, Environment, ErrorKind};
-use hub_storage::Store;
+use hub_storage::store::RegistrationFilter;
+use hub_storage::{Store, StoreError};
 
 use crate::Error;
 use crate::hubs::Outside;
+
+/// Registrations that are read at once.
+const PAGE: usize = 100;
 
 /// What the service stands on.
 #[derive(Clone)]
@@ -39,6 +43,30 @@ impl Parts {
             ));
         }
         Ok(())
+    }
+
+    /// Looks at the registrations that assign a device of that id, in the order of their ids: enrollments may name one
+    /// device.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn each_registration_of(
+        &self,
+        device: &DeviceId,
+        mut look: impl FnMut(Registration),
+    ) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let filter = RegistrationFilter::OfDevice(device.clone());
+            let page = self.store.registrations(filter, after.as_deref(), PAGE);
+            let page = page.await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|last| last.id.key().to_owned());
+            page.into_iter().for_each(&mut look);
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {

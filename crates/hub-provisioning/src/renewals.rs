@@ -16,12 +16,11 @@ use hub_domain::limits::RENEWAL_TIME_MAX;
 use hub_domain::provisioning::{Origin, Registration, Terms};
 use hub_domain::{DeviceId, HubNo, Status, Timestamp};
 use hub_engine::{ErrorKind, Session};
-use hub_storage::store::RegistrationFilter;
 
 use crate::credentials::IssuedChain;
 use crate::error::codes;
 use crate::groups::Groups;
-use crate::hubs::{HubError, LinkedHubs, Reach};
+use crate::hubs::{HubError, LinkedHubs};
 use crate::issuance::{CertificateRequest, RequestError};
 use crate::parts::Parts;
 use crate::service::Service;
@@ -31,9 +30,6 @@ use under_way::{Ticket, UnderWay};
 
 pub use replies::Reply;
 pub use request::{Malformed, RenewalRequest, Replace};
-
-/// Registrations of one device id that are looked at together.
-const PAGE: usize = 100;
 
 /// Issues certificates to connected devices. Cheap to clone.
 #[derive(Clone)]
@@ -185,32 +181,22 @@ impl Room {
     /// The registration that gave the hub this device; the newest one where several enrollments name it.
     async fn registration(&self, hub: HubNo, device: &DeviceId) -> Result<Registration, Error> {
         let mut newest: Option<Registration> = None;
-        let mut after: Option<String> = None;
-        loop {
-            let filter = RegistrationFilter::OfDevice(device.clone());
-            let page = self
-                .parts
-                .store
-                .registrations(filter, after.as_deref(), PAGE);
-            let page = page.await?;
-            let is_last = page.len() < PAGE;
-            after = page.last().map(|one| one.id.key().to_owned());
-            let here = page.into_iter().filter(|one| self.is_in(one, hub));
-            newest = newest.into_iter().chain(here).max_by_key(|one| one.updated);
-            if is_last {
-                break;
+        let look = |one: Registration| {
+            let assignment = one.assignment.as_ref();
+            let is_here = assignment.is_some_and(|assignment| assignment.own == Some(hub));
+            if is_here
+                && newest
+                    .as_ref()
+                    .is_none_or(|newest| newest.updated <= one.updated)
+            {
+                newest = Some(one);
             }
-        }
+        };
+        self.parts.each_registration_of(device, look).await?;
         newest.ok_or_else(|| {
             let text = "the device has no registration for this hub, register again";
             Error::new(ErrorKind::NotFound, text)
         })
-    }
-
-    fn is_in(&self, registration: &Registration, hub: HubNo) -> bool {
-        let assignment = registration.assignment.as_ref();
-        let reach = assignment.and_then(|one| self.hubs.reach_place(&one.place()));
-        matches!(reach, Some(Reach::Own(own)) if own == hub)
     }
 
     /// What the enrollment grants: the device's own, which goes before any group, or that of its group.

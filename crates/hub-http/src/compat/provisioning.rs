@@ -51,16 +51,12 @@ struct Call {
     ctx: Context,
     ids: Ids,
     parts: Parts,
+    /// The version whose words the answer has.
     api_version: String,
     body: Bytes,
 }
 
 impl Call {
-    /// The version whose words the answer has.
-    fn api_version(&self) -> &str {
-        &self.api_version
-    }
-
     fn guard(&self) -> Result<IfMatch, Refusal> {
         Ok(if_match(&self.parts.headers)?)
     }

@@ -8,14 +8,11 @@
 use hub_domain::provisioning::{Assignment, Origin, Place, Progress, Registration, RegistrationId};
 use hub_domain::{HubNo, Timestamp};
 use hub_storage::StoreError;
-use hub_storage::store::{Committed, FactNo, Op, RegistrationFilter, Unit};
+use hub_storage::store::{Committed, FactNo, Op, Unit};
 
 use super::Room;
 use super::assign::{Failed, at_hub};
 use crate::hubs::{Generation, Present, Reach};
-
-/// Registrations of one device id that are looked at together.
-const PAGE: usize = 100;
 
 impl Room {
     /// Takes a device out of all hubs that it is not assigned to. What fails is tried again by a job.
@@ -126,20 +123,10 @@ impl Room {
         id: &RegistrationId,
         place: &Place,
     ) -> Result<bool, StoreError> {
-        let mut after: Option<String> = None;
-        loop {
-            let filter = RegistrationFilter::OfDevice(place.device.clone());
-            let store = &self.parts.store;
-            let page = store.registrations(filter, after.as_deref(), PAGE).await?;
-            let mut others = page.iter().filter(|other| other.id != *id);
-            if others.any(|other| other.is_assigned_to(place)) {
-                return Ok(true);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.id.key().to_owned()),
-                Some(_) | None => return Ok(false),
-            }
-        }
+        let mut is_taken = false;
+        let look = |other: Registration| is_taken |= other.id != *id && other.is_assigned_to(place);
+        self.parts.each_registration_of(&place.device, look).await?;
+        Ok(is_taken)
     }
 
     /// Commits that a device left a hub, with the writes that took it out. When nothing is left to do and the enrollment

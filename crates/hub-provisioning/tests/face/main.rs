@@ -7,6 +7,7 @@ mod changes;
 mod crashes;
 mod enrollments;
 mod issuance;
+mod links;
 mod moves;
 mod outcomes;
 mod proofs;

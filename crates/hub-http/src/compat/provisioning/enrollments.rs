@@ -105,7 +105,7 @@ pub(super) async fn query(call: Call) -> Result<Response, Refusal> {
         for enrollment in &batch {
             after = Some(enrollment.id.key().to_owned());
             let document =
-                enrollment_document(enrollment, Keys::Hidden, &describe, call.api_version());
+                enrollment_document(enrollment, Keys::Hidden, &describe, &call.api_version);
             if query.wants(&document) {
                 items.push(with_state(&call, enrollment, document).await?);
             }
@@ -140,7 +140,7 @@ pub(super) async fn shown(
     enrollment: &Enrollment,
     keys: Keys,
 ) -> Result<Value, Refusal> {
-    let document = enrollment_document(enrollment, keys, &describe, call.api_version());
+    let document = enrollment_document(enrollment, keys, &describe, &call.api_version);
     with_state(call, enrollment, document).await
 }
 

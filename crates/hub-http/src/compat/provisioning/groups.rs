@@ -18,7 +18,7 @@ use super::{Call, json, no_content};
 
 pub(super) fn get(call: &Call) -> Result<Response, Refusal> {
     let group = call.service.groups.fetch(&call.ctx, &call.ids.group()?)?;
-    let document = enrollment_group_document(&group, Keys::Hidden, &describe, call.api_version());
+    let document = enrollment_group_document(&group, Keys::Hidden, &describe, &call.api_version);
     Ok(json(StatusCode::OK, &document))
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn put(call: Call) -> Result<Response, Refusal> {
     let new = new_group(id, input, former.as_ref())?;
     let guard = call.guard()?;
     let group = call.service.groups.put(&call.ctx, new, guard).await?;
-    let document = enrollment_group_document(&group, Keys::Shown, &describe, call.api_version());
+    let document = enrollment_group_document(&group, Keys::Shown, &describe, &call.api_version);
     Ok(json(StatusCode::OK, &document))
 }
 
@@ -79,7 +79,7 @@ pub(super) fn query(call: &Call) -> Result<Response, Refusal> {
         for group in wanted.by_ref() {
             after = Some(group.id.key().to_owned());
             let document =
-                enrollment_group_document(group, Keys::Hidden, &describe, call.api_version());
+                enrollment_group_document(group, Keys::Hidden, &describe, &call.api_version);
             if query.wants(&document) {
                 items.push(document);
             }
