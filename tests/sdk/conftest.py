@@ -81,5 +81,8 @@ def pytest_runtest_makereport(item, call):
         callspec = getattr(item, "callspec", None)
         cell = callspec.params["cell"].name if callspec else None
         name = item.originalname.removeprefix("test_")
-        results.record(name, passed=report.passed, seconds=report.duration, text=report.longreprtext, cell=cell)
+        # A behaviour may have passed before its fixtures could not put things away again.
+        phase = None if report.when == "call" else report.when
+        outcome = {"passed": report.passed, "seconds": report.duration, "text": report.longreprtext}
+        results.record(name, **outcome, cell=cell, phase=phase)
     return report

@@ -5,10 +5,12 @@ import os
 
 from . import matrix
 
+REASON_CHARS = 400
 
-def record(name, *, passed, seconds, text="", cell=None):
-    """Adds one result; called from the process that ran the behaviour."""
-    row = {"name": name, "cell": cell, "passed": passed, "seconds": round(seconds, 2), "text": text}
+
+def record(name, *, passed, seconds, text="", cell=None, phase=None):
+    """Adds one result, of the behaviour or of a phase before or after it; called from the process that ran it."""
+    row = {"name": name, "cell": cell, "passed": passed, "seconds": round(seconds, 2), "text": text, "phase": phase}
     # One unbuffered write, so that lines of processes that run side by side do not mix.
     with open(os.environ["BEHAVIOURS_RESULTS"], "ab", buffering=0) as out:
         out.write(f"{json.dumps(row)}\n".encode())
@@ -53,9 +55,18 @@ def single(part, rows, tally, picked):
         elif row["passed"]:
             tally.fail(f"{part}: {row['name']} is not in {matrix.BEHAVIOURS.name} for {part}")
         else:
-            tally.fail(f"{row['seconds']:.2f} s  {part}: {row['name']}")
+            tally.fail(f"{row['seconds']:.2f} s  {part}: {row['name']}{error_of(row)}")
     for name in [] if picked else sorted(set(names) - {row["name"] for row in rows}):
         tally.fail(f"not run  {part}: {name}")
+
+
+def error_of(row):
+    """The error's own line, so that the sum of a long run says what happened and not only where."""
+    lines = [line.strip() for line in row["text"].splitlines() if line.strip()]
+    # pytest marks it; Node's errors begin with it.
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    phase = f"in its {row['phase']}: " if row.get("phase") else ""
+    return f"\n        {phase}{(marked or lines)[0][:REASON_CHARS]}" if lines else ""
 
 
 def words_of(name, cell):
@@ -85,7 +96,7 @@ def cells(language, name, rows, tally, picked):
                 tally.passed += 1
             else:
                 failed += 1
-                tally.fail(f"{row['seconds']:.2f} s  {cell.name}: {behaviour.name}")
+                tally.fail(f"{row['seconds']:.2f} s  {cell.name}: {behaviour.name}{error_of(row)}")
     for cell, behaviour in outcomes:
         failed += 1
         tally.fail(f"{cell}: {behaviour} is not a line of the {name} in {matrix.BEHAVIOURS.name}")

@@ -27,7 +27,11 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Refusal> {
 
 fn parse(text: &str) -> IfMatch {
     let text = text.trim();
-    let text = text.strip_prefix("W/").unwrap_or(text);
+    // Only before a quote: an etag is Base64 and may begin with the same two characters.
+    let text = match text.strip_prefix("W/") {
+        Some(strong) if strong.starts_with('"') => strong,
+        _ => text,
+    };
     let unquoted = ['"', '\'']
         .into_iter()
         .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
@@ -50,6 +54,9 @@ mod tests {
         }
         for etag in ["AAA=", "\"AAA=\"", "W/\"AAA=\""] {
             assert_eq!(parse(etag), IfMatch::Etag("AAA=".to_owned()), "{etag}");
+        }
+        for etag in ["W/qcIK0Wugg=", "\"W/qcIK0Wugg=\""] {
+            assert_eq!(parse(etag), IfMatch::Etag("W/qcIK0Wugg=".to_owned()), "{etag}");
         }
         for odd in ["\"", "\"AAA=", ""] {
             assert_eq!(parse(odd), IfMatch::Etag(odd.to_owned()), "{odd}");

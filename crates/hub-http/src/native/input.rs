@@ -81,7 +81,7 @@ impl<S: Sync> FromRequestParts<S> for Guarded {
 }
 
 /// One etag, in quotes or bare, or `*`. Weak etags and lists of several are refused: no guard is better than one
-/// that guards something else.
+/// that guards something else. `W/` alone makes none weak: a bare etag is Base64 and may begin with it.
 fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
     let wrong = || Failure::invalid("If-Match must be one etag in quotes, or *");
     let mut values = headers.get_all(IF_MATCH).iter();
@@ -97,7 +97,7 @@ fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
         _ if values.next().is_some() => Err(wrong()),
         "*" => Ok(IfMatch::Any),
         "" => Err(wrong()),
-        etag if etag.contains(['"', ',', ' ']) || etag.starts_with("W/") => Err(wrong()),
+        etag if etag.contains(['"', ',', ' ']) => Err(wrong()),
         etag => Ok(IfMatch::Etag(etag.to_owned())),
     }
 }
@@ -176,7 +176,9 @@ mod tests {
             guard("\"AAAAAAAAAAE=\""),
             Some(IfMatch::Etag("AAAAAAAAAAE=".into()))
         );
-        assert_eq!(guard("abc"), Some(IfMatch::Etag("abc".into())));
+        for bare in ["abc", "W/qcIK0Wugg="] {
+            assert_eq!(guard(bare), Some(IfMatch::Etag(bare.into())));
+        }
         for wrong in ["", "\"\"", "W/\"abc\"", "\"a\", \"b\""] {
             assert_eq!(guard(wrong), None, "{wrong:?}");
         }
