@@ -56,7 +56,11 @@ mod tests {
             assert_eq!(parse(etag), IfMatch::Etag("AAA=".to_owned()), "{etag}");
         }
         for etag in ["W/qcIK0Wugg=", "\"W/qcIK0Wugg=\""] {
-            assert_eq!(parse(etag), IfMatch::Etag("W/qcIK0Wugg=".to_owned()), "{etag}");
+            assert_eq!(
+                parse(etag),
+                IfMatch::Etag("W/qcIK0Wugg=".to_owned()),
+                "{etag}"
+            );
         }
         for odd in ["\"", "\"AAA=", ""] {
             assert_eq!(parse(odd), IfMatch::Etag(odd.to_owned()), "{odd}");
