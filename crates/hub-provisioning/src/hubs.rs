@@ -196,9 +196,19 @@ impl LinkedHubs {
         }
     }
 
-    /// Whether a hub gave no answer a moment ago.
+    /// Whether a hub gave no answer a moment ago: another one goes first.
     pub(crate) fn is_away(&self, host: &HostName) -> bool {
         self.outages.is_away(host)
+    }
+
+    /// Whether it is worth waiting for a call to a hub that no other replaces.
+    pub(crate) fn may_be_tried(&self, host: &HostName) -> bool {
+        self.outages.may_be_tried(host)
+    }
+
+    /// Whether to call it now.
+    pub(crate) fn try_again(&self, host: &HostName) -> bool {
+        self.outages.try_again(host)
     }
 
     /// The hub of that name, when it is linked or one of this installation.

@@ -86,13 +86,14 @@ impl Remote {
         }
     }
 
-    /// Tags, desired properties and standing of a device; `None` when it is not there. A hub that is away is not asked.
+    /// Tags, desired properties and standing of a device; `None` when it is not there. A hub that is away is not asked by
+    /// everybody.
     pub(super) async fn former(
         &self,
         device: &DeviceId,
         now: Timestamp,
     ) -> Result<Option<Former>, HubError> {
-        if self.outages.is_away(&self.host) {
+        if !self.outages.try_again(&self.host) {
             return Err(self.unusable(format!(
                 "the hub {} cannot be used: it gave no answer a moment ago",
                 self.host

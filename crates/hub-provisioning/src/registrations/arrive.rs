@@ -166,7 +166,7 @@ impl Room {
         if self.is_taken_over(attempt.id, &left.place()).await? {
             return Ok(new(without_twin, Standing::default()));
         }
-        let is_asked = matches!(reach, Reach::Remote(_)) && !self.hubs.is_away(&left.hub);
+        let is_asked = matches!(reach, Reach::Remote(_)) && self.hubs.may_be_tried(&left.hub);
         let _slot = if is_asked {
             let slot = self.hubs.slots.take(left.hub.as_str()).await;
             Some(slot.ok_or(Failed::Later)?)

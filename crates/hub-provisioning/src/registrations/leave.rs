@@ -29,7 +29,7 @@ impl Room {
             let reach = self.hubs.reach_place(&stray);
             let _slot = match &reach {
                 Some(Reach::Remote(_)) => match self.hubs.slots.try_take(stray.hub.as_str()) {
-                    Some(slot) if !self.hubs.is_away(&stray.hub) => Some(slot),
+                    Some(slot) if self.hubs.try_again(&stray.hub) => Some(slot),
                     // The next look finds it again.
                     Some(_) | None => continue,
                 },
@@ -110,7 +110,7 @@ impl Room {
         };
         let slot = self.hubs.slots.try_take(place.hub.as_str());
         let _slot = slot
-            .filter(|_| !self.hubs.is_away(&place.hub))
+            .filter(|_| self.hubs.try_again(&place.hub))
             .ok_or(Failed::Later)?;
         let present = remote.identity(&place.device, now).await.map_err(at_hub)?;
         Ok(present.as_ref().and_then(Present::generation))

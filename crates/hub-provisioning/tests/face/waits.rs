@@ -117,9 +117,9 @@ async fn a_former_hub_that_is_away_is_asked_by_few_devices() {
             assert!(text.starts_with(&expected), "{text}");
         }
         assert_eq!(hubs.far.calls().len(), SLOTS, "{policy:?}");
-        // It is not forgotten that they were there.
+        // It is not forgotten that they were there, and soon found out that it is back.
         hubs.far.open();
-        hubs.world.later(20);
+        hubs.world.later(2);
         for id in &ids {
             hubs.world.register(id, &key(1)).await.unwrap();
             hubs.world.settled(id).await;
