@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use hub_engine::ErrorKind;
+use hub_engine::{ErrorKind, Origin};
 use hub_storage::StoreError;
 
 /// An operation failed. Its display is the public message, without the source.
@@ -98,6 +98,13 @@ impl Error {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// True for what is about this device: it is told by the status. The rest is the service's own trouble, and the device
+    /// asks again.
+    pub(crate) fn is_final(&self) -> bool {
+        let kind = self.kind();
+        kind != ErrorKind::Throttled && kind.origin() == Origin::Request
     }
 
     /// The six-digit code.

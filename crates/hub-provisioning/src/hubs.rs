@@ -120,21 +120,10 @@ impl HubError {
 impl From<hub_engine::Error> for HubError {
     fn from(error: hub_engine::Error) -> Self {
         let error = Error::from(error);
-        match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::Internal | ErrorKind::Throttled => {
-                Self::Ours(error)
-            }
-            ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::Invalid
-            | ErrorKind::TooLarge
-            | ErrorKind::NotAuthenticated
-            | ErrorKind::NotAllowed
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::DeviceOffline
-            | ErrorKind::TimedOut
-            | ErrorKind::BadDeviceAnswer => Self::Refused(error.with_code(codes::HUB_REFUSED)),
+        if error.is_final() {
+            Self::Refused(error.with_code(codes::HUB_REFUSED))
+        } else {
+            Self::Ours(error)
         }
     }
 }

@@ -182,7 +182,7 @@ impl Room {
                         }
                         Ok(registration)
                     }
-                    Err(Failed::Finally(error)) if is_final(&error) => {
+                    Err(Failed::Finally(error)) if error.is_final() => {
                         self.commit_failure(attempt, error.code(), error.message())
                             .await
                     }
@@ -418,23 +418,4 @@ fn settle(strays: &mut Vec<Place>, here: &Place, leaving: Option<Place>) {
         !stray.is_same(here) && !leaving.as_ref().is_some_and(|one| one.is_same(stray))
     });
     strays.extend(leaving);
-}
-
-/// True for what is about this device: it is told by the status. The rest is the service's own trouble, and the device
-/// asks again.
-pub(super) fn is_final(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::Unavailable | ErrorKind::Internal | ErrorKind::Throttled => false,
-        ErrorKind::NotFound
-        | ErrorKind::AlreadyExists
-        | ErrorKind::PreconditionFailed
-        | ErrorKind::Invalid
-        | ErrorKind::TooLarge
-        | ErrorKind::NotAuthenticated
-        | ErrorKind::NotAllowed
-        | ErrorKind::QuotaExceeded
-        | ErrorKind::DeviceOffline
-        | ErrorKind::TimedOut
-        | ErrorKind::BadDeviceAnswer => true,
-    }
 }

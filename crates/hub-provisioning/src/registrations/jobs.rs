@@ -19,7 +19,7 @@ use hub_storage::store::{RegistrationFilter, Unit};
 use tokio::sync::mpsc;
 
 use super::Room;
-use super::assign::{Attempt, Failed, Given, is_final};
+use super::assign::{Attempt, Failed, Given};
 use super::goal::Goal;
 use crate::Error;
 use crate::error::codes;
@@ -197,7 +197,7 @@ impl Room {
                 self.keep_name(&mut attested, request, Some(registration));
                 attested
             }
-            Err(error) if is_final(&error) => {
+            Err(error) if error.is_final() => {
                 return self.fail_without_enrollment(registration, &error).await;
             }
             Err(error) => return Err(Failed::Finally(error)),
@@ -210,7 +210,7 @@ impl Room {
             (registration.operation.clone(), self.parts.environment.now()),
         );
         match self.reach_goal(&mut attempt).await {
-            Err(Failed::Finally(error)) if is_final(&error) => {
+            Err(Failed::Finally(error)) if error.is_final() => {
                 // It was tried with every hub there is: the device is told, and asks again when it wants to.
                 self.commit_failure(&attempt, error.code(), error.message())
                     .await
