@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hub_domain::limits::REFUSALS_KEPT_MAX;
-use hub_domain::provisioning::{Origin, Refusal};
-use hub_storage::Store;
-use hub_storage::store::{Op, Unit};
+use hub_domain::provisioning::{Origin, Refusal, RegistrationId};
+use hub_storage::store::{Committed, Op, Unit};
+use hub_storage::{Pending, Store};
 
 use crate::attestation::DeviceCall;
 
@@ -66,6 +66,14 @@ impl Refusals {
         waiting.insert(call.id.key().to_owned(), refusal);
     }
 
+    /// Forgets a device whose proof is good by now: at once what waits, and with what this gives what is written. To be
+    /// submitted after this, so that it comes after whatever was taken to be written before.
+    pub(crate) fn forget(&self, id: &RegistrationId) -> Op {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.remove(id.key());
+        Op::ForgetRefusal { id: id.clone() }
+    }
+
     /// Writes regularly until it is dropped.
     pub(crate) async fn run(&self) {
         loop {
@@ -76,22 +84,27 @@ impl Refusals {
 
     /// Writes what was noted. What cannot be written is lost, and said.
     pub(crate) async fn flush(&self) {
-        let refusals: Vec<Refusal> = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.drain().map(|(_, refusal)| refusal).collect()
-        };
-        if refusals.is_empty() {
+        let Some(pending) = self.begin() else {
             return;
-        }
-        let op = Op::NoteRefusals {
-            refusals,
-            kept_max: REFUSALS_KEPT_MAX,
         };
-        if let Err(error) = self.store.submit(Unit::new(op, Vec::new())).await {
+        if let Err(error) = pending.await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "refused registrations cannot be written down"
             );
         }
+    }
+
+    /// Takes what waits and submits it, in one step: who is forgotten after that is forgotten after it is written.
+    fn begin(&self) -> Option<Pending<Committed>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_empty() {
+            return None;
+        }
+        let op = Op::NoteRefusals {
+            refusals: waiting.drain().map(|(_, refusal)| refusal).collect(),
+            kept_max: REFUSALS_KEPT_MAX,
+        };
+        Some(self.store.submit(Unit::new(op, Vec::new())))
     }
 }

@@ -381,6 +381,7 @@ impl Room {
             next: Box::new(registration.clone()),
             expected: attempt.etag.clone(),
         });
+        writes.unit.ops.push(self.refusals.forget(attempt.id));
         let submitted = self.hubs.submit(writes, attempt.now).await;
         let committed = submitted.map_err(at_hub)?.await?;
         Ok((registration, committed.last_fact))

@@ -188,3 +188,35 @@ async fn strangers_do_not_push_out_the_refusals_of_enrolled_devices() {
     assert_eq!(first, Some("d 1 the token's signature is wrong"));
     assert_eq!(noted.len(), 1_000);
 }
+
+#[tokio::test]
+async fn a_device_that_registers_is_refused_no_longer() {
+    let world = World::with(&["a.test"]).await;
+    for id in ["d", "e"] {
+        world.enroll(id, Terms::default()).await;
+        let _ = world.register(id, &key(9)).await;
+    }
+    assert_eq!(refusals(&world).await.len(), 2, "both are written down");
+    world.register("D", &key(1)).await.unwrap();
+    let of_e = "e 1 the token's signature is wrong";
+    assert_eq!(refusals(&world).await, [of_e]);
+    // What waits to be written goes as well.
+    let _ = world.register("d", &key(9)).await;
+    world.register("d", &key(1)).await.unwrap();
+    assert_eq!(refusals(&world).await, [of_e]);
+    // One that comes after that counts.
+    let _ = world.register("d", &key(9)).await;
+    let mut noted = refusals(&world).await;
+    noted.sort();
+    assert_eq!(noted, ["d 1 the token's signature is wrong", of_e]);
+}
+
+#[tokio::test]
+async fn a_device_that_gets_no_hub_has_failed_and_is_not_refused() {
+    let world = World::with(&[]).await;
+    world.enroll("d", Terms::default()).await;
+    let _ = world.register("d", &key(9)).await;
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(outcome["status"], "failed");
+    assert!(refusals(&world).await.is_empty());
+}
