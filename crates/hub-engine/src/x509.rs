@@ -126,12 +126,6 @@ impl<'a> Certificate<'a> {
         says_so && may_sign
     }
 
-    /// How many authorities may stand between it and a device: `None` when it does not say.
-    pub fn path_length(&self) -> Option<u32> {
-        let basic = self.fields.basic_constraints().ok().flatten()?;
-        basic.value.path_len_constraint
-    }
-
     /// The subject's name, in DER.
     pub fn subject_der(&self) -> &[u8] {
         self.fields.subject().as_raw()

@@ -60,7 +60,7 @@ impl Credentials {
         let authority = IssuingAuthority::read(&issuer.chain, &issuer.key, now)
             .map_err(|error| refused(error.to_string()).with_source(error))?;
         let mut random = |bytes: &mut [u8]| self.parts.environment.fill_random(bytes);
-        let issued = authority
+        let chain = authority
             .issue(
                 request,
                 device.as_str(),
@@ -71,7 +71,7 @@ impl Credentials {
             .map_err(|error| refused(error.to_string()).with_source(error))?;
         let authority = issuer.chain.first().map(Arc::clone);
         Ok(IssuedChain {
-            chain: issued.chain.into_iter().map(Arc::from).collect(),
+            chain: chain.into_iter().map(Arc::from).collect(),
             issuer: issuer.name.clone(),
             authority: authority
                 .ok_or_else(|| refused("the issuer has no certificate".to_owned()))?,

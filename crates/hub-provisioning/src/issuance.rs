@@ -26,7 +26,7 @@ pub use request::{CertificateRequest, RequestError};
 
 /// Most certificates between a device and its root, the authority's own counted: longer chains do not fit the buffers of
 /// small devices.
-pub const AUTHORITY_CHAIN_MAX: usize = 8;
+pub(crate) const AUTHORITY_CHAIN_MAX: usize = 8;
 /// Longest common name ("RFC 5280", appendix A.1, `ub-common-name`).
 const COMMON_NAME_CHARS_MAX: usize = 64;
 const SERIAL_BYTES: usize = 16;
@@ -34,12 +34,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR_DAYS: u32 = 365;
 
 /// An authority that issues certificates to devices: its key, and the certificates from its own to the root.
-pub struct IssuingAuthority {
+pub(crate) struct IssuingAuthority {
     key: SigningKey,
     chain: Vec<Vec<u8>>,
     subject: Vec<u8>,
     key_identifier: Vec<u8>,
-    path_length: Option<u32>,
     not_before: Timestamp,
     /// When the first certificate of the chain expires.
     not_after: Timestamp,
@@ -47,7 +46,7 @@ pub struct IssuingAuthority {
 
 /// An authority cannot serve, or cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
+pub(crate) enum AuthorityError {
     /// No certificate, or too many of them.
     #[error("an authority has 1 to {AUTHORITY_CHAIN_MAX} certificates, its own first")]
     Chain,
@@ -83,9 +82,6 @@ pub enum AuthorityError {
     /// The private key is not that of the first certificate.
     #[error("the private key does not belong to the first certificate")]
     OtherKey,
-    /// The authority may have none below it.
-    #[error("the authority may not have another one below it")]
-    PathLength,
     /// The name does not fit into a certificate.
     #[error("the name has to have 1 to {COMMON_NAME_CHARS_MAX} characters")]
     Name,
@@ -96,7 +92,7 @@ pub enum AuthorityError {
 
 /// A certificate cannot be issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IssueError {
+pub(crate) enum IssueError {
     /// A certificate of the authority is out of date.
     #[error("the issuing authority has expired or is not valid yet")]
     AuthorityOutOfDate,
@@ -120,21 +116,12 @@ impl From<Refused> for IssueError {
     }
 }
 
-/// What a device gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
-    /// The device's certificate and what leads to the root, in DER.
-    pub chain: Vec<Vec<u8>>,
-    /// When the device's certificate expires.
-    pub expires: Timestamp,
-}
-
 impl IssuingAuthority {
     /// Makes a root with a new P-384 key, valid for `years` of 365 days. `random` fills a buffer with random bytes.
     ///
     /// # Errors
     /// When the name does not fit.
-    pub fn create(
+    pub(crate) fn create(
         name: &str,
         now: Timestamp,
         years: u32,
@@ -150,43 +137,10 @@ impl IssuingAuthority {
             not_after: now.plus(DAY * YEAR_DAYS * years),
             subject: &subject,
             public_key: key.public(),
-            purpose: Purpose::Authority { path_length: None },
+            purpose: Purpose::Authority,
         };
         let der = template.sign(&key)?;
         Self::with_key(vec![der], key, now)
-    }
-
-    /// Makes an authority below this one, with a new P-384 key. It issues to devices only, and ends no later than this one.
-    ///
-    /// # Errors
-    /// When the name does not fit, or this authority is out of date or may have none below it.
-    pub fn create_below(
-        &self,
-        name: &str,
-        now: Timestamp,
-        years: u32,
-        random: &mut dyn FnMut(&mut [u8]),
-    ) -> Result<Self, AuthorityError> {
-        let subject = subject(name).ok_or(AuthorityError::Name)?;
-        if self.path_length == Some(0) {
-            return Err(AuthorityError::PathLength);
-        }
-        let key = SigningKey::generate()?;
-        let template = Template {
-            serial: serial(random),
-            issuer: &self.subject,
-            issuer_key: Some(&self.key_identifier),
-            not_before: self.begin(now),
-            not_after: self.end(now.plus(DAY * YEAR_DAYS * years)),
-            subject: &subject,
-            public_key: key.public(),
-            purpose: Purpose::Authority {
-                path_length: Some(0),
-            },
-        };
-        let mut chain = vec![template.sign(&self.key)?];
-        chain.extend_from_slice(&self.chain);
-        Self::with_key(chain, key, now)
     }
 
     /// Reads an authority: its certificates in DER, its own first and each issued by the next, and its key, PKCS#8 in DER.
@@ -194,7 +148,7 @@ impl IssuingAuthority {
     ///
     /// # Errors
     /// When a certificate or the key cannot serve, as [`AuthorityError`] tells.
-    pub fn read(
+    pub(crate) fn read(
         chain: &[impl AsRef<[u8]>],
         key: &[u8],
         now: Timestamp,
@@ -222,7 +176,6 @@ impl IssuingAuthority {
                 Some(identifier) => identifier.to_vec(),
                 None => key_identifier(key.public()),
             },
-            path_length: own.path_length(),
             not_before: not_before.ok_or(AuthorityError::Chain)?,
             not_after: not_after.ok_or(AuthorityError::Chain)?,
             key,
@@ -231,52 +184,47 @@ impl IssuingAuthority {
     }
 
     /// Its own certificate and what leads to the root, in DER.
-    pub fn chain(&self) -> &[Vec<u8>] {
+    pub(crate) fn chain(&self) -> &[Vec<u8>] {
         &self.chain
     }
 
     /// Its private key, PKCS#8 in DER. A secret.
-    pub fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         self.key.pkcs8()
     }
 
-    /// When the first certificate of the chain expires: no certificate that it issues lives longer.
-    pub fn expires(&self) -> Timestamp {
-        self.not_after
-    }
-
     /// Issues a certificate for the key of `request` to the device called `name`, for `days` (the nearest of 7 to 90), but
-    /// no longer than the authority lives. The name in the request is the caller's to check.
+    /// no longer than the authority lives. The name in the request is the caller's to check. Gives the certificate and what
+    /// leads to the root, in DER.
     ///
     /// # Errors
     /// When the authority is out of date or the name does not fit.
-    pub fn issue(
+    pub(crate) fn issue(
         &self,
         request: &CertificateRequest,
         name: &str,
         days: u32,
         now: Timestamp,
         random: &mut dyn FnMut(&mut [u8]),
-    ) -> Result<Issued, IssueError> {
+    ) -> Result<Vec<Vec<u8>>, IssueError> {
         if now < self.not_before || now >= self.not_after {
             return Err(IssueError::AuthorityOutOfDate);
         }
         let subject = subject(name).ok_or(IssueError::Name)?;
         let days = days.clamp(ISSUED_CERTIFICATE_DAYS_MIN, ISSUED_CERTIFICATE_DAYS_MAX);
-        let expires = self.end(now.plus(DAY * days));
         let template = Template {
             serial: serial(random),
             issuer: &self.subject,
             issuer_key: Some(&self.key_identifier),
             not_before: self.begin(now),
-            not_after: expires,
+            not_after: self.end(now.plus(DAY * days)),
             subject: &subject,
             public_key: request.public_key(),
             purpose: Purpose::Device,
         };
         let mut chain = vec![template.sign(&self.key)?];
         chain.extend_from_slice(&self.chain);
-        Ok(Issued { chain, expires })
+        Ok(chain)
     }
 
     /// A little before now, for clocks that are behind; but not before the authority itself.

@@ -23,6 +23,7 @@ mod enrollments;
 mod error;
 mod groups;
 mod hubs;
+mod issuance;
 mod parts;
 mod provisioning;
 mod quotas;
@@ -33,7 +34,6 @@ mod rolling;
 mod rules;
 mod service;
 
-pub mod issuance;
 pub mod tpm;
 
 pub use access::Access;
@@ -52,6 +52,7 @@ pub use groups::{GroupBulkItem, Groups, NewGroup};
 pub use hub_api::client::Outside;
 pub use hub_engine::KeyRoll;
 pub use hub_storage::store::RegistrationFilter;
+pub use issuance::{CertificateRequest, RequestError};
 pub use parts::Parts;
 pub use provisioning::Provisioning;
 pub use quotas::Quotas;

@@ -194,6 +194,7 @@ impl Registrations {
         self.room.attest(call).await?;
         self.room.quotas.take_poll(&call.id, call.now)?;
         let mut registration = self.room.stored(&call.id).await?;
+        // They are given once, with the registration ("Device registration status lookup").
         registration.issued_certificates = Vec::new();
         Ok(registration)
     }

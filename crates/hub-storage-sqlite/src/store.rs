@@ -16,8 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hub_domain::provisioning::{
-    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
-    RegistrationId,
+    Enrollment, EnrollmentGroup, ProvisioningService, Refusal, Registration, RegistrationId,
 };
 use hub_domain::twin::Twin;
 use hub_domain::upload::{CorrelationId, Upload};
@@ -286,11 +285,6 @@ impl Store for SqliteStore {
     fn enrollments(&self, after: Option<&str>, max: usize) -> Reading<'_, Vec<Enrollment>> {
         let after = after.map(str::to_owned);
         self.read(move |connection| provisioning::enrollments(connection, after.as_deref(), max))
-    }
-
-    fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>> {
-        let id = id.clone();
-        self.read(move |connection| provisioning::group(connection, &id))
     }
 
     fn enrollment_groups(

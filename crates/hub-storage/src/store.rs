@@ -7,8 +7,7 @@ mod service_bound;
 use hub_domain::identity::Activity;
 use hub_domain::message::CloudToDeviceMessage;
 use hub_domain::provisioning::{
-    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
-    RegistrationId,
+    Enrollment, EnrollmentGroup, ProvisioningService, Refusal, Registration, RegistrationId,
 };
 use hub_domain::twin::Twin;
 use hub_domain::upload::{CorrelationId, Upload};
@@ -103,9 +102,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many individual enrollments there are. Dear where there are many.
     fn enrollment_count(&self) -> Reading<'_, u64>;
-
-    /// One enrollment group.
-    fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>>;
 
     /// Enrollment groups in the byte order of their keys ([`EnrollmentGroupId::key`]), after the key `after`, at most
     /// `max`.

@@ -44,7 +44,7 @@ pub(super) enum Purpose {
     /// To authenticate a device.
     Device,
     /// To issue others.
-    Authority { path_length: Option<u64> },
+    Authority,
 }
 
 impl Template<'_> {
@@ -117,12 +117,9 @@ impl Template<'_> {
                     });
                 });
             }
-            Purpose::Authority { path_length } => {
+            Purpose::Authority => {
                 write_constraints(extensions, |fields| {
                     fields.next().write_bool(true);
-                    if let Some(length) = path_length {
-                        fields.next().write_u64(length);
-                    }
                 });
                 // keyCertSign and cRLSign
                 write_extension(extensions, KEY_USAGE, Weight::Critical, |value| {

@@ -1,7 +1,5 @@
 //! What a device sends to get a certificate: PKCS#10 (RFC 2986).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hub_domain::limits::CERTIFICATE_REQUEST_BYTES_MAX;
 use rustls_pki_types::{AlgorithmIdentifier, SubjectPublicKeyInfoDer, alg_id};
 use webpki::{ALL_VERIFICATION_ALGS, RawPublicKeyEntity};
@@ -56,19 +54,6 @@ pub enum RequestError {
 }
 
 impl CertificateRequest {
-    /// Reads base64, as it stands in a registration: without the lines of PEM.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_base64(text: &str) -> Result<Self, RequestError> {
-        // Four characters are three bytes.
-        if text.len() / 4 * 3 > CERTIFICATE_REQUEST_BYTES_MAX + 3 {
-            return Err(RequestError::Malformed);
-        }
-        let der = STANDARD.decode(text).map_err(|_| RequestError::Malformed)?;
-        Self::parse(&der)
-    }
-
     /// Reads DER, and checks that the request's own key signed it. Attributes, and so extensions, are not read.
     ///
     /// # Errors

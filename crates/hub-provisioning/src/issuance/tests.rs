@@ -18,7 +18,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::{AuthorityError, CertificateRequest, Issued, IssuingAuthority, RequestError};
+use super::{AuthorityError, CertificateRequest, IssueError, IssuingAuthority, RequestError};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -61,9 +61,8 @@ fn request(common_name: &str) -> CertificateRequest {
 }
 
 /// Judges the chain as a TLS server would that trusts its last certificate.
-fn judge(issued: &Issued, now: Timestamp) -> Result<(), webpki::Error> {
-    let ders: Vec<CertificateDer<'_>> = issued
-        .chain
+fn judge(chain: &[Vec<u8>], now: Timestamp) -> Result<(), webpki::Error> {
+    let ders: Vec<CertificateDer<'_>> = chain
         .iter()
         .map(|der| CertificateDer::from(der.as_slice()))
         .collect();
@@ -90,6 +89,11 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
+/// When the certificate of the device expires.
+fn expires(chain: &[Vec<u8>]) -> Timestamp {
+    Certificate::read(&chain[0]).unwrap().not_after()
+}
+
 /// What `openssl` says, or why it refused.
 fn openssl(folder: &Path, arguments: &[&str]) -> String {
     let done = Command::new("openssl")
@@ -111,16 +115,16 @@ fn a_root_issues_a_certificate_that_says_no_more_than_the_name() {
     let issued = authority
         .issue(&request("d1"), "d1", 30, NOW, &mut random())
         .unwrap();
-    assert_eq!(issued.chain.len(), 2);
-    assert_eq!(issued.expires, NOW.plus(DAY * 30));
+    assert_eq!(issued.len(), 2);
+    assert_eq!(expires(&issued), NOW.plus(DAY * 30));
     assert_eq!(judge(&issued, NOW), Ok(()));
     assert_eq!(judge(&issued, NOW.plus(DAY * 30)), Ok(()));
     assert!(judge(&issued, NOW.plus(DAY * 31)).is_err());
-    let leaf = Certificate::read(&issued.chain[0]).unwrap();
+    let leaf = Certificate::read(&issued[0]).unwrap();
     assert_eq!(leaf.subject(), "CN=d1");
     assert_eq!(leaf.issuer(), "CN=Issuer");
     assert!(!leaf.is_authority());
-    let (_, fields) = X509Certificate::from_der(&issued.chain[0]).unwrap();
+    let (_, fields) = X509Certificate::from_der(&issued[0]).unwrap();
     let extensions: Vec<String> = fields
         .extensions()
         .iter()
@@ -143,47 +147,42 @@ fn a_root_issues_a_certificate_that_says_no_more_than_the_name() {
     assert_eq!(algorithm, "1.2.840.10045.4.3.3");
 }
 
+/// Writes the files that `names` says, and has OpenSSL verify the first against the last.
+fn verify_strictly(folder: &Path, names: &[&str], chain: &[Vec<u8>]) {
+    for (name, der) in names.iter().zip(chain) {
+        std::fs::write(folder.join(name), pem(der)).unwrap();
+    }
+    let [leaf, between @ .., root] = names else {
+        panic!("a chain of at least two");
+    };
+    let at = NOW.seconds().to_string();
+    let mut verify = vec!["verify", "-x509_strict", "-purpose", "sslclient"];
+    verify.extend(["-attime", &at, "-CAfile", root]);
+    for one in between {
+        verify.extend(["-untrusted", one]);
+    }
+    verify.push(leaf);
+    assert_eq!(openssl(folder, &verify), format!("{leaf}: OK\n"));
+}
+
 #[test]
 fn openssl_takes_the_chain_at_its_strictest() {
-    let top = root("Root");
-    let middle = top.create_below("Issuer 1", NOW, 5, &mut random()).unwrap();
-    let issued = middle
+    let issued = root("Root")
         .issue(&request("d1"), "d1", 90, NOW, &mut random())
         .unwrap();
-    assert_eq!(judge(&issued, NOW), Ok(()));
     let folder = tempfile::tempdir().unwrap();
-    for (name, der) in ["leaf.pem", "middle.pem", "root.pem"]
-        .iter()
-        .zip(&issued.chain)
-    {
-        std::fs::write(folder.path().join(name), pem(der)).unwrap();
-    }
-    let at = NOW.seconds().to_string();
-    let verify = [
-        "verify",
-        "-x509_strict",
-        "-purpose",
-        "sslclient",
-        "-attime",
-        &at,
-        "-CAfile",
-        "root.pem",
-        "-untrusted",
-        "middle.pem",
-        "leaf.pem",
-    ];
-    assert_eq!(openssl(folder.path(), &verify), "leaf.pem: OK\n");
+    verify_strictly(folder.path(), &["leaf.pem", "root.pem"], &issued);
     let text = openssl(
         folder.path(),
-        &["x509", "-in", "middle.pem", "-noout", "-text"],
+        &["x509", "-in", "root.pem", "-noout", "-text"],
     );
     for part in [
         "ecdsa-with-SHA384",
         "ASN1 OID: secp384r1",
-        "CA:TRUE, pathlen:0",
+        "CA:TRUE",
         "Certificate Sign, CRL Sign",
         "Issuer: CN = Root",
-        "Subject: CN = Issuer 1",
+        "Subject: CN = Root",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
@@ -221,18 +220,18 @@ fn requests_by_openssl_are_answered_whatever_the_key() {
         ];
         openssl(folder.path(), &make);
         let der = std::fs::read(folder.path().join("request.der")).unwrap();
-        let request = CertificateRequest::parse_base64(&STANDARD.encode(der)).unwrap();
+        let request = CertificateRequest::parse(&der).unwrap();
         assert_eq!(request.common_name(), "Press-07");
         assert_eq!(request.check_name("press-07"), Ok(()));
         let issued = authority
             .issue(&request, "press-07", 7, NOW, &mut random())
             .unwrap();
         assert_eq!(judge(&issued, NOW), Ok(()));
-        let leaf = Certificate::read(&issued.chain[0]).unwrap();
+        let leaf = Certificate::read(&issued[0]).unwrap();
         assert_eq!(leaf.subject(), "CN=press-07");
         assert!(!leaf.is_authority());
         // The device's key fits.
-        std::fs::write(folder.path().join("leaf.pem"), pem(&issued.chain[0])).unwrap();
+        std::fs::write(folder.path().join("leaf.pem"), pem(&issued[0])).unwrap();
         let of_key = openssl(folder.path(), &["pkey", "-in", "key.pem", "-pubout"]);
         let of_leaf = openssl(
             folder.path(),
@@ -248,53 +247,46 @@ fn a_certificate_lives_7_to_90_days_and_no_longer_than_its_authority() {
     let request = request("d1");
     let expires = |days, now| {
         let issued = authority.issue(&request, "d1", days, now, &mut random());
-        issued.map(|issued| issued.expires)
+        issued.map(|issued| expires(&issued))
     };
     assert_eq!(expires(1, NOW), Ok(NOW.plus(DAY * 7)));
     assert_eq!(expires(45, NOW), Ok(NOW.plus(DAY * 45)));
     assert_eq!(expires(365, NOW), Ok(NOW.plus(DAY * 90)));
     let late = NOW.plus(DAY * 360);
-    assert_eq!(expires(90, late), Ok(authority.expires()));
-    let of = |now| expires(90, now).unwrap_err().to_string();
-    let out_of_date = "the issuing authority has expired or is not valid yet";
-    assert_eq!(of(NOW.plus(DAY * 365)), out_of_date);
-    assert_eq!(of(NOW.minus(DAY)), out_of_date);
-    // An authority below ends with the one above.
-    let below = authority
-        .create_below("Below", late, 5, &mut random())
-        .unwrap();
-    assert_eq!(below.expires(), authority.expires());
+    assert_eq!(expires(90, late), Ok(NOW.plus(DAY * 365)));
+    for now in [NOW.plus(DAY * 365), NOW.minus(DAY)] {
+        assert_eq!(expires(90, now), Err(IssueError::AuthorityOutOfDate));
+    }
     // Beyond 2049 years have four digits.
     let long = IssuingAuthority::create("Long", NOW, 30, &mut random()).unwrap();
-    assert_eq!(long.expires(), NOW.plus(DAY * 365 * 30));
+    let root = Certificate::read(&long.chain()[0]).unwrap();
+    assert_eq!(root.not_after(), NOW.plus(DAY * 365 * 30));
 }
 
 #[test]
 fn a_stored_authority_issues_like_the_one_that_was_made() {
-    let below = root("Root")
-        .create_below("Issuer", NOW, 2, &mut random())
-        .unwrap();
-    let again = IssuingAuthority::read(below.chain(), below.key(), NOW).unwrap();
+    let made = root("Root");
+    let again = IssuingAuthority::read(made.chain(), made.key(), NOW).unwrap();
     let issued = again
         .issue(&request("d1"), "d1", 30, NOW, &mut random())
         .unwrap();
-    assert_eq!(issued.chain[1..], *below.chain());
+    assert_eq!(issued[1..], *made.chain());
     assert_eq!(judge(&issued, NOW), Ok(()));
     // Serial numbers come from the given randomness alone.
     let serial = |der: &[u8]| Certificate::read(der).unwrap().serial();
     let mut counter = random();
     let mut other = || {
         let issued = again.issue(&request("d1"), "d1", 30, NOW, &mut counter);
-        serial(&issued.unwrap().chain[0])
+        serial(&issued.unwrap()[0])
     };
     let (first, second) = (other(), other());
     assert_eq!((first.len(), second.len()), (32, 32));
     assert_ne!(first, second);
 }
 
-/// An authority of an operator, made elsewhere: its certificate and key in DER.
-fn uploaded(algorithm: &'static rcgen::SignatureAlgorithm, ca: IsCa) -> (Vec<u8>, Vec<u8>) {
-    let mut params = params(&["Plant 7"]);
+/// What an operator's authority is made of.
+fn authority_params(name: &str, ca: IsCa) -> CertificateParams {
+    let mut params = params(&[name]);
     // A name that a rewriting would not survive: parts twice, and another kind of text.
     params
         .distinguished_name
@@ -307,14 +299,20 @@ fn uploaded(algorithm: &'static rcgen::SignatureAlgorithm, ca: IsCa) -> (Vec<u8>
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2040, 1, 1);
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+/// An authority of an operator, made elsewhere: its certificate and key in DER.
+fn uploaded(algorithm: &'static rcgen::SignatureAlgorithm, ca: IsCa) -> (Vec<u8>, Vec<u8>) {
     let key = KeyPair::generate_for(algorithm).unwrap();
     let private = key.serialize_der();
-    let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
+    let issuer = CertifiedIssuer::self_signed(authority_params("Plant 7", ca), key).unwrap();
     (issuer.der().to_vec(), private)
 }
 
 #[test]
-fn an_uploaded_authority_issues_and_has_others_below_it() {
+fn an_uploaded_authority_issues_whatever_its_key() {
     for algorithm in [
         &PKCS_ECDSA_P256_SHA256,
         &PKCS_ECDSA_P384_SHA384,
@@ -323,16 +321,35 @@ fn an_uploaded_authority_issues_and_has_others_below_it() {
         let unlimited = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let (der, key) = uploaded(algorithm, unlimited);
         let authority = IssuingAuthority::read(&[der], &key, NOW).unwrap();
-        let below = authority
-            .create_below("Below", NOW, 2, &mut random())
+        let issued = authority
+            .issue(&request("d1"), "d1", 30, NOW, &mut random())
             .unwrap();
-        for authority in [authority, below] {
-            let issued = authority
-                .issue(&request("d1"), "d1", 30, NOW, &mut random())
-                .unwrap();
-            assert_eq!(judge(&issued, NOW), Ok(()));
-        }
+        assert_eq!(judge(&issued, NOW), Ok(()));
     }
+}
+
+#[test]
+fn an_uploaded_authority_below_another_ends_with_that_one() {
+    let mut above = authority_params("Company", IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    above.not_after = rcgen::date_time_ymd(2027, 2, 1);
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+    let above = CertifiedIssuer::self_signed(above, key).unwrap();
+    let lowest = IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+    let private = key.serialize_der();
+    let below = authority_params("Plant 7", lowest);
+    let below = CertifiedIssuer::signed_by(below, key, &above).unwrap();
+    let chain = [below.der().to_vec(), above.der().to_vec()];
+    let authority = IssuingAuthority::read(&chain, &private, NOW).unwrap();
+    let issued = authority
+        .issue(&request("d1"), "d1", 90, NOW, &mut random())
+        .unwrap();
+    assert_eq!(issued[1..], chain);
+    assert_eq!(judge(&issued, NOW), Ok(()));
+    assert_eq!(expires(&issued), expires(&chain[1..]));
+    let names = ["leaf.pem", "below.pem", "above.pem"];
+    let folder = tempfile::tempdir().unwrap();
+    verify_strictly(folder.path(), &names, &issued);
 }
 
 #[test]
@@ -384,13 +401,6 @@ fn what_cannot_be_an_authority_is_refused_with_its_reason() {
         verdict(&[&own], &key, NOW.plus(DAY * 365 * 20)),
         "certificate 1 cannot be used"
     );
-    let lowest = root("Root")
-        .create_below("Lowest", NOW, 1, &mut random())
-        .unwrap();
-    assert!(matches!(
-        lowest.create_below("Lower", NOW, 1, &mut random()),
-        Err(AuthorityError::PathLength)
-    ));
     for name in [String::new(), "x".repeat(65)] {
         let made = IssuingAuthority::create(&name, NOW, 1, &mut random());
         assert!(matches!(made, Err(AuthorityError::Name)));
@@ -450,23 +460,6 @@ fn only_whole_requests_signed_by_their_own_key_are_taken() {
 }
 
 #[test]
-fn base64_is_read_whole_and_without_the_lines_of_pem() {
-    let text = STANDARD.encode(request_der("d1"));
-    let verdict = |text: &str| CertificateRequest::parse_base64(text).err();
-    assert_eq!(verdict(&text), None);
-    let (first, second) = text.split_at(64);
-    for wrong in [
-        String::new(),
-        "?".to_owned(),
-        format!("{first}\n{second}"),
-        format!("-----BEGIN CERTIFICATE REQUEST-----{text}-----END CERTIFICATE REQUEST-----"),
-        "A".repeat(1 << 20),
-    ] {
-        assert_eq!(verdict(&wrong), Some(RequestError::Malformed));
-    }
-}
-
-#[test]
 fn extensions_of_a_request_are_not_even_read() {
     let mut params = params(&["d1"]);
     params.subject_alt_names = vec![SanType::DnsName("hub.test".try_into().unwrap())];
@@ -481,7 +474,7 @@ fn extensions_of_a_request_are_not_even_read() {
     let issued = root("Issuer")
         .issue(&request, "d1", 30, NOW, &mut random())
         .unwrap();
-    let (_, fields) = X509Certificate::from_der(&issued.chain[0]).unwrap();
+    let (_, fields) = X509Certificate::from_der(&issued[0]).unwrap();
     assert_eq!(fields.extensions().len(), 5);
     assert!(fields.subject_alternative_name().unwrap().is_none());
     assert!(!fields.key_usage().unwrap().unwrap().value.key_cert_sign());

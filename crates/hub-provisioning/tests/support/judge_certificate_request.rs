@@ -1,7 +1,7 @@
 //! What must hold for any bytes that a device sends as a request for a certificate: shared by the fuzz target and the
 //! replay of its corpus.
 
-use hub_provisioning::issuance::CertificateRequest;
+use hub_provisioning::CertificateRequest;
 
 /// # Panics
 /// When a law is broken.

@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use futures_util::future::ready;
 use hub_domain::limits::COMMITTER_WAITING_BYTES_MAX;
 use hub_domain::provisioning::{
-    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
-    RegistrationId,
+    Enrollment, EnrollmentGroup, ProvisioningService, Refusal, Registration, RegistrationId,
 };
 use hub_domain::twin::Twin;
 use hub_domain::upload::{CorrelationId, Upload};
@@ -200,10 +199,6 @@ impl Store for MemoryStore {
 
     fn enrollments(&self, after: Option<&str>, max: usize) -> Reading<'_, Vec<Enrollment>> {
         self.read(|state| state.enrollments(after, max))
-    }
-
-    fn enrollment_group(&self, id: &EnrollmentGroupId) -> Reading<'_, Option<EnrollmentGroup>> {
-        self.read(|state| state.enrollment_group(id.key()))
     }
 
     fn enrollment_groups(

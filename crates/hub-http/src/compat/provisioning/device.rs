@@ -67,12 +67,7 @@ pub(super) async fn answer(
             DeviceOperation::Lookup => {
                 check_lookup(&body)?;
                 let registration = registrations.lookup(&call).await?;
-                let mut document = registration_document(&registration);
-                if let Some(members) = document.as_object_mut() {
-                    // It is given once, with the registration ("Device registration status lookup").
-                    members.remove("issuedCertificateChain");
-                }
-                Ok(json(StatusCode::OK, &document))
+                Ok(json(StatusCode::OK, &registration_document(&registration)))
             }
         }
     };

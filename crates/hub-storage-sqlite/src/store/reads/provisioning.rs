@@ -2,8 +2,7 @@
 
 use hub_domain::Timestamp;
 use hub_domain::provisioning::{
-    Enrollment, EnrollmentGroup, EnrollmentGroupId, ProvisioningService, Refusal, Registration,
-    RegistrationId,
+    Enrollment, EnrollmentGroup, ProvisioningService, Refusal, Registration, RegistrationId,
 };
 use hub_storage::record;
 use hub_storage::store::{RegistrationFilter, RegistrationStatistics};
@@ -43,16 +42,6 @@ pub(in super::super) fn enrollments(
     let values = params![from(after), int(max as u64)];
     rows(connection, sql, values, |row| {
         record::decode_enrollment(blob(row, 0)?)
-    })
-}
-
-pub(in super::super) fn group(
-    connection: &Connection,
-    id: &EnrollmentGroupId,
-) -> Read<Option<EnrollmentGroup>> {
-    let sql = "SELECT record FROM enrollment_group WHERE key = ?1";
-    first(connection, sql, [id.key()], |row| {
-        record::decode_enrollment_group(blob(row, 0)?)
     })
 }
 

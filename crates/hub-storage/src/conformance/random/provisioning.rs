@@ -74,14 +74,6 @@ pub(super) async fn check_reads(
         there.registration(&id).map(describe_registration),
         "step {step}: {id}"
     );
-    let group = group_id(generator.pick::<&str>(&GROUPS));
-    let read = store.enrollment_group(&group).await;
-    let read = read.expect("a group can be read");
-    assert_eq!(
-        read.as_ref().map(describe_group),
-        there.group(&group).map(describe_group),
-        "step {step}: {group}"
-    );
     let read = store.enrollment_count().await;
     let read = read.expect("enrollments can be counted");
     assert_eq!(

@@ -247,10 +247,6 @@ impl State {
         all.take(max).cloned().collect()
     }
 
-    pub(in super::super) fn enrollment_group(&self, key: &str) -> Option<EnrollmentGroup> {
-        self.provisioning.groups.rows().get(key).cloned()
-    }
-
     pub(in super::super) fn enrollment_groups(
         &self,
         after: Option<&str>,
