@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use hub_api::native::Reach;
 
+/// What a direct method may take beyond its own two timeouts before it is given up.
+pub(crate) const METHOD_SLACK: Duration = Duration::from_secs(5);
+
 /// Bounds that protect the process. Every one has a default that suits a server.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {

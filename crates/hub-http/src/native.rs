@@ -4,6 +4,7 @@
 //! fails becomes a [`Failure`], which one place renders and logs.
 
 mod certificates;
+mod deadline;
 mod devices;
 mod events;
 mod failure;
@@ -23,6 +24,7 @@ mod scope;
 mod tests;
 mod twins;
 
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Extension, Router};
 use hub_api::native::{OPERATIONS, Operation, OperationId, Verb};
@@ -33,17 +35,20 @@ use input::{Document, Guarded, Query};
 use scope::Scope;
 
 /// The native routes, mounted under `/api/v1`.
-pub(crate) fn routes() -> Router<AppState> {
+pub(crate) fn routes(app: &AppState) -> Router<AppState> {
     let mut router = Router::new();
     for operation in OPERATIONS {
         // Whoever proves himself asks what the operation needs, before its body is read.
-        let handler = handler(operation).route_layer(Extension(operation.needs));
+        let mut handler = handler(operation).route_layer(Extension(operation.needs));
+        if !deadline::is_the_callers(operation.id) {
+            handler = handler.route_layer(from_fn_with_state(app.clone(), deadline::keep));
+        }
         router = router.route(operation.path, handler);
     }
     router
         .fallback(|| async { Failure::unknown_route() })
         .method_not_allowed_fallback(|| async { Failure::wrong_method() })
-        .layer(axum::middleware::from_fn(failure::render))
+        .layer(from_fn(failure::render))
 }
 
 fn handler(operation: &Operation) -> MethodRouter<AppState> {

@@ -121,7 +121,7 @@ impl HttpService {
 fn router(app: &AppState) -> Router {
     Router::new()
         .route("/", get(page::show).fallback(compat::handle))
-        .nest("/api/v1", native::routes())
+        .nest("/api/v1", native::routes(app))
         .fallback(other)
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),

@@ -52,6 +52,8 @@ pub(crate) struct Installation {
     pub(crate) service: HttpService,
     /// Where uploads go.
     pub(crate) blobs: MemoryBlobs,
+    /// Where all else is kept.
+    pub(crate) store: Arc<MemoryStore>,
 }
 
 impl Installation {
@@ -90,7 +92,7 @@ impl Installation {
         let hub = create_hub(&engine, "hub").await;
         let provisioning = Provisioning::open(hub_provisioning::Parts {
             engine: Arc::clone(&engine),
-            store,
+            store: Arc::clone(&store) as _,
             environment,
             outside: Outside::new(None).unwrap(),
             limits,
@@ -111,6 +113,7 @@ impl Installation {
             hub,
             service,
             blobs,
+            store,
         }
     }
 

@@ -1,7 +1,5 @@
 //! Direct methods.
 
-use std::time::Duration;
-
 use axum::response::Response;
 use bytes::Bytes;
 use hub_api::compat::{MethodInput, MethodResult};
@@ -10,14 +8,12 @@ use hub_engine::methods::MethodRequest;
 
 use super::refusal::Refusal;
 use super::{Call, json};
-
-/// What a call may take beyond its own two timeouts before it is given up.
-const SLACK: Duration = Duration::from_secs(5);
+use crate::config::METHOD_SLACK;
 
 pub(super) async fn invoke(call: Call) -> Result<Response, Refusal> {
     let id = call.id()?;
     let input = MethodInput::parse(&call.body)?;
-    let deadline = input.connect + input.response + SLACK;
+    let deadline = input.connect + input.response + METHOD_SLACK;
     let request = MethodRequest {
         name: input.name,
         payload: input

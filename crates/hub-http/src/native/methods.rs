@@ -11,6 +11,7 @@ use hub_engine::{Error, ErrorKind};
 use serde_json::value::RawValue;
 
 use super::{Document, Failure, Scope};
+use crate::config::METHOD_SLACK;
 
 pub(super) async fn invoke(
     scope: Scope,
@@ -27,11 +28,16 @@ pub(super) async fn invoke(
             .response_timeout_in_seconds
             .map_or(METHOD_RESPONSE_TIMEOUT_DEFAULT, Duration::from_secs),
     };
-    let answer = scope
-        .engine()
-        .methods
-        .invoke(&scope.ctx, hub.no, &scope.identity()?, request)
-        .await?;
+    let timeouts = request.connect.saturating_add(request.response);
+    let id = scope.identity()?;
+    let methods = &scope.engine().methods;
+    let invoked = methods.invoke(&scope.ctx, hub.no, &id, request);
+    let answer = tokio::time::timeout(timeouts.saturating_add(METHOD_SLACK), invoked)
+        .await
+        .map_err(|_| {
+            let text = format!("{id} did not answer in time");
+            Error::new(ErrorKind::TimedOut, text)
+        })??;
     let payload = if answer.payload.is_empty() {
         b"null"
     } else {

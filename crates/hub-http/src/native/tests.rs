@@ -3,6 +3,7 @@
 mod access;
 mod certificates;
 mod client;
+mod deadlines;
 mod facts;
 mod files;
 mod hubs;

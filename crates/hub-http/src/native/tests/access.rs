@@ -11,7 +11,7 @@ use super::{Ask, refused, with_device};
 use crate::testing::{Answer, BEGINNING, Installation, token_of};
 
 /// A well-formed call, so that only the caller can be what is wrong. Streams are asked to end at once.
-async fn call(
+pub(super) async fn call(
     installation: &Installation,
     operation: &Operation,
     authorization: Option<String>,
