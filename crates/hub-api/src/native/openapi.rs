@@ -193,6 +193,10 @@ fn operation_object(operation: &Operation, named: &Map<String, Value>) -> Value 
         Needs::Service(name) => format!(
             "Needs the local admin token, or the permission {name} of the provisioning service."
         ),
+        Needs::AnyOfService(names) => format!(
+            "Needs the local admin token, or one of these permissions of the provisioning service, of which each sees its part: {}.",
+            names.join(", ")
+        ),
     };
     let mut parameters: Vec<Value> = operation
         .path_parameters()

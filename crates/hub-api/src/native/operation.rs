@@ -373,6 +373,9 @@ pub enum Needs {
     Permission(&'static str),
     /// The local administrator, or a policy of the provisioning service with the permission of that name.
     Service(&'static str),
+    /// The local administrator, or a policy of the provisioning service with one of these permissions: each gets the part
+    /// that it may see.
+    AnyOfService(&'static [&'static str]),
 }
 
 /// A query parameter.

@@ -454,6 +454,18 @@ pub(crate) fn credential_policies(policies: &[CredentialPolicy]) -> String {
 }
 
 pub(crate) fn expiring(report: &ExpiryReport) -> String {
+    let items = expiring_items(report);
+    if report.left_out.is_empty() {
+        return items;
+    }
+    let left_out: Vec<&str> = report.left_out.iter().map(|one| one.as_str()).collect();
+    format!(
+        "{items}\nnot shown to this policy: {}",
+        left_out.join(", ")
+    )
+}
+
+fn expiring_items(report: &ExpiryReport) -> String {
     if report.items.is_empty() {
         return format!("nothing expires until {}", report.until);
     }

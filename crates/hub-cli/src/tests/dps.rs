@@ -423,6 +423,13 @@ async fn what_expires_is_listed() {
         printed,
         "nothing expires until 2026-03-02T12:00:00.0000000Z\n"
     );
+    let part = json!({ "until": "2026-03-02T12:00:00.0000000Z", "items": [],
+        "leftOut": ["hubCertificate", "issuer"] });
+    let (printed, _) = one("keys expiring", Exchange::json(200, &part)).await;
+    assert_eq!(
+        printed,
+        "nothing expires until 2026-03-02T12:00:00.0000000Z\nnot shown to this policy: hubCertificate, issuer\n"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(super) mod service;
 mod wire;
 
 use hub_api::native::Page;
+use hub_domain::provisioning::ServicePermission;
 use hub_provisioning::{Caller, Context, Provisioning};
 
 use super::{Failure, Scope};
@@ -44,6 +45,13 @@ impl<'a> Administration<'a> {
                 now: scope.ctx.now,
             },
         })
+    }
+}
+
+impl Administration<'_> {
+    /// Whether the caller has a right of which something depends that it need not have.
+    fn may(&self, permission: ServicePermission) -> bool {
+        self.ctx.require(permission).is_ok()
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Scope {
     pub(super) app: AppState,
     /// Who asks.
     pub(super) ctx: OpContext,
-    /// The policy of the provisioning service that asks, on the service's own paths; `ctx` may nothing then.
+    /// The policy of the provisioning service that asks, where those may; `ctx` may nothing then.
     pub(super) back_end: Option<hub_provisioning::Caller>,
     /// When the proof ends; the admin token's does not.
     pub(super) expires: Option<Timestamp>,
@@ -136,16 +136,26 @@ impl FromRequestParts<AppState> for Scope {
 
 /// What the service's operations check themselves, checked before the input is looked at: who may not learns nothing of it.
 fn check_right(ctx: &hub_provisioning::Context, needs: Option<&Needs>) -> Result<(), Failure> {
-    let needed = match needs {
-        Some(Needs::Service(name)) => ServicePermission::parse(name),
-        Some(Needs::Admin | Needs::AnyPolicy | Needs::Permission(_)) | None => None,
-    };
-    match needed {
-        Some(permission) => Ok(ctx.require(permission)?),
-        None => Err(Failure::from(Error::new(
-            ErrorKind::NotAllowed,
-            "only the administrator of the installation may do this",
-        ))),
+    let mut refused = Failure::from(Error::new(
+        ErrorKind::NotAllowed,
+        "only the administrator of the installation may do this",
+    ));
+    let names = needs.map(of_service).unwrap_or_default();
+    for permission in names.into_iter().filter_map(ServicePermission::parse) {
+        match ctx.require(permission) {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = error.into(),
+        }
+    }
+    Err(refused)
+}
+
+/// The permissions of the provisioning service of which one is needed; none for what is the hubs'.
+fn of_service(needs: &Needs) -> Vec<&'static str> {
+    match needs {
+        Needs::Service(name) => vec![name],
+        Needs::AnyOfService(names) => names.to_vec(),
+        Needs::Admin | Needs::AnyPolicy | Needs::Permission(_) => Vec::new(),
     }
 }
 
@@ -156,13 +166,12 @@ struct Proof {
     expires: Option<Timestamp>,
 }
 
-/// Who asks with a token of the provisioning service; `None` on the paths of others and without such a token.
+/// Who asks with a token of the provisioning service; `None` for operations of others and without such a token.
 fn back_end(app: &AppState, parts: &Parts, now: Timestamp) -> Option<Result<Proof, Failure>> {
-    let below = parts.uri.path();
-    let of_service = below.strip_prefix("/provisioning")?;
-    if !(of_service.is_empty() || of_service.starts_with('/')) {
+    if of_service(parts.extensions.get::<Needs>()?).is_empty() {
         return None;
     }
+    let below = parts.uri.path();
     let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let token = SasToken::parse(header).ok()?;
     let hub = app.engine().hubs.default_hub()?;

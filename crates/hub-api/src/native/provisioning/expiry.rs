@@ -13,6 +13,9 @@ pub struct ExpiryReport {
     pub until: Moment,
     /// The certificates.
     pub items: Vec<Expiry>,
+    /// What the caller may not see; nothing for the administrator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<ExpiryWhat>,
 }
 
 /// A certificate that expires.

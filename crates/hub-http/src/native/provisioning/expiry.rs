@@ -6,7 +6,8 @@ use axum::Json;
 use hub_api::native::{Expiry, ExpiryReport, ExpiryWhat, Moment};
 use hub_domain::Timestamp;
 use hub_domain::limits::PAGE_MAX;
-use hub_domain::provisioning::{Attestation, CertificateSlot, Slots};
+use hub_domain::provisioning::{Attestation, CertificateSlot, ServicePermission, Slots};
+use hub_engine::x509::Certificate;
 use hub_provisioning::certificate_info;
 
 use super::super::{Failure, Query, Scope};
@@ -39,36 +40,35 @@ pub(in super::super) async fn list(
         now,
         until: now.plus(ahead),
         items: Vec::new(),
+        left_out: Vec::new(),
     };
     let shown = scope.app.config().shown_certificate.as_ref();
     if let Some(leaf) = shown.and_then(ShownCertificate::der) {
         report.add(ExpiryWhat::Server, "server", None, &leaf);
     }
     hubs(&scope, &mut report)?;
-    let Administration { service, ctx } = &administration;
-    for view in service.authorities.list(ctx)? {
-        let certificate = &view.certificate;
-        let (what, name) = (
-            ExpiryWhat::ProvisioningCertificate,
-            certificate.name.as_str(),
-        );
-        report.add(what, name, None, &certificate.der);
+    settings(&administration, &mut report)?;
+    if administration.may(ServicePermission::EnrollmentRead) {
+        groups(&administration, &mut report)?;
+        enrollments(&administration, &mut report).await?;
+    } else {
+        let left_out = [ExpiryWhat::EnrollmentGroup, ExpiryWhat::Enrollment];
+        report.left_out.extend(left_out);
     }
-    for issuer in &service.credentials.issuers(ctx)? {
-        if let Some(der) = issuer.chain.first() {
-            report.add(ExpiryWhat::Issuer, issuer.name.as_str(), None, der);
-        }
-    }
-    groups(&administration, &mut report)?;
-    enrollments(&administration, &mut report).await?;
     report.sort_and_cut();
     Ok(Json(ExpiryReport {
         until: Moment(report.until),
         items: report.items,
+        left_out: report.left_out,
     }))
 }
 
+/// The authorities of hubs are for the administrator.
 fn hubs(scope: &Scope, report: &mut Report) -> Result<(), Failure> {
+    if scope.back_end.is_some() {
+        report.left_out.push(ExpiryWhat::HubCertificate);
+        return Ok(());
+    }
     let engine = scope.engine();
     for hub in engine.hubs.list() {
         for view in engine.certificates.list(&scope.ctx, hub.no)? {
@@ -80,6 +80,29 @@ fn hubs(scope: &Scope, report: &mut Report) -> Result<(), Failure> {
                 Some(name),
                 der,
             );
+        }
+    }
+    Ok(())
+}
+
+fn settings(administration: &Administration<'_>, report: &mut Report) -> Result<(), Failure> {
+    if !administration.may(ServicePermission::ServiceConfig) {
+        let left_out = [ExpiryWhat::ProvisioningCertificate, ExpiryWhat::Issuer];
+        report.left_out.extend(left_out);
+        return Ok(());
+    }
+    let Administration { service, ctx } = administration;
+    for view in service.authorities.list(ctx)? {
+        let certificate = &view.certificate;
+        let (what, name) = (
+            ExpiryWhat::ProvisioningCertificate,
+            certificate.name.as_str(),
+        );
+        report.add(what, name, None, &certificate.der);
+    }
+    for issuer in &service.credentials.issuers(ctx)? {
+        if let Some(der) = issuer.chain.first() {
+            report.add(ExpiryWhat::Issuer, issuer.name.as_str(), None, der);
         }
     }
     Ok(())
@@ -127,16 +150,19 @@ struct Report {
     now: Timestamp,
     until: Timestamp,
     items: Vec<Expiry>,
+    left_out: Vec<ExpiryWhat>,
 }
 
 impl Report {
     fn add(&mut self, what: ExpiryWhat, name: &str, slot: Option<&str>, der: &[u8]) {
+        // Most of a million do not expire: nothing more is read of those.
+        let is_soon = Certificate::read(der).is_ok_and(|read| read.not_after() <= self.until);
+        if !is_soon {
+            return;
+        }
         let Ok(info) = certificate_info(der) else {
             return;
         };
-        if info.not_after > self.until {
-            return;
-        }
         self.items.push(Expiry {
             what,
             name: name.to_owned(),

@@ -1,10 +1,11 @@
 //! The provisioning service for its administrator.
 
 use hub_domain::SymmetricKey;
-use hub_domain::provisioning::derived_key;
+use hub_domain::provisioning::{ServicePermission, ServicePermissions, derived_key};
 use hub_domain::sas::sign_token;
 use serde_json::{Value, json};
 
+use super::access::token_of_service;
 use super::{Ask, ask, refused};
 use crate::testing::Installation;
 
@@ -318,4 +319,37 @@ async fn issuers_and_credential_policies_are_kept_and_the_report_shows_them() {
     assert_eq!(report["items"], json!([]));
     delete(&installation, "/credentialPolicies/fleet").await;
     delete(&installation, "/issuers/factory").await;
+}
+
+#[tokio::test]
+async fn a_policy_of_the_service_sees_what_expires_in_its_part() {
+    let installation = Installation::new().await;
+    post(&installation, "/issuers", json!({ "name": "factory" })).await;
+    let path = "/keys/expiring?within=36500";
+    let all = ask(&installation, "GET", path, Value::Null).await.ok();
+    assert_eq!(all["items"][0]["what"], "issuer");
+    assert_eq!(all.get("leftOut"), None);
+    for (permission, seen, left_out) in [
+        (
+            ServicePermission::ServiceConfig,
+            1,
+            json!(["hubCertificate", "enrollmentGroup", "enrollment"]),
+        ),
+        (
+            ServicePermission::EnrollmentRead,
+            0,
+            json!(["hubCertificate", "provisioningCertificate", "issuer"]),
+        ),
+    ] {
+        let installation = Installation::new().await;
+        post(&installation, "/issuers", json!({ "name": "factory" })).await;
+        let held = ServicePermissions::of(&[permission]);
+        let token = token_of_service(&installation, held).await;
+        let report = Ask::with("GET", path, Some(token))
+            .send(&installation, "")
+            .await
+            .ok();
+        assert_eq!(report["items"].as_array().unwrap().len(), seen);
+        assert_eq!(report["leftOut"], left_out);
+    }
 }

@@ -4,12 +4,12 @@ use super::super::{Guard, Needs, Operation, OperationId, Parameter, ParameterKin
 use super::builders::{call, create, delete, listing, read, write};
 use super::parameters::PAGE;
 
-const ADMIN: Needs = Needs::Admin;
 const CONFIG: Needs = Needs::Service("ServiceConfig");
 const READ: Needs = Needs::Service("EnrollmentRead");
 const WRITE: Needs = Needs::Service("EnrollmentWrite");
 const STATUS_READ: Needs = Needs::Service("RegistrationStatusRead");
 const STATUS_WRITE: Needs = Needs::Service("RegistrationStatusWrite");
+const CONFIG_OR_READ: Needs = Needs::AnyOfService(&["ServiceConfig", "EnrollmentRead"]);
 
 const REGISTRATION_PAGE: &[Parameter] = &[
     PAGE[0],
@@ -510,7 +510,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             OperationId::ListExpiring,
             "/keys/expiring",
             "List the certificates of hubs, enrollments, issuers and the server that expire soon",
-            ADMIN,
+            CONFIG_OR_READ,
             "ExpiryReport",
         )
     },
