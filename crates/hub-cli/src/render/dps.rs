@@ -459,10 +459,7 @@ pub(crate) fn expiring(report: &ExpiryReport) -> String {
         return items;
     }
     let left_out: Vec<&str> = report.left_out.iter().map(|one| one.as_str()).collect();
-    format!(
-        "{items}\nnot shown to this policy: {}",
-        left_out.join(", ")
-    )
+    format!("{items}\nnot shown to this policy: {}", left_out.join(", "))
 }
 
 fn expiring_items(report: &ExpiryReport) -> String {

@@ -236,7 +236,10 @@ async fn operations_of_the_service_answer_exactly_its_policies_that_may() {
 }
 
 /// A token of a policy of the service that may this.
-pub(super) async fn token_of_service(installation: &Installation, held: ServicePermissions) -> String {
+pub(super) async fn token_of_service(
+    installation: &Installation,
+    held: ServicePermissions,
+) -> String {
     let ctx = hub_provisioning::Context {
         caller: hub_provisioning::Caller::Admin,
         request_id: "test".to_owned(),
