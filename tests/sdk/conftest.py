@@ -77,6 +77,8 @@ def pytest_runtest_protocol(item, nextitem):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
+    if report.failed:
+        report.sections += [(f"The log of {hub.host_name}", hub.log_tail()) for hub in Hub.started]
     if report.when == "call" or report.failed:
         callspec = getattr(item, "callspec", None)
         cell = callspec.params["cell"].name if callspec else None

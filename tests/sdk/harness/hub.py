@@ -21,6 +21,9 @@ MORE_ARGUMENTS = os.environ.get("BEHAVIOURS_SERVE", "").split()
 class Hub:
     """A hub on the real ports, in a data folder of its own."""
 
+    # Those that this process started and that may still be running, for whoever looks for a fault.
+    started = []
+
     def __init__(self, folder: pathlib.Path, wrapper=(), host=namespace.HOST, address=None, config=None):
         self.folder = folder
         # Of the default hub; with an address the installation listens there alone, beside another one.
@@ -46,6 +49,8 @@ class Hub:
 
     def start(self):
         """Starts the server and returns when it is ready."""
+        if self not in Hub.started:
+            Hub.started.append(self)
         arguments = ["serve", "--data-dir", str(self.folder), "--hostname", self.host_name]
         arguments += ["--listen", self.address] if self.address else []
         arguments += ["--config", str(self.config)] if self.config else []
@@ -93,6 +98,8 @@ class Hub:
     def close(self):
         """Ends the server whatever its state."""
         self.closed = True
+        if self in Hub.started:
+            Hub.started.remove(self)
         if self.process is not None and self.process.poll() is None:
             self.kill()
 

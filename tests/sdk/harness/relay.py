@@ -18,6 +18,8 @@ class Relay:
         self.lock = threading.Lock()
         self.calls = []
         self.strike = None
+        # Whether the call that is to go wrong has come, and whether it has gone wrong.
+        self.is_taken = False
         self.struck = threading.Event()
         self.server = None
 
@@ -31,11 +33,17 @@ class Relay:
         with self.lock:
             self.calls.clear()
             self.struck.clear()
+            self.is_taken = False
             self.strike = (call, before, after)
 
     def disarm(self):
+        """No call goes wrong from now on. Whether one did: one that has come by now is waited for."""
         with self.lock:
             self.strike = None
+            if not self.is_taken:
+                return False
+        assert self.struck.wait(WITHIN), "the call that was to go wrong came, and did not"
+        return True
 
     def __enter__(self):
         self.server = http.server.ThreadingHTTPServer((self.hub.address, PORT), handler_of(self))
@@ -62,6 +70,7 @@ def handler_of(relay):
                 number = len(relay.calls)
                 relay.calls.append(f"{self.command} {self.path.split('?')[0]}")
                 armed = relay.strike if relay.strike and relay.strike[0] == number else None
+                relay.is_taken |= armed is not None
             before, after = armed[1:] if armed else (None, None)
             self.close_connection = bool(armed)
             if before:
