@@ -75,6 +75,26 @@ behaviour('enrollment_keys_are_made_and_told_on_request', async (context) => {
   assert.equal((await serviceRefusal(provisioning.getIndividualEnrollmentAttestationMechanism('nobody'))).status, 404);
 });
 
+behaviour('enrollments_are_written_back_as_they_were_read', async (context) => {
+  const initialTwin = { tags: { site: { floor: 2 } }, properties: { desired: { list: [1, 'zwei'] } } };
+  const cells = ['symmetric-individual', 'x509-individual-primary', 'symmetric-group', 'x509-group-root', 'x509-group-intermediate'];
+  for (const credential of cells) {
+    const own = { ...context, cell: { credential, transport: 'mqtt' } };
+    const { enrollment } = await enroll(own, { initialTwin });
+    const { enrollmentGroupId, registrationId } = enrollment;
+    const kind = enrollmentGroupId === undefined ? 'IndividualEnrollment' : 'EnrollmentGroup';
+    const id = enrollmentGroupId ?? registrationId;
+    const told = async () => (await provisioning[`get${kind}AttestationMechanism`](id)).responseBody;
+    const before = await told();
+    const read = (await provisioning[`get${kind}`](id)).responseBody;
+    // All that was read goes back, without the keys, which are not told.
+    const written = await put(own, { ...read, provisioningStatus: 'disabled' });
+    assert.equal(written.provisioningStatus, 'disabled', credential);
+    assert.deepEqual(await told(), before, credential);
+    assert.deepEqual(written.initialTwin, initialTwin, credential);
+  }
+});
+
 behaviour('enrollment_refusals', async (context) => {
   const individual = await enroll(context);
   const ofGroup = await enroll(group(context));

@@ -1,9 +1,16 @@
 """The device's HTTPS routes as the documents tell them, without an SDK; the vendor's Python client does not use them."""
 
 import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+import urllib.parse
 import uuid
 
 import pytest
+from azure.iot.device import IoTHubDeviceClient
 from provisioningserviceclient.models import AttestationMechanism
 
 from attestations import Attestation, X509GroupIntermediate, X509GroupRoot, X509Individual, files_of
@@ -13,6 +20,7 @@ from harness import tpm
 from harness.tokens import token
 from harness.wait import until
 from harness.webhook import HANG, Webhook
+
 DAY = 24 * 3600
 
 
@@ -57,6 +65,46 @@ def test_registration_over_https_step_by_step(door, hub):
     assert looked_up.status_code == 200, looked_up.text
     assert looked_up.json()["assignedHub"] == hub.host
     assert looked_up.json()["deviceId"] == door.registrant.registration
+
+
+# What the devices' clients send over HTTPS: the version, their headers, and how they write the id into path and token.
+JSON = "application/json; charset=utf-8"
+CLIENTS = {
+    "C": ("2021-06-01", {"UserAgent": "prov_device_client/1.0", "Accept": "application/json", "Content-Type": JSON}, str.lower),
+    "C, of 2018": ("2018-04-01", {"UserAgent": "prov_device_client/1.0", "Content-Type": JSON}, str.lower),
+    "C#": ("2021-06-01", {"User-Agent": "Microsoft.Azure.Devices.Provisioning.Client", "Content-Type": JSON}, str.lower),
+    "Java": ("2019-03-31", {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}, str),
+    "Node": ("2019-03-31&forceRegistration=true", {"Content-Type": JSON}, str),
+    "IoT Edge": ("2021-11-01-preview", {"Content-Type": "application/json"}, str.lower),
+    "curl of the documentation": ("2019-03-31", {"Content-Encoding": "utf-8", "Content-Type": "application/json"}, str.lower),
+    "the preview": ("2025-07-01-preview", {"Content-Type": "application/json"}, str),
+}
+
+
+def test_clients_of_every_kind_register_over_https(provisioning, hub):
+    for name, (version, headers, spelled) in CLIENTS.items():
+        door = Door(provisioning.enroll(registration=new_id("Device:a.b_c")))
+        # Their URL encoders write hexadecimal digits in their own way; what was signed is what counts.
+        key = door.registrant.attestation.key(door.registrant.registration)
+        resource = re.sub("%..", lambda found: spelled(found[0]), urllib.parse.quote(door.resource, safe=""))
+        proof = signed(resource, key)
+        path = "/" + re.sub("%..", lambda found: spelled(found[0]), urllib.parse.quote(door.resource))
+        how = {"version": version, "authorization": proof, "headers": headers}
+        body = json.dumps({"registrationId": door.registrant.registration})
+        begun = door.ask("PUT", f"{path}/register", data=body, **how)
+        assert begun.status_code == 202, f"{name}: {begun.text}"
+        operation = f"{path}/operations/{begun.json()['operationId']}"
+        # Some say a type for a body that they do not have.
+        ended = until(lambda: finished(door.ask("GET", operation, **how)), f"the device is assigned: {name}").json()
+        assert (ended["status"], ended["registrationState"]["assignedHub"]) == ("assigned", hub.host), name
+
+
+def signed(resource, key):
+    """A token for a resource that is encoded already."""
+    expiry = int(time.time()) + DAY
+    digest = hmac.new(base64.b64decode(key), f"{resource}\n{expiry}".encode(), hashlib.sha256).digest()
+    signature = urllib.parse.quote(base64.b64encode(digest), safe="")
+    return f"SharedAccessSignature sr={resource}&sig={signature}&se={expiry}&skn=registration"
 
 
 def test_registration_pending_is_told_to_be_asked_again(provisioning):
@@ -170,8 +218,36 @@ def test_tpm_challenge_has_the_documented_shape(provisioning):
     refused(door.register({"registrationId": registration, "tpm": shown}, authorization=guessed), 401)
 
 
+def test_tpm_registers_over_https_step_by_step(provisioning, hub, events):
+    software = tpm.SoftwareTpm()
+    mechanism = AttestationMechanism.create_with_tpm(software.endorsement_key)
+    registrant = provisioning.enroll(Tpm(mechanism))
+    door = Door(registrant)
+    shown = {"registrationId": registrant.registration, "tpm": software.shown()}
+    # The service of IoT Edge shows its keys with the first request alone, C and Node with both.
+    for second in (shown, {"registrationId": registrant.registration}):
+        challenge = door.register(shown, authorization="").json()
+        proof = token(door.resource, software.imported(challenge["authenticationKey"]), policy=challenge["keyName"])
+        begun = door.register(second, authorization=proof)
+        assert begun.status_code == 202, begun.text
+        operation = begun.json()["operationId"]
+        ended = until(lambda: finished(door.status(operation, authorization=proof)), "the device is assigned").json()
+        state = ended["registrationState"]
+        assert (ended["status"], state["assignedHub"]) == ("assigned", hub.host)
+        key = software.imported(state["tpm"]["authenticationKey"])
+        # A challenge is good for one registration.
+        refused(door.register(second, authorization=proof), 401)
+    before = len(events.of(state["deviceId"]))
+    client = IoTHubDeviceClient.create_from_symmetric_key(key, hub.host, state["deviceId"], **registrant.options())
+    try:
+        client.send_message("by the key that came into the TPM")
+    finally:
+        client.shutdown()
+    until(lambda: len(events.of(state["deviceId"])) > before, "its message arrives")
+
+
 class Tpm(Attestation):
-    """An enrollment of a TPM that nobody has: enough for the challenge."""
+    """An enrollment of a TPM; with the keys of nobody's it is enough for the challenge."""
 
     def __init__(self, mechanism):
         self.mechanism = lambda: mechanism

@@ -14,12 +14,30 @@ from provisioningserviceclient import (
 )
 from provisioningserviceclient.models import AttestationMechanism, IndividualEnrollment
 
-from attestations import SymmetricGroup, SymmetricIndividual, X509GroupIntermediate, X509GroupRoot, X509Individual
+from attestations import (
+    ATTESTATIONS,
+    Attestation,
+    SymmetricGroup,
+    SymmetricIndividual,
+    X509GroupIntermediate,
+    X509GroupRoot,
+    X509Individual,
+)
 from credentials import new_key
 from enrollments import MIGRATE, arguments_of, new_id, refusal, status_of
+from harness import tpm
 
 BULK_MAX = 10
 STALE = '"stale"'
+
+
+class TpmOfNobody(Attestation):
+    """An enrollment of a TPM that is nowhere."""
+
+    def __init__(self):
+        endorsement_key = tpm.endorsement_key()
+        self.mechanism = lambda: AttestationMechanism.create_with_tpm(endorsement_key)
+
 
 
 @contextlib.contextmanager
@@ -117,6 +135,42 @@ def test_enrollment_keys_are_made_and_told_on_request(provisioning):
     told = service.get_enrollment_group_attestation_mechanism(group.enrollment.enrollment_group_id)
     assert told.symmetric_key.primary_key == group.attestation.keys["primary"]
     assert status_of(service.get_individual_enrollment_attestation_mechanism, "nobody") == 404
+
+
+# Each kind of proof that the service SDK can enroll.
+PROOFS = {
+    "individual": [*(ATTESTATIONS[name] for name in ("symmetric-individual", "x509-individual-primary")), TpmOfNobody],
+    "group": [ATTESTATIONS[name] for name in ("symmetric-group", "x509-group-root", "x509-group-intermediate")],
+}
+
+
+def test_enrollments_are_written_back_as_they_were_read(hub, provisioning):
+    service = provisioning.service
+    terms = {"twin": {"tags": {"site": {"floor": 2}}, "desired": {"list": [1, "zwei"]}}, "iot_hubs": [hub.host]}
+    for proof in PROOFS["individual"]:
+        registrant = provisioning.enroll(proof(), **terms)
+        id = registrant.registration
+        read = service.get_individual_enrollment(id)
+        told = service.get_individual_enrollment_attestation_mechanism(id).as_dict()
+        # What a back end does that changes one thing: it sends all that it read, and the keys that it did not.
+        read.device_id = "another-name"
+        written = service.create_or_update(read)
+        assert written.device_id == "another-name", proof
+        assert service.get_individual_enrollment_attestation_mechanism(id).as_dict() == told, proof
+        assert written.initial_twin.tags == terms["twin"]["tags"], proof
+        assert written.initial_twin.desired_properties == terms["twin"]["desired"], proof
+        assert written.iot_hubs == [hub.host], proof
+    for proof in PROOFS["group"]:
+        registrant = provisioning.enroll(proof(), **terms)
+        id = registrant.enrollment.enrollment_group_id
+        read = service.get_enrollment_group(id)
+        told = service.get_enrollment_group_attestation_mechanism(id).as_dict()
+        read.provisioning_status = "disabled"
+        written = service.create_or_update(read)
+        assert written.provisioning_status == "disabled", proof
+        assert service.get_enrollment_group_attestation_mechanism(id).as_dict() == told, proof
+        assert written.initial_twin.tags == terms["twin"]["tags"], proof
+        assert written.initial_twin.desired_properties == terms["twin"]["desired"], proof
 
 
 def test_enrollment_refusals(hub, provisioning):

@@ -1,5 +1,7 @@
 //! Devices that register.
 
+mod clients;
+
 use std::time::Duration;
 
 use base64::Engine as _;

@@ -1,5 +1,7 @@
 //! Devices that register.
 
+mod clients;
+
 use std::sync::Arc;
 use std::time::Duration;
 
