@@ -2,6 +2,7 @@
 
 mod call_slots;
 mod outages;
+mod place_turns;
 mod remote;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use remote::{Generation, Present, Remote};
 
 use call_slots::CallSlots;
 use outages::Outages;
+use place_turns::PlaceTurns;
 
 use crate::Error;
 use crate::credentials::IssuedChain;
@@ -135,6 +137,7 @@ pub(crate) struct LinkedHubs {
     service: Service,
     outages: Outages,
     pub(crate) slots: CallSlots,
+    pub(crate) turns: PlaceTurns,
 }
 
 impl LinkedHubs {
@@ -144,6 +147,7 @@ impl LinkedHubs {
             parts,
             service,
             slots: CallSlots::default(),
+            turns: PlaceTurns::default(),
         }
     }
 

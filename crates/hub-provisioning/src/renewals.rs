@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hub_domain::limits::RENEWAL_TIME_MAX;
-use hub_domain::provisioning::{Origin, Registration, Terms};
+use hub_domain::provisioning::{Assignment, Origin, Registration, Terms};
 use hub_domain::{DeviceId, HubNo, Status, Timestamp};
 use hub_engine::{ErrorKind, Session};
 
@@ -178,22 +178,18 @@ impl Room {
         Ok(issued)
     }
 
-    /// The registration that gave the hub this device; the newest one where several enrollments name it.
+    /// The registration that has this device of the hub.
     async fn registration(&self, hub: HubNo, device: &DeviceId) -> Result<Registration, Error> {
-        let mut newest: Option<Registration> = None;
+        let mut found = None;
         let look = |one: Registration| {
             let assignment = one.assignment.as_ref();
-            let is_here = assignment.is_some_and(|assignment| assignment.own == Some(hub));
-            if is_here
-                && newest
-                    .as_ref()
-                    .is_none_or(|newest| newest.updated <= one.updated)
-            {
-                newest = Some(one);
+            let place = assignment.map(Assignment::place);
+            if place.is_some_and(|place| place.own == Some(hub) && one.has(&place)) {
+                found = Some(one);
             }
         };
         self.parts.each_registration_of(device, look).await?;
-        newest.ok_or_else(|| {
+        found.ok_or_else(|| {
             let text = "the device has no registration for this hub, register again";
             Error::new(ErrorKind::NotFound, text)
         })

@@ -176,6 +176,7 @@ fn registration(n: u64, etag: &str) -> Registration {
             own: Some(hub().no),
             device: DeviceId::parse(&name(n)).expect("an id"),
             substatus: Substatus::InitialAssignment,
+            taken_over: false,
         }),
         strays: Vec::new(),
         payload: None,

@@ -181,6 +181,9 @@ pub struct Assignment {
     pub device: DeviceId,
     /// How it came to be.
     pub substatus: Substatus,
+    /// True once another registration was given the same device: several enrollments may name one. The device is that
+    /// one's then, to take along and to remove.
+    pub taken_over: bool,
 }
 
 impl Assignment {
@@ -206,10 +209,10 @@ pub struct Place {
 }
 
 impl Registration {
-    /// Whether the device is assigned there.
-    pub fn is_assigned_to(&self, place: &Place) -> bool {
+    /// Whether this device is its own: assigned there, and not taken over since. One registration has a device at most.
+    pub fn has(&self, place: &Place) -> bool {
         let assignment = self.assignment.as_ref();
-        assignment.is_some_and(|one| one.place().is_same(place))
+        assignment.is_some_and(|one| !one.taken_over && one.place().is_same(place))
     }
 }
 

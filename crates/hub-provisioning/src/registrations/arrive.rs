@@ -1,7 +1,7 @@
 //! A device comes to a hub: what it has with it, and what is written there.
 
 use hub_domain::provisioning::{
-    Assignment, InitialTwin, Place, Progress, RegistrationId, RegistrationRequest, Target,
+    Assignment, InitialTwin, Place, Progress, RegistrationRequest, Target,
 };
 use hub_domain::{HubNo, Timestamp};
 use hub_engine::Standing;
@@ -40,7 +40,7 @@ impl Room {
         hub: HubNo,
         wanted: WantedDevice,
         baggage: &Baggage,
-        (id, left): (&RegistrationId, Option<&Place>),
+        left: Option<&Place>,
         now: Timestamp,
     ) -> Result<(Writes, Option<(HubNo, Place, FactNo)>), Failed> {
         let writes = self
@@ -60,9 +60,6 @@ impl Room {
         let Some(removal) = removal.map_err(at_hub)? else {
             return Ok((writes, None));
         };
-        if self.is_taken_over(id, left).await? {
-            return Ok((writes, None));
-        }
         writes.unit.ops.extend(removal.unit.ops);
         writes.unit.facts.extend(removal.unit.facts);
         Ok((writes, Some((former, left.clone(), removal.before))))
@@ -163,7 +160,7 @@ impl Room {
         let Some(reach) = self.hubs.reach_place(&left.place()) else {
             return Ok(new(without_twin, Standing::default()));
         };
-        if self.is_taken_over(attempt.id, &left.place()).await? {
+        if left.taken_over {
             return Ok(new(without_twin, Standing::default()));
         }
         let is_asked = matches!(reach, Reach::Remote(_)) && self.hubs.may_be_tried(&left.hub);

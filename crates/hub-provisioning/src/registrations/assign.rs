@@ -218,6 +218,9 @@ impl Room {
         let former = attempt.existing.and_then(|one| one.assignment.as_ref());
         let leaves = former.filter(|former| !former.place().is_same(&here));
         let baggage = self.baggage(attempt, leaves, given.twin.clone()).await?;
+        // To the commit: who removes this device looks first whose it is.
+        let turn = self.hubs.turns.take(&here).await;
+        let _turn = turn.ok_or(Failed::Later)?;
         let issued = self.issue(attempt)?;
         let (proof, authentication_key) = match (&issued, &reach) {
             (Some(_), Reach::Own(_)) => (HubProof::Given(DeviceProof::Authority), None),
@@ -230,17 +233,13 @@ impl Room {
             iot_edge: attested.terms.capabilities.iot_edge,
             standing: baggage.standing.clone(),
         };
-        let mut left = leaves.map(Assignment::place);
-        let (writes, removed) = match &reach {
+        let mut moves = leaves.map(|_| baggage.bring);
+        let own = leaves.filter(|former| !former.taken_over);
+        let mut left = own.map(Assignment::place);
+        let (mut writes, removed) = match &reach {
             Reach::Own(hub) => {
-                self.own_writes(
-                    *hub,
-                    wanted,
-                    &baggage,
-                    (attempt.id, left.as_ref()),
-                    attempt.now,
-                )
-                .await?
+                self.own_writes(*hub, wanted, &baggage, left.as_ref(), attempt.now)
+                    .await?
             }
             Reach::Remote(remote) => {
                 let target = Target {
@@ -251,17 +250,23 @@ impl Room {
                 let arrival = self.place(attempt, (remote, target), &wanted, &baggage);
                 match arrival.await? {
                     Arrival::Done => {}
-                    Arrival::NotMoved => left = None,
+                    Arrival::NotMoved => (left, moves) = (None, None),
                 }
                 (Writes::default(), None)
             }
         };
-        let moves = left.as_ref().map(|_| baggage.bring);
+        if !attempt.existing.is_some_and(|one| one.has(&here)) {
+            writes
+                .unit
+                .ops
+                .extend(self.take_over(attempt, &here).await?);
+        }
         let assignment = Assignment {
             hub: here.hub.clone(),
             own: here.own,
             device: here.device.clone(),
             substatus: substatus(attested, attempt.request, former, moves),
+            taken_over: false,
         };
         let progress = Progress::Assigned;
         let mut registration =
@@ -288,6 +293,30 @@ impl Room {
                 .await;
         }
         Ok(registration)
+    }
+
+    /// The writes that note with whoever had a device that it is another registration's now. In the same unit, so that a
+    /// registration that is just about to take it along or to remove it has to look again.
+    async fn take_over(&self, attempt: &Attempt<'_>, place: &Place) -> Result<Vec<Op>, StoreError> {
+        let mut ops = Vec::new();
+        let look = |other: Registration| {
+            if other.id == *attempt.id || !other.has(place) {
+                return;
+            }
+            let mut next = other.clone();
+            next.assignment = other.assignment.map(|former| Assignment {
+                taken_over: true,
+                ..former
+            });
+            next.etag = self.parts.random_etag();
+            next.updated = attempt.now;
+            ops.push(Op::PutRegistration {
+                next: Box::new(next),
+                expected: Some(other.etag),
+            });
+        };
+        self.parts.each_registration_of(&place.device, look).await?;
+        Ok(ops)
     }
 
     /// What the identity in the hub accepts. A TPM gets a new key with each registration.

@@ -56,6 +56,8 @@ impl Room {
         (stray, reach): (&Place, Option<Reach>),
         now: Timestamp,
     ) -> Result<Registration, Failed> {
+        let turn = self.hubs.turns.take(stray).await;
+        let _turn = turn.ok_or(Failed::Later)?;
         let mut next = registration.clone();
         next.strays.retain(|one| !one.is_same(stray));
         next.etag = self.parts.random_etag();
@@ -117,14 +119,10 @@ impl Room {
     }
 
     /// Whether another registration has this device by now: enrollments may name one and the same. Then it is not this
-    /// one's to take along or to remove. Asked after the identity was read, whose etag guards the removal.
-    pub(super) async fn is_taken_over(
-        &self,
-        id: &RegistrationId,
-        place: &Place,
-    ) -> Result<bool, StoreError> {
+    /// one's to remove. Asked while it is this one's turn there: who takes it over meanwhile waits.
+    async fn is_taken_over(&self, id: &RegistrationId, place: &Place) -> Result<bool, StoreError> {
         let mut is_taken = false;
-        let look = |other: Registration| is_taken |= other.id != *id && other.is_assigned_to(place);
+        let look = |other: Registration| is_taken |= other.id != *id && other.has(place);
         self.parts.each_registration_of(&place.device, look).await?;
         Ok(is_taken)
     }

@@ -4,7 +4,7 @@ use hub_domain::event::event_of;
 use hub_domain::provisioning::{
     AllocationPolicy, Capabilities, InitialTwin, Link, LinkedHub, ReprovisionPolicy, Terms,
 };
-use hub_domain::{Authentication, HostName};
+use hub_domain::{Authentication, HostName, Status};
 use hub_engine::IfMatch;
 use hub_provisioning::{KeyRoll, NewAttestation, NewEnrollment, RegisterRequest};
 use hub_storage::Store as _;
@@ -400,6 +400,46 @@ async fn a_device_that_was_taken_over_is_not_removed_by_its_former_enrollment() 
     assert!(line(&outcome).starts_with("assigned b.test pump"));
     assert!(world.settled("sn-1").await.strays.is_empty());
     assert!(world.identity("a", "pump").await.is_some());
+}
+
+/// The first enrollment is disabled and left there, as operators do: its registration does not count any more.
+#[tokio::test]
+async fn who_took_a_device_over_takes_everything_along_when_it_moves() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    for id in ["sn-1", "sn-2"] {
+        let terms = fixed("a.test", MIGRATE);
+        world.enroll_as(id, Some("pump"), terms).await;
+        world.register(id, &key(1)).await.unwrap();
+    }
+    let disabled = |terms: &mut Terms| terms.status = Status::Disabled;
+    world.change_terms("sn-1", disabled).await;
+    world.live("a", "pump", "second").await;
+    world.disable("a", "pump", "quarantine").await;
+    let there = HostName::parse("b.test").ok();
+    world.change_terms("sn-2", |terms| terms.hub = there).await;
+    let outcome = world.register("sn-2", &key(1)).await.unwrap();
+    assert_eq!(line(&outcome), "assigned b.test pump deviceDataMigrated");
+    assert!(world.settled("sn-2").await.strays.is_empty());
+    assert!(world.identity("a", "pump").await.is_none());
+    assert_eq!(
+        world.twin("b", "pump").await.twin.back_end.tags["by"],
+        "second"
+    );
+    let identity = world.identity("b", "pump").await.unwrap().identity;
+    assert_eq!(identity.status, Status::Disabled);
+    // The first one comes back, and takes over what is there.
+    let enabled = |terms: &mut Terms| {
+        terms.status = Status::Enabled;
+        terms.hub = HostName::parse("b.test").ok();
+    };
+    world.change_terms("sn-1", enabled).await;
+    let outcome = world.register("sn-1", &key(1)).await.unwrap();
+    assert_eq!(line(&outcome), "assigned b.test pump deviceDataReset");
+    let there = HostName::parse("a.test").ok();
+    world.change_terms("sn-2", |terms| terms.hub = there).await;
+    world.register("sn-2", &key(1)).await.unwrap();
+    assert!(world.settled("sn-2").await.strays.is_empty());
+    assert!(world.identity("b", "pump").await.is_some());
 }
 
 #[tokio::test]

@@ -295,6 +295,7 @@ impl Values<'_> {
             own: self.maybe(|values| HubNo(values.number())),
             device: self.device(),
             substatus: self.one_of(&Substatus::ALL),
+            taken_over: self.0.once_in(4),
         }
     }
 

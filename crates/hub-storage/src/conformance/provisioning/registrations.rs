@@ -170,6 +170,7 @@ fn unsure(registration: Registration) -> Registration {
             own: stray.own,
             device: stray.device,
             substatus: Substatus::InitialAssignment,
+            taken_over: false,
         }),
         ..registration
     }
@@ -255,6 +256,7 @@ pub async fn registrations_are_found_by_their_device<B: Backend>(backend: B) {
             hub: HostName::parse("hub.test").expect("a valid host name"),
             device: device_id(device),
             substatus: Substatus::InitialAssignment,
+            taken_over: false,
         }),
         ..own(id, tag)
     };

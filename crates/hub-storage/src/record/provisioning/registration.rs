@@ -132,6 +132,8 @@ struct AssignmentRecord<'a> {
     own: Option<u32>,
     device: Cow<'a, str>,
     substatus: SubstatusRecord,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    taken_over: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -408,6 +410,7 @@ impl<'a> AssignmentRecord<'a> {
                 Substatus::DeviceDataReset => SubstatusRecord::Reset,
                 Substatus::ReprovisionedToInitialAssignment => SubstatusRecord::Stays,
             },
+            taken_over: assignment.taken_over,
         }
     }
 
@@ -422,6 +425,7 @@ impl<'a> AssignmentRecord<'a> {
                 SubstatusRecord::Reset => Substatus::DeviceDataReset,
                 SubstatusRecord::Stays => Substatus::ReprovisionedToInitialAssignment,
             },
+            taken_over: self.taken_over,
         })
     }
 }
