@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 PYTEST = "import os, sys, pytest; status = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(status)"
 # Processes that share the cells of the matrix among them: most of their time they wait.
 SHARES = 4
-SHARE_WITHIN = 200
+SHARE_WITHIN = 600
 NOTHING_CHOSEN = 5
 
 
