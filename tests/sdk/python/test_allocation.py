@@ -1,10 +1,14 @@
 """Which hub a device is given, in an installation of two, and its way from one to the other."""
 
+import itertools
 import os
 import pathlib
+import threading
 
 import paho.mqtt.client as paho
 import pytest
+from azure.iot.hub.models import Twin
+from msrest.exceptions import HttpOperationError
 
 from attestations import SymmetricGroup, X509GroupRoot
 from devices import Service, desired, members
@@ -20,6 +24,7 @@ ADDRESS, FAR_ADDRESS, *_ = BESIDE
 NORTH, SOUTH = BESIDE[ADDRESS]
 (FAR,) = BESIDE[FAR_ADDRESS]
 SPREAD = 40
+MOVES = 10
 
 
 class Pair:
@@ -281,6 +286,44 @@ def test_device_moves_with_its_twin(pair, provisioning):
         pair.reaches(registrant, state)
         # It has arrived: the next registration leaves it there.
         assert registrant.registered().assigned_hub == SOUTH
+
+
+def test_device_moves_and_no_write_is_lost(pair, provisioning):
+    terms = {"allocation_policy": "static", "reprovision_policy": MIGRATE}
+    registrant = provisioning.enroll(iot_hubs=[NORTH], **terms)
+    device = registrant.registered().device_id
+    over = threading.Event()
+    acknowledged, wrong = [], []
+
+    def write():
+        for number in itertools.count(1):
+            if over.is_set():
+                return
+            # One of them has the device; while it moves it may be missed in both.
+            for host in (NORTH, SOUTH):
+                try:
+                    pair.services[host].registry.update_twin(device, Twin(tags={"number": number}), "*")
+                    acknowledged.append(number)
+                except HttpOperationError as error:
+                    if error.response.status_code != 404:
+                        wrong.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for move in range(MOVES):
+            before = len(acknowledged)
+            host = other(NORTH) if move % 2 == 0 else NORTH
+            registrant.change(iot_hubs=[host])
+            state = registrant.registered()
+            assert (state.assigned_hub, state.sub_status) == (host, "deviceDataMigrated")
+            until(lambda: len(acknowledged) > before, "the back end writes on")
+    finally:
+        over.set()
+        writer.join()
+    assert not wrong
+    assert pair.hubs_of(device) == [host]
+    assert pair.twin(state).tags == {"number": acknowledged[-1]}
 
 
 def test_device_moves_without_its_twin(pair, provisioning):
