@@ -113,8 +113,14 @@ impl Exchange {
         Ok(self.segment(key, 0))
     }
 
+    /// There are two at least: Java takes the second challenge for a segment that others follow
+    /// (`AmqpsProvisioningSaslHandler.java`).
     fn segment(&mut self, mut key: Vec<u8>, count: u8) -> Vec<u8> {
-        let rest = key.split_off(key.len().min(SEGMENT_BYTES));
+        let bytes = match count {
+            0 if key.len() <= SEGMENT_BYTES => key.len().div_ceil(2),
+            _ => key.len().min(SEGMENT_BYTES),
+        };
+        let rest = key.split_off(bytes);
         let mut control = IS_SEGMENT | (count & COUNT);
         self.stage = if rest.is_empty() {
             control |= IS_LAST;
@@ -152,7 +158,11 @@ mod tests {
             keys.storage_root_key.as_deref(),
             Some(&b"storage\0root"[..])
         );
-        assert_eq!(exchange.wrapped(vec![7; 3]), Ok(vec![0xc0, 7, 7, 7]));
+        assert_eq!(exchange.wrapped(vec![7; 3]), Ok(vec![0x80, 7, 7]));
+        let Ok(Step::Challenge(last)) = exchange.respond(&[0]) else {
+            panic!("a second segment follows");
+        };
+        assert_eq!(last, [0xc1, 7]);
         let Ok(Step::Token(token)) = exchange.respond(b"\0SharedAccessSignature x") else {
             panic!("a token is to be checked");
         };
