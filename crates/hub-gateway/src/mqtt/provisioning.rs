@@ -83,7 +83,7 @@ pub(super) async fn admit(
     let admitted = desk
         .admit(device)
         .await
-        .map_err(|error| Refused::new(refusal_of(error.kind()), error))?;
+        .map_err(|error| Refused::new(refusal_of(error.kind()), error.reason()))?;
     let window = Window::new(REPLIES_MAX).expect("invariant: the window is not zero");
     let mut mqtt = ServerSession::new(window);
     let begun = mqtt.receive(Packet::Connect(*connect));
@@ -195,14 +195,24 @@ impl Connection {
         // Whoever is not read cannot be called silent.
         let may_read = self.works.len() < PROVISIONING_REQUESTS_MAX;
         let mut deadline = self.last_request + PROVISIONING_IDLE_MAX;
+        if deadline <= Instant::now() {
+            return Err(CloseCause::KeepAlive);
+        }
         if may_read {
             deadline = deadline.min(self.last_packet + self.silence_max);
         }
         self.received.reserve(READ_BYTES);
         tokio::select! {
+            // What waits in the socket is taken before its sender is called silent: nothing may have been read for longer
+            // than that.
+            biased;
             () = stopping => Err(CloseCause::Shutdown),
-            () = tokio::time::sleep_until(deadline) => Err(CloseCause::KeepAlive),
-            Some(answered) = self.works.next() => self.answer(&answered),
+            Some(answered) = self.works.next() => {
+                if !may_read {
+                    self.last_packet = Instant::now();
+                }
+                self.answer(&answered)
+            }
             read = self.stream.read_buf(&mut self.received), if may_read => match read {
                 Ok(0) | Err(_) => Err(CloseCause::SocketClosed),
                 Ok(_) => {
@@ -210,6 +220,7 @@ impl Connection {
                     Ok(())
                 }
             },
+            () = tokio::time::sleep_until(deadline) => Err(CloseCause::KeepAlive),
         }
     }
 

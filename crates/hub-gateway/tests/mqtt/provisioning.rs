@@ -15,6 +15,7 @@ use hub_domain::{DeviceId, Status, SymmetricKey, Timestamp};
 use hub_engine::IfMatch;
 use hub_mqtt::{PacketId, QoS, Refusal, SubscribeRequest, encode};
 use hub_provisioning::{Caller, Context, NewAttestation, NewEnrollment, NewGroup};
+use hub_storage::memory::Faults as _;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -558,6 +559,40 @@ async fn silence_ends_the_connection() {
     };
     hub.open(login).await.check_closed().await;
     hub.check_ended("keep_alive 1").await;
+}
+
+#[tokio::test]
+async fn a_device_is_not_silent_while_nothing_is_read_of_it() {
+    let hub = Hub::new().await;
+    let mut logins = Vec::new();
+    for id in ["d1", "d2"] {
+        hub.enrolled(id).await;
+        logins.push(Login {
+            keep_alive: 1,
+            ..hub.login(id)
+        });
+    }
+    let mut client = hub.open(logins.remove(0)).await;
+    let filter = format!("0:{REPLIES}");
+    client.ask(subscribe(1, &[&filter]), "suback 1 [0]").await;
+    hub.store.hold();
+    let mut requests = Vec::new();
+    for number in 0..4 {
+        requests.extend(publish(0, &format!("{REGISTER}{number}"), b""));
+    }
+    client.send(&requests).await;
+    while hub.store.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // So long it takes until one that is read is called silent.
+    hub.open(logins.remove(0)).await.check_closed().await;
+    hub.store.resume();
+    for number in 0..4 {
+        let (topic, _) = client.message().await;
+        assert!(topic.contains(&format!("?$rid={number}&")), "{topic}");
+    }
+    client.ping().await;
+    client.ping().await;
 }
 
 #[tokio::test]
