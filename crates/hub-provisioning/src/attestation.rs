@@ -260,7 +260,14 @@ impl Attestor {
                 let settings = &self.service.current().settings;
                 let anchors = anchors::anchors(&enrollment.attestation, settings);
                 let anchors: Vec<&[u8]> = anchors.iter().map(|der| &**der).collect();
-                by_authority(call, &anchors, chain)?
+                by_authority(call, &anchors, chain).map_err(|error| {
+                    match anchors::lacking(&enrollment.attestation, settings) {
+                        Some(why) => {
+                            refused(format!("{}; {why}", error.reason())).with_source(error)
+                        }
+                        None => error,
+                    }
+                })?
             }
             (_, Credential::None) => return Err(Error::unauthorized("the call shows no proof")),
             (

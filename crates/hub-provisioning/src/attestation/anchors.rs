@@ -33,6 +33,28 @@ pub(super) fn anchors(
     }
 }
 
+/// Why the first of the authorities that an enrollment names and that vouch for nobody does not.
+pub(super) fn lacking(
+    attestation: &Attestation,
+    settings: &ProvisioningSettings,
+) -> Option<String> {
+    let Attestation::AuthorityReferences(slots) = attestation else {
+        return None;
+    };
+    slots.iter().find_map(|name| {
+        let mut known = settings.certificates.iter();
+        match known.find(|one| one.name.is(name.as_str())) {
+            Some(one) if one.is_verified() => None,
+            Some(_) => Some(format!(
+                "the CA certificate {name} that the enrollment names is not verified yet"
+            )),
+            None => Some(format!(
+                "the enrollment names the CA certificate {name}, which the service does not have"
+            )),
+        }
+    })
+}
+
 /// The authorities that groups name and that nobody has verified: they vouch for nobody yet.
 pub(super) fn unverified(
     groups: &[Arc<EnrollmentGroup>],
@@ -83,12 +105,16 @@ impl Made {
                     continue;
                 };
                 let subject = certificate.subject_der().into();
+                let known = by_subject.entry(subject).or_default();
+                // Of groups with the same certificate the first one takes its devices: the others would be read in vain.
+                if known.iter().any(|one| one.der == der) {
+                    continue;
+                }
                 let group = Arc::clone(group);
-                let anchor = Anchor {
+                known.push(Anchor {
                     der: Arc::clone(&der),
                     group,
-                };
-                by_subject.entry(subject).or_default().push(anchor);
+                });
             }
         }
         Self {
@@ -129,5 +155,62 @@ impl AnchorTable {
             .into_iter()
             .filter_map(|issuer| made.by_subject.get(issuer));
         named.flatten().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, IdScope, Slots, Terms};
+    use hub_domain::hub::Revision;
+    use hub_domain::{Etag, Timestamp};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+
+    use super::*;
+
+    fn authority() -> Arc<[u8]> {
+        let mut parameters = CertificateParams::default();
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "plant");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        certificate.der().to_vec().into()
+    }
+
+    fn group(id: &str, der: &Arc<[u8]>) -> Arc<EnrollmentGroup> {
+        let slot = CertificateSlot {
+            der: Arc::clone(der),
+        };
+        Arc::new(EnrollmentGroup {
+            id: EnrollmentGroupId::parse(id).expect("an id"),
+            attestation: Attestation::SigningCertificates(Slots {
+                primary: Some(slot),
+                secondary: None,
+            }),
+            terms: Terms::default(),
+            etag: Etag("e".to_owned()),
+            created: Timestamp::from_seconds(0),
+            updated: Timestamp::from_seconds(0),
+            rolled_in: None,
+        })
+    }
+
+    #[test]
+    fn a_certificate_of_many_groups_is_read_once_for_the_first() {
+        let (one, other) = (authority(), authority());
+        let groups = ["a", "b", "c"].map(|id| group(id, &one));
+        let groups = [&groups[..], &[group("d", &other)]].concat();
+        let service = ProvisioningService {
+            id_scope: IdScope::parse("0ne00000001").expect("a scope"),
+            policies: Vec::new(),
+            settings: ProvisioningSettings::default(),
+            revision: Revision::default(),
+        };
+        let shown = Certificate::read(&one).expect("a certificate");
+        let anchors =
+            AnchorTable::default().named_by(&[shown], Arc::new(groups), Arc::new(service));
+        let named: Vec<&str> = anchors.iter().map(|one| one.group.id.as_str()).collect();
+        assert_eq!(named, ["a", "d"]);
     }
 }

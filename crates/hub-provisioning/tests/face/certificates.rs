@@ -5,12 +5,14 @@ use hub_domain::certificate::CertificateName;
 use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, Slots, Terms};
 use hub_engine::x509::CertificateDer;
 use hub_engine::{CertificateUpload, IfMatch, UploadStanding};
-use hub_provisioning::{Credential, NewAttestation, NewGroup, RegisterRequest, Registered};
+use hub_provisioning::{
+    Credential, NewAttestation, NewEnrollment, NewGroup, RegisterRequest, Registered,
+};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
 };
 
-use crate::support::{World, document, said};
+use crate::support::{World, document, registration, said};
 
 struct Authority {
     certificate: Certificate,
@@ -207,6 +209,50 @@ async fn an_authority_vouches_when_it_is_verified_and_its_name_is_known() {
         .await
         .unwrap();
     assert_eq!(world.group_of("d1", &chain).await, Ok("all".to_owned()));
+}
+
+#[tokio::test]
+async fn an_enrollment_that_names_an_unverified_authority_says_so() {
+    let world = World::with(&["a.test"]).await;
+    let ctx = world.admin();
+    let root = Authority::new("root", None);
+    let der = root.der();
+    let name = CertificateName::parse("root").unwrap();
+    let authorities = &world.service.authorities;
+    let upload = CertificateUpload {
+        bytes: &der,
+        standing: UploadStanding::Unverified,
+    };
+    let made = authorities.create(&ctx, name.clone(), upload, IfMatch::Absent);
+    made.await.unwrap();
+    let new = NewEnrollment {
+        id: registration("d1"),
+        device: None,
+        attestation: NewAttestation::AuthorityReferences(Slots {
+            primary: Some(name),
+            secondary: None,
+        }),
+        terms: Terms::default(),
+        information: None,
+    };
+    let enrollments = &world.service.enrollments;
+    enrollments.put(&ctx, new, IfMatch::Absent).await.unwrap();
+    assert_eq!(
+        world.reason("d1", &[root.device("d1")]).await,
+        "no path leads from the certificate to this authority; the CA certificate root that the \
+         enrollment names is not verified yet"
+    );
+}
+
+#[tokio::test]
+async fn of_groups_with_one_certificate_the_first_takes_the_devices() {
+    let world = World::with(&["a.test"]).await;
+    let root = Authority::new("root", None);
+    for id in ["b", "a", "c"] {
+        world.enroll_below(id, &root, Status::Enabled).await;
+    }
+    let chain = [root.device("d1")];
+    assert_eq!(world.group_of("d1", &chain).await, Ok("a".to_owned()));
 }
 
 #[tokio::test]
