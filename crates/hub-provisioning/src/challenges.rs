@@ -1,6 +1,6 @@
 //! Keys given to TPMs, until they come back as signatures.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,16 +30,24 @@ pub(crate) fn wrapped(
     storage_root_key: &[u8],
     key: &SymmetricKey,
 ) -> Result<Vec<u8>, Error> {
-    let endorsement_key = tpm::EndorsementKey::parse(endorsement_key)
-        .map_err(|error| Error::invalid(format!("tpm.endorsementKey: {error}")))?;
-    let storage_root_key = tpm::StorageRootKey::parse(storage_root_key)
-        .map_err(|error| Error::invalid(format!("tpm.storageRootKey: {error}")))?;
+    let endorsement_key = read_endorsement_key(endorsement_key)?;
+    let storage_root_key = read_storage_root_key(storage_root_key)?;
     let mut random = |bytes: &mut [u8]| parts.environment.fill_random(bytes);
     let challenge = tpm::Challenge::make(&endorsement_key, &storage_root_key, key, &mut random)
         .map_err(|error| {
             Error::new(ErrorKind::Internal, "the challenge cannot be made").with_source(error)
         })?;
     Ok(challenge.as_bytes().to_vec())
+}
+
+pub(crate) fn read_endorsement_key(bytes: &[u8]) -> Result<tpm::EndorsementKey, Error> {
+    tpm::EndorsementKey::parse(bytes)
+        .map_err(|error| Error::invalid(format!("tpm.endorsementKey: {error}")))
+}
+
+pub(crate) fn read_storage_root_key(bytes: &[u8]) -> Result<tpm::StorageRootKey, Error> {
+    tpm::StorageRootKey::parse(bytes)
+        .map_err(|error| Error::invalid(format!("tpm.storageRootKey: {error}")))
 }
 
 /// A key that only the device's TPM can read.
@@ -68,7 +76,62 @@ pub(crate) struct Issued {
 /// A challenge takes the place of a former one of the same device only when the same address asked: endorsement keys are
 /// public, and whoever knows one shall not keep its device out by asking too.
 #[derive(Default)]
-pub(crate) struct Challenges(Mutex<HashMap<String, Vec<Issued>>>);
+pub(crate) struct Challenges(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    by_id: HashMap<String, Out>,
+    /// The ids in the order of their newest challenges, so that the oldest is found without a search.
+    by_turn: BTreeMap<u64, String>,
+    /// Of the challenge that comes next.
+    turn: u64,
+}
+
+/// The challenges of one device.
+#[derive(Default)]
+struct Out {
+    /// Of the newest.
+    turn: u64,
+    issued: Vec<Issued>,
+}
+
+impl Table {
+    /// Forgets devices whose challenges have ended.
+    fn forget_ended(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.by_turn.first_key_value() {
+            let out = self.by_id.get(id).into_iter();
+            let mut out = out.flat_map(|out| &out.issued);
+            if out.any(|issued| issued.until >= now) {
+                return;
+            }
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, id)) = self.by_turn.pop_first() {
+            self.by_id.remove(&id);
+        }
+    }
+
+    /// Takes the challenges of a device out, to be put back.
+    fn take(&mut self, key: &str) -> Option<Vec<Issued>> {
+        let out = self.by_id.remove(key)?;
+        self.by_turn.remove(&out.turn);
+        Some(out.issued)
+    }
+
+    fn put(&mut self, key: &str, issued: Vec<Issued>) {
+        let turn = self.turn;
+        self.turn += 1;
+        self.by_turn.insert(turn, key.to_owned());
+        self.by_id.insert(key.to_owned(), Out { turn, issued });
+    }
+
+    fn of(&self, id: &RegistrationId) -> &[Issued] {
+        self.by_id.get(id.key()).map_or(&[], |out| &out.issued)
+    }
+}
 
 impl Challenges {
     /// Notes a new challenge.
@@ -79,20 +142,11 @@ impl Challenges {
         storage_root_key: Vec<u8>,
     ) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = all.len() >= CHALLENGES_MAX && !all.contains_key(call.id.key());
-        if is_full {
-            all.retain(|_, out| out.iter().any(|issued| issued.until >= call.now));
+        all.forget_ended(call.now);
+        let mut out = all.take(call.id.key()).unwrap_or_default();
+        if all.by_id.len() >= CHALLENGES_MAX {
+            all.forget_oldest();
         }
-        if all.len() >= CHALLENGES_MAX
-            && is_full
-            && let Some(oldest) = all
-                .iter()
-                .min_by_key(|(_, out)| out.iter().map(|issued| issued.until).max())
-                .map(|(id, _)| id.clone())
-        {
-            all.remove(&oldest);
-        }
-        let out = all.entry(call.id.key().to_owned()).or_default();
         out.retain(|issued| issued.address != call.address && issued.until >= call.now);
         if out.len() >= OF_ONE_DEVICE_MAX {
             out.remove(0);
@@ -104,19 +158,21 @@ impl Challenges {
             address: call.address,
             used: false,
         });
+        all.put(call.id.key(), out);
     }
 
     /// The challenges of a device that are still good, at most eight.
     pub(crate) fn of(&self, id: &RegistrationId, now: Timestamp) -> Vec<Issued> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let out = all.get(id.key()).into_iter().flatten();
+        let out = all.of(id).iter();
         out.filter(|issued| issued.until >= now).cloned().collect()
     }
 
     /// Notes that a device registered by its challenge.
     pub(crate) fn use_up(&self, id: &RegistrationId, key: &SymmetricKey) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = all.get_mut(id.key()).into_iter().flatten();
+        let out = all.by_id.get_mut(id.key()).into_iter();
+        let mut out = out.flat_map(|out| &mut out.issued);
         if let Some(issued) = out.find(|issued| issued.key == *key) {
             issued.used = true;
         }
@@ -125,7 +181,7 @@ impl Challenges {
     /// Whether a device registered by its challenge.
     pub(crate) fn is_used(&self, id: &RegistrationId, key: &SymmetricKey) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = all.get(id.key()).into_iter().flatten();
+        let mut out = all.of(id).iter();
         out.any(|issued| issued.key == *key && issued.used)
     }
 }
@@ -140,9 +196,13 @@ mod tests {
     }
 
     fn call(from: u8, at: i64) -> DeviceCall<'static> {
+        call_of("A", from, at)
+    }
+
+    fn call_of(id: &str, from: u8, at: i64) -> DeviceCall<'static> {
         DeviceCall {
             id_scope: "scope",
-            id: RegistrationId::parse("A").expect("an id"),
+            id: RegistrationId::parse(id).expect("an id"),
             credential: Credential::None,
             address: Some(IpAddr::from([192, 0, 2, from])),
             now: Timestamp::from_seconds(at),
@@ -187,5 +247,25 @@ mod tests {
             challenges.of(&device.id, device.now).len(),
             OF_ONE_DEVICE_MAX
         );
+    }
+
+    #[test]
+    fn the_device_whose_newest_challenge_is_the_oldest_is_forgotten_first() {
+        let challenges = Challenges::default();
+        let is_out = |id: &str, at: i64| {
+            let call = call_of(id, 1, at);
+            !challenges.of(&call.id, call.now).is_empty()
+        };
+        for at in 0..CHALLENGES_MAX {
+            challenges.issue(&call_of(&format!("d{at}"), 1, 1_000), key(1), vec![1]);
+        }
+        challenges.issue(&call_of("D0", 1, 1_000), key(2), vec![1]);
+        challenges.issue(&call_of("new", 1, 1_001), key(1), vec![1]);
+        assert!(is_out("d0", 1_001) && is_out("new", 1_001) && is_out("d2", 1_001));
+        assert!(!is_out("d1", 1_001));
+        // All but the last have ended.
+        challenges.issue(&call_of("last", 1, 1_601), key(1), vec![1]);
+        let all = challenges.0.lock().expect("nobody panicked");
+        assert_eq!((all.by_id.len(), all.by_turn.len()), (2, 2));
     }
 }

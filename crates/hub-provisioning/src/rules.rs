@@ -16,6 +16,7 @@ use hub_storage::{Conflict, StoreError};
 
 use crate::Error;
 use crate::allocation::Candidate;
+use crate::challenges::{read_endorsement_key, read_storage_root_key};
 
 /// Checks what does not depend on anything else that is stored.
 ///
@@ -104,7 +105,7 @@ pub(crate) fn check_names(
     )))
 }
 
-/// Every certificate of an enrollment can be read, and those that sign can vouch for devices.
+/// Every certificate and every key of a TPM can be read, and certificates that sign can vouch for devices.
 ///
 /// # Errors
 /// `Invalid` with what to change.
@@ -141,7 +142,39 @@ pub(crate) fn check_certificates(
             require_one(slots.iter().count())
         }
         Attestation::AuthorityReferences(slots) => require_one(slots.iter().count()),
-        Attestation::Tpm { .. } | Attestation::SymmetricKey { .. } => Ok(()),
+        Attestation::Tpm {
+            endorsement_key,
+            storage_root_key,
+        } => check_tpm(endorsement_key, storage_root_key.as_deref(), former),
+        Attestation::SymmetricKey { .. } => Ok(()),
+    }
+}
+
+/// The keys of a TPM can be challenged. One that was there is no reason to refuse other changes.
+fn check_tpm(
+    endorsement_key: &[u8],
+    storage_root_key: Option<&[u8]>,
+    former: Option<&Attestation>,
+) -> Result<(), Error> {
+    let (former_endorsement, former_storage) = match former {
+        Some(Attestation::Tpm {
+            endorsement_key,
+            storage_root_key,
+        }) => (Some(&**endorsement_key), storage_root_key.as_deref()),
+        Some(
+            Attestation::ClientCertificates(_)
+            | Attestation::SigningCertificates(_)
+            | Attestation::AuthorityReferences(_)
+            | Attestation::SymmetricKey { .. },
+        )
+        | None => (None, None),
+    };
+    if former_endorsement != Some(endorsement_key) {
+        read_endorsement_key(endorsement_key)?;
+    }
+    match storage_root_key {
+        Some(key) if former_storage != Some(key) => read_storage_root_key(key).map(drop),
+        Some(_) | None => Ok(()),
     }
 }
 
