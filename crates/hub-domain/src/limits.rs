@@ -257,6 +257,8 @@ pub const PROVISIONING_REQUESTS_MAX: usize = 4;
 pub const PROVISIONING_IDLE_MAX: Duration = Duration::from_secs(600);
 /// How long one request may take; clients wait 30 s.
 pub const PROVISIONING_REQUEST_TIME_MAX: Duration = Duration::from_secs(25);
+/// What a device is told to wait when the provisioning service cannot help it at the moment.
+pub const PROVISIONING_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long a link waits that is attached after another one of its connection was refused, before its device's proof is
 /// looked at again. azure-iot-amqp-base (Node) attaches the second link before it reads the refusal of the first, ends its
 /// session, and then waits 45 s for nothing if the second one is refused as well.

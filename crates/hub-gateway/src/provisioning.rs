@@ -5,22 +5,18 @@ mod places;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hub_domain::Timestamp;
-use hub_domain::limits::PROVISIONING_REQUEST_TIME_MAX;
+use hub_domain::limits::{PROVISIONING_REQUEST_TIME_MAX, PROVISIONING_RETRY_AFTER};
 use hub_domain::provisioning::RegistrationId;
 use hub_engine::{Engine, ErrorKind};
 use hub_provisioning::{
-    Challenge, Credential, DeviceCall, Error, OperationStatus, Provisioning, RegisterRequest,
-    Registered, TpmKeys, error_document, registration_document,
+    Challenge, Credential, DeviceCall, Error, OperationStatus, Provisioning, Registered, TpmKeys,
+    error_document,
 };
 use rustls::pki_types::CertificateDer;
 
 use places::{Place, Places};
-
-/// What a device is told to wait when the service cannot help it at the moment.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Where devices of one protocol register.
 pub(crate) struct Desk {
@@ -194,7 +190,12 @@ impl Desk {
         let registrations = &self.service.registrations;
         match request {
             Request::Register { body, api_version } => {
-                let request = RegisterRequest::parse(&call.id, &body, api_version.as_deref())?;
+                let version = api_version.as_deref();
+                let mut request = registrations.read(call, &body, version).await?;
+                if matches!(call.credential, Credential::Token(_)) {
+                    // The keys were shown at the login: another challenge would reach nobody, and void the one in use.
+                    request.tpm = None;
+                }
                 match registrations.register(call, request).await? {
                     Registered::Accepted(status) => Ok(Answer::of(&status)),
                     // Over AMQP the challenge comes before, over MQTT there is none ("Communicate with DPS using the
@@ -210,10 +211,10 @@ impl Desk {
                 Ok(Answer::of(&status))
             }
             Request::Lookup => {
-                let registration = registrations.lookup(call).await?;
+                let status = registrations.lookup(call).await?;
                 Ok(Answer {
                     status: 200,
-                    document: registration_document(&registration).to_string(),
+                    document: status.state_document(),
                     retry_after_seconds: None,
                     failure: None,
                 })
@@ -226,15 +227,19 @@ impl Desk {
         let tracking = self.tracking_id();
         let id = &device.name.id;
         if error.kind() == ErrorKind::Internal {
-            tracing::error!(error = error as &dyn std::error::Error, tracking, registration_id = %id, "a registration failed");
+            tracing::error!(error = error as &dyn std::error::Error, reason = error.reason(), tracking, registration_id = %id, "a registration failed");
         } else {
-            tracing::debug!(%error, code = error.code(), tracking, registration_id = %id, "registration refused");
+            tracing::debug!(%error, reason = error.reason(), code = error.code(), tracking, registration_id = %id, "registration refused");
         }
         Answer {
             status: u16::try_from(error.code() / 1_000).unwrap_or(500),
             document: error_document(error, &tracking, now),
-            retry_after_seconds: is_transient(error.kind())
-                .then(|| error.retry_after().unwrap_or(RETRY_AFTER).as_secs()),
+            retry_after_seconds: is_transient(error.kind()).then(|| {
+                error
+                    .retry_after()
+                    .unwrap_or(PROVISIONING_RETRY_AFTER)
+                    .as_secs()
+            }),
             failure: Some((error.kind(), tracking)),
         }
     }

@@ -18,30 +18,32 @@ use crate::registrations::Shown;
 
 /// The status of an attempt (`RegistrationOperationStatus`).
 pub fn operation_document(status: &OperationStatus) -> Value {
+    let said = match &status.shown {
+        Shown::State(registration) => status_of(registration),
+        Shown::Begun(_) => "assigning",
+        Shown::Disabled { .. } => "disabled",
+    };
+    json!({
+        "operationId": status.operation(),
+        "status": said,
+        "registrationState": state_document(status),
+    })
+}
+
+/// The registration of an attempt (`DeviceRegistrationState`).
+pub(crate) fn state_document(status: &OperationStatus) -> Value {
     match &status.shown {
-        Shown::State(registration) => json!({
-            "operationId": registration.operation.as_str(),
-            "status": status_of(registration),
-            "registrationState": registration_document(registration),
-        }),
+        Shown::State(registration) => registration_document(registration),
         Shown::Begun(registration) => json!({
-            "operationId": registration.operation.as_str(),
+            "registrationId": registration.id.as_str(),
             "status": "assigning",
-            "registrationState": {
-                "registrationId": registration.id.as_str(),
-                "status": "assigning",
-            },
         }),
-        Shown::Disabled { id, at } => json!({
-            "operationId": "",
+        Shown::Disabled { id, at, .. } => json!({
+            "registrationId": id.as_str(),
             "status": "disabled",
-            "registrationState": {
-                "registrationId": id.as_str(),
-                "status": "disabled",
-                "errorCode": codes::DISABLED,
-                "errorMessage": "The enrollment is disabled.",
-                "lastUpdatedDateTimeUtc": at.to_rfc3339(),
-            },
+            "errorCode": codes::DISABLED,
+            "errorMessage": "The enrollment is disabled.",
+            "lastUpdatedDateTimeUtc": at.to_rfc3339(),
         }),
     }
 }

@@ -24,12 +24,12 @@ struct Detail {
 /// Codes that devices and back ends see. A number is the HTTP status times 1000 plus a detail; those with a source are
 /// the vendor's, the others keep its form.
 pub(crate) mod codes {
-    /// The custom policy's webhook answered with a failure ("Custom allocation failed with status code: 400").
+    /// The custom policy's webhook answered with a failure ("Custom allocation failed with status code: 400"), or with
+    /// something that is no assignment.
     pub(crate) const ALLOCATION_WEBHOOK_FAILED: u32 = 400_207;
-    /// The custom policy's webhook answered with something that is no assignment.
-    pub(crate) const ALLOCATION_WEBHOOK_ANSWER: u32 = 400_208;
-    /// No hub to assign.
-    pub(crate) const NO_HUB: u32 = 400_209;
+    /// No hub to assign (`DPS_HUB_ERROR_NO_HUB` in `prov_device_ll_client.c`). 400209 stands free: it is
+    /// `DPS_HUB_ERROR_UNAUTH` there, and a device whose hub refuses the link's key asks again.
+    pub(crate) const NO_HUB: u32 = 400_208;
     /// The hub refused the device.
     pub(crate) const HUB_REFUSED: u32 = 400_210;
     /// The certificate signing request cannot be signed.

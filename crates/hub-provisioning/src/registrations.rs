@@ -123,7 +123,30 @@ impl Registrations {
         self.room.attest(call).await.map(drop)
     }
 
-    /// Registers a device: it gets a hub, or the one it has.
+    /// Reads what a device sends with its registration.
+    ///
+    /// # Errors
+    /// Those of [`RegisterRequest::parse`]. A device that is turned away by it is noted.
+    pub async fn read(
+        &self,
+        call: &DeviceCall<'_>,
+        body: &[u8],
+        api_version: Option<&str>,
+    ) -> Result<RegisterRequest, Error> {
+        match RegisterRequest::parse(&call.id, body, api_version) {
+            Ok(request) => Ok(request),
+            Err(error) => {
+                let origin = match self.room.attestor.attest(call).await {
+                    Ok(attested) => Some(attested.origin),
+                    Err((_, origin)) => origin,
+                };
+                Err(self.room.noted(call, origin, error))
+            }
+        }
+    }
+
+    /// Registers a device: it gets a hub, or the one it has. A device with a TPM that shows no token, or one that is not
+    /// good any more, gets a challenge.
     ///
     /// # Errors
     /// As [`Registrations::admit`]; the request breaks a rule; the store cannot write. What keeps a device from a hub
@@ -140,12 +163,19 @@ impl Registrations {
         {
             return self.challenge(call, keys).await.map(Registered::Challenge);
         }
-        let attested = room.attest(call).await?;
+        let attested = match room.attest(call).await {
+            Ok(attested) => match room.check_challenge(call, &attested) {
+                Ok(()) => attested,
+                Err(error) => return room.challenge_anew(call, &request, error).await,
+            },
+            Err(error) => return room.challenge_anew(call, &request, error).await,
+        };
         room.quotas.take_registration(call.now)?;
-        room.check_challenge(call, &attested)?;
         let answered = attested.challenge().cloned();
+        let origin = Some(attested.origin.clone());
         room.parts.store.backlog().room().await;
-        let status = room.register(call, attested, request).await?;
+        let registered = room.register(call, attested, request).await;
+        let status = registered.map_err(|error| room.noted(call, origin, error))?;
         if let (Some(key), false) = (&answered, status.is_disabled()) {
             // Only now: who is told to come again comes with the same token.
             room.challenges.use_up(&call.id, key);
@@ -176,27 +206,31 @@ impl Registrations {
     ) -> Result<OperationStatus, Error> {
         let attested = self.room.attest(call).await?;
         self.room.quotas.take_poll(&call.id, call.now)?;
-        if attested.terms.status == Status::Disabled {
-            return Ok(OperationStatus::disabled(call.id.clone(), call.now));
-        }
         if operation.is_empty() {
             return Err(Error::invalid("the operation id is missing"));
+        }
+        if attested.terms.status == Status::Disabled {
+            let id = call.id.clone();
+            return Ok(OperationStatus::disabled(id, operation, call.now));
         }
         let registration = self.room.stored(&call.id).await?;
         Ok(OperationStatus::of(registration))
     }
 
-    /// The registration of the device that calls.
+    /// The registration of the device that calls, to be shown by [`OperationStatus::state_document`].
     ///
     /// # Errors
     /// As [`Registrations::admit`]; the device never registered (404201).
-    pub async fn lookup(&self, call: &DeviceCall<'_>) -> Result<Registration, Error> {
-        self.room.attest(call).await?;
+    pub async fn lookup(&self, call: &DeviceCall<'_>) -> Result<OperationStatus, Error> {
+        let attested = self.room.attest(call).await?;
         self.room.quotas.take_poll(&call.id, call.now)?;
+        if attested.terms.status == Status::Disabled {
+            return Ok(OperationStatus::disabled(call.id.clone(), "", call.now));
+        }
         let mut registration = self.room.stored(&call.id).await?;
         // They are given once, with the registration ("Device registration status lookup").
         registration.issued_certificates = Vec::new();
-        Ok(registration)
+        Ok(OperationStatus::of(registration))
     }
 
     /// One registration.
@@ -318,19 +352,17 @@ impl Registrations {
 impl Room {
     /// Checks a device's proof; one that is not good is noted.
     async fn attest(&self, call: &DeviceCall<'_>) -> Result<Attested, Error> {
-        match self.attestor.attest(call).await {
-            Ok(attested) => Ok(attested),
-            Err((error, origin)) => {
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotAuthenticated | ErrorKind::NotFound
-                ) {
-                    self.refusals
-                        .note(call, origin, error.code(), error.reason());
-                }
-                Err(error)
-            }
+        let attested = self.attestor.attest(call).await;
+        attested.map_err(|(error, origin)| self.noted(call, origin, error))
+    }
+
+    /// Notes a device that is turned away. What is the service's own trouble is none of that.
+    fn noted(&self, call: &DeviceCall<'_>, origin: Option<Origin>, error: Error) -> Error {
+        if error.is_final() {
+            self.refusals
+                .note(call, origin, error.code(), error.reason());
         }
+        error
     }
 
     async fn stored(&self, id: &RegistrationId) -> Result<Registration, Error> {
@@ -357,22 +389,36 @@ impl Room {
         }
         let text = "the challenge was answered before, begin anew without a token";
         let origin = Some(attested.origin.clone());
-        self.refusals.note(call, origin, codes::UNAUTHORIZED, text);
-        Err(Error::unauthorized(text))
+        Err(self.noted(call, origin, Error::unauthorized(text)))
     }
 
     async fn challenge(&self, call: &DeviceCall<'_>, keys: &TpmKeys) -> Result<Challenge, Error> {
-        self.attestor.check_scope(call)?;
+        self.attestor
+            .check_scope(call)
+            .map_err(|error| self.noted(call, None, error))?;
         let enrollment = self.parts.store.enrollment(&call.id).await?;
         let result = self.try_challenge(call, enrollment.as_ref(), keys);
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::NotAuthenticated
-        {
-            let origin = enrollment.map(|_| Origin::Individual);
-            self.refusals
-                .note(call, origin, error.code(), error.reason());
-        }
-        result
+        let origin = enrollment.map(|_| Origin::Individual);
+        result.map_err(|error| self.noted(call, origin, error))
+    }
+
+    /// A device that shows its TPM with a token which is not good any more is challenged as one without a token: clients
+    /// keep the token of their last registration (Node, `http.ts`), and challenges do not outlive a restart.
+    async fn challenge_anew(
+        &self,
+        call: &DeviceCall<'_>,
+        request: &RegisterRequest,
+        error: Error,
+    ) -> Result<Registered, Error> {
+        let (Credential::Token(_), Some(keys), ErrorKind::NotAuthenticated) =
+            (call.credential, &request.tpm, error.kind())
+        else {
+            return Err(error);
+        };
+        let enrollment = self.parts.store.enrollment(&call.id).await?;
+        // Without keys that fit, what is wrong is the token, which was noted.
+        let challenge = self.try_challenge(call, enrollment.as_ref(), keys);
+        challenge.map(Registered::Challenge).map_err(|_| error)
     }
 
     fn try_challenge(

@@ -18,7 +18,7 @@ pub use attestation::{
     certificate_bytes, pem,
 };
 pub use bulk::{BulkInput, BulkItem, BulkMode, BulkProblem, bulk_result};
-pub use challenge::challenge_document;
+pub use challenge::{AUTHORIZATION_REQUIRED, challenge_document};
 pub use enrollment::{
     EnrollmentGroupInput, EnrollmentInput, enrollment_document, enrollment_group_document,
     quoted_etag,

@@ -277,7 +277,7 @@ async fn all_keys_are_rolled_page_by_page_and_what_breaks_off_says_how_it_goes_o
 async fn failed_and_refused_devices_are_shown_with_the_reason() {
     let failed = json!({ "items": [{
         "registrationId": "d1", "enrollmentGroupId": "g1", "attestation": "symmetricKey", "status": "failed",
-        "errorCode": 400_209, "errorMessage": "no hub can be assigned", "operationId": "5.1", "etag": "e",
+        "errorCode": 400_208, "errorMessage": "no hub can be assigned", "operationId": "5.1", "etag": "e",
         "created": "2026-01-31T12:00:00.0000000Z", "updated": "2026-01-31T12:00:00.0000000Z",
     }] });
     let line = "dps registration list --filter failed";

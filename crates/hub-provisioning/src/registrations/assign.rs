@@ -115,7 +115,11 @@ impl Room {
                 let text = "the enrollment is disabled";
                 self.refusals
                     .note(call, Some(attested.origin), codes::DISABLED, text);
-                return Ok(OperationStatus::disabled(call.id.clone(), call.now));
+                return Ok(OperationStatus::disabled(
+                    call.id.clone(),
+                    operation.as_str(),
+                    call.now,
+                ));
             }
             let kept = Self::kept(call, &attested, &request);
             let existing = self.parts.store.registration(&call.id).await?;
@@ -141,7 +145,10 @@ impl Room {
             match self.attempt_at_once(&mut attempt).await {
                 Ok(registration) => return Ok(OperationStatus::begun(self.named(registration))),
                 Err(Failed::Elsewhere(error) | Failed::Finally(error)) => return Err(error),
-                Err(Failed::Changed | Failed::Later) => attested = self.attest(call).await?,
+                Err(Failed::Changed | Failed::Later) => {
+                    let again = self.attestor.attest(call).await;
+                    attested = again.map_err(|(error, _)| error)?;
+                }
             }
         }
         Err(Error::new(

@@ -23,7 +23,12 @@ pub(crate) enum Shown {
     /// It was just begun: devices ask again for how it ended, even when that is known.
     Begun(Box<Registration>),
     /// The enrollment is disabled.
-    Disabled { id: RegistrationId, at: Timestamp },
+    Disabled {
+        id: RegistrationId,
+        /// Clients ask again by this id where they were told to, and are told the same.
+        operation: Box<str>,
+        at: Timestamp,
+    },
 }
 
 impl OperationStatus {
@@ -39,9 +44,10 @@ impl OperationStatus {
         }
     }
 
-    pub(crate) const fn disabled(id: RegistrationId, at: Timestamp) -> Self {
+    pub(crate) fn disabled(id: RegistrationId, operation: &str, at: Timestamp) -> Self {
+        let operation = operation.into();
         Self {
-            shown: Shown::Disabled { id, at },
+            shown: Shown::Disabled { id, operation, at },
         }
     }
 
@@ -74,18 +80,23 @@ impl OperationStatus {
         }
     }
 
-    /// The operation id; empty when there is none.
+    /// The operation id.
     pub fn operation(&self) -> &str {
         match &self.shown {
             Shown::State(registration) | Shown::Begun(registration) => {
                 registration.operation.as_str()
             }
-            Shown::Disabled { .. } => "",
+            Shown::Disabled { operation, .. } => operation,
         }
     }
 
     /// The document (`RegistrationOperationStatus`).
     pub fn document(&self) -> String {
         crate::documents::operation_document(self).to_string()
+    }
+
+    /// That of the registration alone (`DeviceRegistrationState`).
+    pub fn state_document(&self) -> String {
+        crate::documents::state_document(self).to_string()
     }
 }

@@ -68,7 +68,7 @@ impl Room {
         }
         read_answer(&body, &hubs, attempt.now).map_err(|text| {
             Error::invalid(format!("the webhook of the custom allocation {text}"))
-                .with_code(codes::ALLOCATION_WEBHOOK_ANSWER)
+                .with_code(codes::ALLOCATION_WEBHOOK_FAILED)
         })
     }
 }

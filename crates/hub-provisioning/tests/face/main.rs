@@ -18,5 +18,6 @@ mod renewals;
 mod rolling;
 mod settings;
 mod support;
+mod tpm;
 mod waits;
 mod webhooks;

@@ -226,7 +226,7 @@ async fn a_failure_is_told_and_kept_and_the_assignment_stays() {
     let outcome = world.register("d", &key(1)).await.unwrap();
     assert_eq!(
         line(&outcome),
-        "failed 400209 the enrollment names the hub gone.test, which is not linked"
+        "failed 400208 the enrollment names the hub gone.test, which is not linked"
     );
     let kept = world
         .service

@@ -220,3 +220,42 @@ async fn a_device_that_gets_no_hub_has_failed_and_is_not_refused() {
     assert_eq!(outcome["status"], "failed");
     assert!(refusals(&world).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_device_whose_request_cannot_be_read_is_noted() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    let token = world.token("d", &key(1));
+    let call = world.call("d", Credential::Token(&token));
+    let registrations = &world.service.registrations;
+    let read = registrations.read(&call, br#"{"csr":"%"}"#, None).await;
+    assert_eq!(
+        read.map_err(said),
+        Err("400004 csr is not base64".to_owned())
+    );
+    assert_eq!(refusals(&world).await, ["d 1 csr is not base64"]);
+}
+
+#[tokio::test]
+async fn a_disabled_device_that_was_assigned_is_told_so_whatever_it_asks() {
+    let world = World::with(&["a.test"]).await;
+    world.enroll("d", Terms::default()).await;
+    world.register("d", &key(1)).await.unwrap();
+    let token = world.token("d", &key(1));
+    let call = world.call("d", Credential::Token(&token));
+    let registrations = &world.service.registrations;
+    let state = registrations.lookup(&call).await.unwrap().state_document();
+    assert!(state.contains(r#""status":"assigned""#), "{state}");
+    world
+        .change_terms("d", |terms| terms.status = Status::Disabled)
+        .await;
+    let state = registrations.lookup(&call).await.unwrap().state_document();
+    assert!(state.contains(r#""status":"disabled""#), "{state}");
+    assert!(!state.contains("a.test"), "{state}");
+    let begun = world.begin("d", &key(1), RegisterRequest::default()).await;
+    let operation = begun.unwrap().operation().to_owned();
+    assert!(!operation.is_empty());
+    let outcome = world.outcome("d", &key(1), &operation).await.unwrap();
+    assert_eq!(outcome["status"], "disabled");
+    assert_eq!(outcome["operationId"], operation);
+}

@@ -111,6 +111,13 @@ async fn a_new_device_finds_no_room_and_a_known_one_does() {
         refused.unwrap_err(),
         "403002 the service has its 1 registrations, delete some before there can be more"
     );
+    let registrations = &world.service.registrations;
+    let noted = registrations.refusals(&world.admin()).await.unwrap();
+    let noted: Vec<_> = noted
+        .iter()
+        .map(|one| (one.id.as_str(), one.code))
+        .collect();
+    assert_eq!(noted, [("e", 403_002)]);
     assert!(world.identity("a", "e").await.is_none());
     world.register("d", &group_key("d")).await.unwrap();
     let registrations = &world.service.registrations;

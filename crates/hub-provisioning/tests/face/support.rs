@@ -145,6 +145,17 @@ impl World {
         self.run();
     }
 
+    /// What the service draws next.
+    pub(crate) fn next_key(&self) -> SymmetricKey {
+        let next = Scripted {
+            seconds: AtomicI64::new(0),
+            random: AtomicU64::new(self.environment.random.load(Ordering::SeqCst)),
+        };
+        let mut bytes = [0; 32];
+        next.fill_random(&mut bytes);
+        SymmetricKey::from_bytes(&bytes).unwrap()
+    }
+
     pub(crate) fn later(&self, seconds: i64) {
         self.environment
             .seconds

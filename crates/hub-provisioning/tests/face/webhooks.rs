@@ -169,12 +169,12 @@ async fn a_webhook_that_fails_or_lies_fails_the_registration() {
         (
             200,
             r#"{"iotHubHostName":"nowhere.test"}"#,
-            "failed 400208 the webhook of the custom allocation named the hub nowhere.test, which it was not given",
+            "failed 400207 the webhook of the custom allocation named the hub nowhere.test, which it was not given",
         ),
         (
             200,
             "hello",
-            "failed 400208 the webhook of the custom allocation answered with something that is no JSON object",
+            "failed 400207 the webhook of the custom allocation answered with something that is no JSON object",
         ),
     ] {
         let world = World::with(&["a.test"]).await;

@@ -131,7 +131,7 @@ impl Connection {
             }
             (Err(error), None) => return Err(self.refuse_login(&error)),
             (Err(error), Some(waiting)) => {
-                tracing::info!(peer = %self.peer, %error, "amqp link of a registration refused");
+                tracing::info!(peer = %self.peer, %error, reason = error.reason(), "amqp link of a registration refused");
                 let condition = provisioning::condition_of(error.kind());
                 let refusal = Refusal::new(&self.head.engine, condition, error.message());
                 self.has_refused_registration = true;
@@ -153,7 +153,7 @@ impl Connection {
     }
 
     fn refuse_login(&mut self, error: &Error) -> CloseCause {
-        tracing::info!(peer = %self.peer, %error, "amqp login refused");
+        tracing::info!(peer = %self.peer, %error, reason = error.reason(), "amqp login refused");
         self.amqp.finish_sasl(match error.kind() {
             ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::Throttled => {
                 SaslOutcome::SysTemp

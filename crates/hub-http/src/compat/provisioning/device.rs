@@ -5,15 +5,12 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, HOST, LOCATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use hub_api::compat::provisioning::challenge_document;
+use hub_api::compat::provisioning::{AUTHORIZATION_REQUIRED, challenge_document};
 use hub_engine::ErrorKind;
-use hub_provisioning::{
-    Credential, DeviceCall, Error, OperationStatus, RegisterRequest, Registered,
-    registration_document,
-};
+use hub_provisioning::{Credential, DeviceCall, Error, OperationStatus, Registered};
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use super::refusal::{ERROR_CODE_HEADER, Refusal};
 use super::routes::{DeviceOperation, Ids};
 use super::{header, json, text, too_slow};
 use crate::AppState;
@@ -48,26 +45,33 @@ pub(super) async fn answer(
     let work = async {
         match operation {
             DeviceOperation::Register => {
-                let request = RegisterRequest::parse(&call.id, &body, api_version)?;
+                let request = registrations.read(&call, &body, api_version).await?;
                 match registrations.register(&call, request).await? {
                     Registered::Accepted(status) => {
                         Ok(accepted(&status, &parts, &ids, api_version))
                     }
                     Registered::Challenge(challenge) => {
                         let key = &challenge.authentication_key;
-                        let document = challenge_document(key, challenge.key_name, &id.0);
-                        Ok(json(StatusCode::UNAUTHORIZED, &document))
+                        let document = challenge_document(key, challenge.key_name, &id.0, call.now);
+                        let mut response = json(StatusCode::UNAUTHORIZED, &document);
+                        let code = HeaderValue::from(AUTHORIZATION_REQUIRED);
+                        response.headers_mut().insert(ERROR_CODE_HEADER, code);
+                        Ok(response)
                     }
                 }
             }
             DeviceOperation::OperationStatus => {
                 let status = registrations.status(&call, &ids.operation).await?;
-                Ok(accepted(&status, &parts, &ids, api_version))
+                if status.is_final() {
+                    Ok(text(StatusCode::OK, status.document()))
+                } else {
+                    Ok(accepted(&status, &parts, &ids, api_version))
+                }
             }
             DeviceOperation::Lookup => {
                 check_lookup(&body)?;
-                let registration = registrations.lookup(&call).await?;
-                Ok(json(StatusCode::OK, &registration_document(&registration)))
+                let status = registrations.lookup(&call).await?;
+                Ok(text(StatusCode::OK, status.state_document()))
             }
         }
     };
@@ -106,16 +110,14 @@ fn check_lookup(body: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// 200 at the end, before that 202 with when and where to ask again.
+/// 202 with when and where to ask again. C# takes nothing else for a registration, also where there is nothing to wait
+/// for because the enrollment is disabled (`RuntimeRegistration.cs`).
 fn accepted(
     status: &OperationStatus,
     parts: &Parts,
     ids: &Ids,
     api_version: Option<&str>,
 ) -> Response {
-    if status.is_final() {
-        return text(StatusCode::OK, status.document());
-    }
     let mut response = text(StatusCode::ACCEPTED, status.document());
     let headers = response.headers_mut();
     if let Some(after) = status.retry_after() {

@@ -4,6 +4,7 @@ use axum::response::Response;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use hub_api::compat::InputError;
+use hub_domain::limits::PROVISIONING_RETRY_AFTER;
 use hub_domain::{ErrorCode, Timestamp};
 use hub_engine::ErrorKind;
 use hub_provisioning::{Error, error_document};
@@ -12,7 +13,7 @@ use super::super::refusal;
 use super::text;
 
 /// Where the vendor repeats the code.
-const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("x-ms-error-code");
+pub(super) const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("x-ms-error-code");
 
 /// A request that is not done, and why.
 #[derive(Debug)]
@@ -60,7 +61,22 @@ impl Refusal {
         if let Some(allowed) = self.allowed.as_deref().and_then(super::header) {
             headers.insert(ALLOW, allowed);
         }
-        if let Some(wait) = self.error.retry_after() {
+        let wait = self.error.retry_after().or(match self.error.kind() {
+            ErrorKind::Unavailable | ErrorKind::TimedOut => Some(PROVISIONING_RETRY_AFTER),
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::PreconditionFailed
+            | ErrorKind::Invalid
+            | ErrorKind::TooLarge
+            | ErrorKind::NotAuthenticated
+            | ErrorKind::NotAllowed
+            | ErrorKind::Throttled
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::DeviceOffline
+            | ErrorKind::BadDeviceAnswer
+            | ErrorKind::Internal => None,
+        });
+        if let Some(wait) = wait {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -70,12 +86,14 @@ impl Refusal {
         response
     }
 
-    /// The operation ends here, so its error is logged here, with the whole chain.
+    /// The operation ends here, so its error is logged here, with the whole chain, and with the reason that the device is
+    /// not told: what it has is the request's id.
     fn log(&self, request_id: &str) {
         let (code, error) = (self.error.code(), refusal::chain(&self.error));
+        let reason = self.error.reason();
         match self.error.kind() {
-            ErrorKind::Internal => tracing::error!(request_id, error, "request failed"),
-            ErrorKind::Unavailable => tracing::warn!(request_id, error, "request failed"),
+            ErrorKind::Internal => tracing::error!(request_id, error, reason, "request failed"),
+            ErrorKind::Unavailable => tracing::warn!(request_id, error, reason, "request failed"),
             ErrorKind::NotFound
             | ErrorKind::AlreadyExists
             | ErrorKind::PreconditionFailed
@@ -88,7 +106,7 @@ impl Refusal {
             | ErrorKind::DeviceOffline
             | ErrorKind::TimedOut
             | ErrorKind::BadDeviceAnswer => {
-                tracing::debug!(request_id, code, error, "request refused");
+                tracing::debug!(request_id, code, error, reason, "request refused");
             }
         }
     }
@@ -118,5 +136,23 @@ impl From<refusal::Refusal> for Refusal {
         Error::new(ErrorKind::Invalid, text)
             .with_code(code.number())
             .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_do_better_later_is_told_when() {
+        let wait = |kind| {
+            let refusal = Refusal::from(Error::new(kind, "no"));
+            let response = refusal.render("id", Timestamp::from_seconds(0));
+            let header = response.headers().get(RETRY_AFTER);
+            header.map(|value| value.to_str().expect("digits").to_owned())
+        };
+        assert_eq!(wait(ErrorKind::Unavailable).as_deref(), Some("5"));
+        assert_eq!(wait(ErrorKind::TimedOut).as_deref(), Some("5"));
+        assert_eq!(wait(ErrorKind::NotAuthenticated), None);
     }
 }

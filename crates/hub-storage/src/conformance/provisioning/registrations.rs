@@ -130,7 +130,7 @@ pub async fn a_device_and_its_registration_are_kept_together_or_not_at_all<B: Ba
 
 fn failed() -> Progress {
     Progress::Failed(RegistrationFailure {
-        code: 400_209,
+        code: 400_208,
         message: "no".to_owned(),
     })
 }

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use super::{ask, device_token, enroll, refused, register, scope};
 use crate::testing::{Answer, Installation};
 
+// Read from a TPM in software.
+const ENDORSEMENT_KEY: &str = "AToAAQALAAMAsgAgg3GXZ0SEs/gakMyNRqXXJP1S124GUgtk8qHaGzMUaaoABgCAAEMAEAgAAAAAAAEAnXhYo+vGg30IVRAF++pA1Ap1EddOK3hDtwU/tsHViuFE7QirLIAegIT3TPzb66b4aOHqq4oFd4qaFqBxAdYL97Mz/HS5t299qdMpUKx91fBL4GSbFHtxCkC0LTZEJwKdsQUnRXIDMuopqV9Iz9/T9vL/0ce02G7nClNvPemf7rVH8CjmPm36lEgZgsa4BtIgd07B5Wu5mfx48yPICQKadHsj1Fc2Gkf8z/x8zFpkmuHUBquVC3Hl61YewN6yZBsHLVYoA18k2lhD/Muu4COZclhtcMTRph4T23DvreECIcGQpELduPVIogZyfKXCePeXoWyl33L/JZAAO1dTw3jZPQ==";
+const STORAGE_ROOT_KEY: &str = "ARoAAQALAAMEcgAAAAYAgABDABAIAAAAAAABAJEli15Y+vkPr4rlsMJ2w7cx1VJc/lH0n7ioWa7L7qdtvSlz+BxKb9krxxYWZRzEDTkBHs8ahr9RrfTKMgjnfiBmRER5VLzf7DkU5nXIsdMhX61aX4N4YVsYqflxoy2IkPKByVOheaUYnasxcipr/5tpsSxpLylzNjXfs4YRNjxskBtmGH7i2DKi5aXjDWGVFdomLW44p3xrhGuq3FaBZMr7j4QEdB4TyCDAToBf1Eibdj+m/chpc+SPLchWhE1FAGlWT863+mHL2JuPVmr1JaiKZk6GIKbQ8TDWBL9V8s5v/uFvt9zBlNmId47j+fOW/N+wo1ak/mF/fuLMxPmeM7M=";
+
 async fn send(
     installation: &Installation,
     method: &str,
@@ -135,12 +139,60 @@ async fn a_disabled_device_is_told_so() {
     let scope = scope(&installation);
     let token = device_token(&scope, "d1", &key);
     let target = format!("/{scope}/registrations/d1/register");
-    let answer = send(&installation, "PUT", &target, Some(&token), "{}")
+    let answer = send(&installation, "PUT", &target, Some(&token), "{}").await;
+    assert_eq!(
+        answer.status,
+        202,
+        "C# takes no other status: {}",
+        answer.text()
+    );
+    assert_eq!(answer.json()["status"], "disabled");
+    assert!(!answer.headers.contains_key("retry-after"));
+    let location = answer.header("location");
+    let target = location.strip_prefix("https://hub.test").unwrap();
+    let asked = send(&installation, "GET", target, Some(&token), "")
         .await
         .ok();
-    assert_eq!(answer["status"], "disabled");
+    assert_eq!(asked["status"], "disabled");
+    assert_eq!(asked["operationId"], answer.json()["operationId"]);
     let device = installation.owner("GET", "/devices/d1", "").await;
     assert_eq!(device.status, 404);
+}
+
+#[tokio::test]
+async fn a_device_with_a_tpm_is_challenged() {
+    let installation = Installation::new().await;
+    let enrollment = json!({
+        "registrationId": "d1",
+        "attestation": { "type": "tpm", "tpm": { "endorsementKey": ENDORSEMENT_KEY } },
+    });
+    ask(&installation, "PUT", "/enrollments/d1", enrollment)
+        .await
+        .ok();
+    let scope = scope(&installation);
+    let target = format!("/{scope}/registrations/d1/register");
+    let keys =
+        json!({ "tpm": { "endorsementKey": ENDORSEMENT_KEY, "storageRootKey": STORAGE_ROOT_KEY } });
+    let wrong = SymmetricKey::from_bytes(&[9; 32]).unwrap();
+    let stale = device_token(&scope, "d1", &wrong);
+    for token in [None, Some(&*stale)] {
+        let answer = send(&installation, "PUT", &target, token, &keys.to_string()).await;
+        assert_eq!(refused(&answer), "401 401002");
+        let challenge = answer.json();
+        assert_eq!(challenge["keyName"], "registration");
+        assert!(challenge["authenticationKey"].is_string(), "{challenge}");
+    }
+    let other = json!({ "tpm": { "endorsementKey": STORAGE_ROOT_KEY, "storageRootKey": STORAGE_ROOT_KEY } });
+    let answer = send(
+        &installation,
+        "PUT",
+        &target,
+        Some(&stale),
+        &other.to_string(),
+    )
+    .await;
+    assert_eq!(refused(&answer), "401 401002");
+    assert!(answer.json()["authenticationKey"].is_null());
 }
 
 #[tokio::test]
