@@ -28,7 +28,7 @@ pub use error::ClientError;
 pub use events::{AtEnd, EventQuery, EventStream, Received};
 pub use files::FileStream;
 pub use messages::Settlement;
-pub use outside::{Outside, OutsideCall, OutsideError, OutsideMethod, path_segment};
+pub use outside::{Outside, OutsideAnswer, OutsideCall, OutsideError, OutsideMethod, path_segment};
 
 /// How long a call may take when nothing says otherwise.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@ mod call_slots;
 mod outages;
 mod place_turns;
 mod remote;
+mod throttles;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub(crate) use remote::{Generation, Present, Remote};
 use call_slots::CallSlots;
 use outages::Outages;
 use place_turns::PlaceTurns;
+use throttles::Throttles;
 
 use crate::Error;
 use crate::credentials::IssuedChain;
@@ -105,6 +107,8 @@ impl From<Unit> for Writes {
 pub(crate) enum HubError {
     /// Another hub may be tried.
     Unreachable(Error),
+    /// It has too much to do: the device waits for it.
+    Throttled(Error),
     /// It answered, and does not want the device.
     Refused(Error),
     /// This installation itself cannot read or write: another hub does not help.
@@ -114,7 +118,10 @@ pub(crate) enum HubError {
 impl HubError {
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Unreachable(error) | Self::Refused(error) | Self::Ours(error) => error,
+            Self::Unreachable(error)
+            | Self::Throttled(error)
+            | Self::Refused(error)
+            | Self::Ours(error) => error,
         }
     }
 }
@@ -122,7 +129,10 @@ impl HubError {
 impl From<hub_engine::Error> for HubError {
     fn from(error: hub_engine::Error) -> Self {
         let error = Error::from(error);
-        if error.is_final() {
+        if error.kind() == ErrorKind::QuotaExceeded {
+            // It is full: another one may not be.
+            Self::Unreachable(error.with_code(codes::HUB_REFUSED))
+        } else if error.is_final() {
             Self::Refused(error.with_code(codes::HUB_REFUSED))
         } else {
             Self::Ours(error)
@@ -136,6 +146,7 @@ pub(crate) struct LinkedHubs {
     parts: Parts,
     service: Service,
     outages: Outages,
+    throttles: Throttles,
     pub(crate) slots: CallSlots,
     pub(crate) turns: PlaceTurns,
 }
@@ -144,6 +155,7 @@ impl LinkedHubs {
     pub(crate) fn new(parts: Parts, service: Service) -> Self {
         Self {
             outages: Outages::new(Arc::clone(&parts.environment)),
+            throttles: Throttles::default(),
             parts,
             service,
             slots: CallSlots::default(),
@@ -218,21 +230,19 @@ impl LinkedHubs {
         match &linked.link {
             Link::Own => None,
             Link::Remote { policy, key, port } => Some(Reach::Remote(Box::new(Remote::new(
-                self.parts.outside.clone(),
-                host.clone(),
-                *port,
-                policy.clone(),
-                key.clone(),
-                self.outages.clone(),
+                (host.clone(), *port),
+                (policy.clone(), key.clone()),
+                &self.parts,
+                (self.outages.clone(), self.throttles.clone()),
             )))),
         }
     }
 
     /// Whether registrations could write into a hub. Nothing is written.
-    pub(crate) async fn probe(&self, reach: &Reach, now: Timestamp) -> Result<(), HubError> {
+    pub(crate) async fn probe(&self, reach: &Reach) -> Result<(), HubError> {
         match reach {
             Reach::Own(_) => Ok(()),
-            Reach::Remote(remote) => remote.probe(now).await,
+            Reach::Remote(remote) => remote.probe().await,
         }
     }
 
@@ -249,7 +259,6 @@ impl LinkedHubs {
         &self,
         reach: &Reach,
         device: &DeviceId,
-        now: Timestamp,
     ) -> Result<Option<Former>, HubError> {
         match reach {
             Reach::Own(hub) => {
@@ -265,7 +274,7 @@ impl LinkedHubs {
                     generation: None,
                 }))
             }
-            Reach::Remote(remote) => remote.former(device, now).await,
+            Reach::Remote(remote) => remote.former(device).await,
         }
     }
 
@@ -328,7 +337,6 @@ impl LinkedHubs {
         remote: &Remote,
         device: &DeviceId,
         twin: &TwinContent,
-        now: Timestamp,
     ) -> Result<(), HubError> {
         let written = match twin {
             TwinContent::Written(initial) => initial.clone(),
@@ -337,7 +345,7 @@ impl LinkedHubs {
                 desired: twin.back_end.desired.properties.clone(),
             },
         };
-        remote.put_twin(device, &written, now).await
+        remote.put_twin(device, &written).await
     }
 
     /// Makes an own hub trust whoever issued a device's certificate. Hubs of other installations have to be told by

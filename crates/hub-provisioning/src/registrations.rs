@@ -345,7 +345,7 @@ impl Registrations {
     /// Needs `ServiceConfig`. No such hub is linked.
     pub async fn check_link(&self, ctx: &Context, host: &HostName) -> Result<LinkCheck, Error> {
         let linked = self.room.service.linked_hub(ctx, host)?;
-        self.room.check_link(linked.host, ctx.now).await
+        self.room.check_link(linked.host).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, RETRY_AFTER};
 
 use super::ClientError;
 
@@ -47,6 +47,17 @@ pub enum OutsideMethod {
     Delete,
 }
 
+/// An answer, whatever it is.
+#[derive(Debug)]
+pub struct OutsideAnswer {
+    /// The status.
+    pub status: u16,
+    /// How long to wait before the next call, where the answer says so in seconds.
+    pub retry_after: Option<Duration>,
+    /// The body, at most 1 MiB.
+    pub body: Vec<u8>,
+}
+
 /// There was no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum OutsideError {
@@ -80,11 +91,11 @@ impl Outside {
         Ok(Self { http })
     }
 
-    /// Calls, and reads status and body of whatever the answer is.
+    /// Calls, and reads whatever the answer is.
     ///
     /// # Errors
     /// There is no answer, or it is too long.
-    pub async fn call(&self, call: OutsideCall<'_>) -> Result<(u16, Vec<u8>), OutsideError> {
+    pub async fn call(&self, call: OutsideCall<'_>) -> Result<OutsideAnswer, OutsideError> {
         let method = match call.method {
             OutsideMethod::Get => reqwest::Method::GET,
             OutsideMethod::Put => reqwest::Method::PUT,
@@ -104,6 +115,10 @@ impl Outside {
         }
         let mut response = request.send().await.map_err(failure)?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -111,7 +126,11 @@ impl Outside {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((status, body))
+        Ok(OutsideAnswer {
+            status,
+            retry_after,
+            body,
+        })
     }
 }
 

@@ -4,21 +4,24 @@
 //! what is gone is done. So a crash between two of them is mended by doing them all again. What is there is replaced and
 //! deleted on the etag that was read, so that a request that arrives late changes nothing.
 
-use hub_api::client::{Outside, OutsideCall, OutsideError, OutsideMethod};
-use hub_domain::limits::LINKED_HUB_TIME_MAX;
+mod calls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_api::client::{Outside, OutsideMethod};
 use hub_domain::provisioning::{DeviceProof, InitialTwin};
-use hub_domain::{DeviceId, HostName, Status, SymmetricKey, Timestamp};
-use hub_engine::{ErrorKind, Standing};
+use hub_domain::{DeviceId, HostName, Status, SymmetricKey};
+use hub_engine::{Environment, Standing};
 use serde_json::{Map, Value, json};
 
+use super::throttles::Throttles;
 use super::{Former, HubError, HubProof, Outages, TwinContent, WantedDevice};
-use crate::Error;
-use crate::error::codes;
+use crate::parts::Parts;
+use calls::Call;
 
-/// The version of the REST that is spoken: the newest that every hub in use knows.
-const API_VERSION: &str = "2021-04-12";
-/// How long a token lives that a call is signed with.
-const TOKEN_SECONDS: u64 = 300;
+/// How long a call is tried again at a hub that has too much to do.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a write is decided anew when somebody else changed the identity meanwhile.
 const RETRIES_MAX: u32 = 5;
 
@@ -59,50 +62,51 @@ enum Written {
 /// One hub of another installation.
 #[derive(Clone)]
 pub(crate) struct Remote {
-    outside: Outside,
     host: HostName,
     port: Option<u16>,
     policy: String,
     key: SymmetricKey,
+    outside: Outside,
+    environment: Arc<dyn Environment>,
     outages: Outages,
+    throttles: Throttles,
+    patience: Duration,
 }
 
 impl Remote {
-    pub(crate) const fn new(
-        outside: Outside,
-        host: HostName,
-        port: Option<u16>,
-        policy: String,
-        key: SymmetricKey,
-        outages: Outages,
+    /// `policy` and `key` sign the calls.
+    pub(crate) fn new(
+        (host, port): (HostName, Option<u16>),
+        (policy, key): (String, SymmetricKey),
+        parts: &Parts,
+        (outages, throttles): (Outages, Throttles),
     ) -> Self {
         Self {
-            outside,
             host,
             port,
             policy,
             key,
+            outside: parts.outside.clone(),
+            environment: Arc::clone(&parts.environment),
             outages,
+            throttles,
+            patience: PATIENCE,
         }
     }
 
     /// Tags, desired properties and standing of a device; `None` when it is not there. A hub that is away is not asked by
     /// everybody.
-    pub(super) async fn former(
-        &self,
-        device: &DeviceId,
-        now: Timestamp,
-    ) -> Result<Option<Former>, HubError> {
+    pub(super) async fn former(&self, device: &DeviceId) -> Result<Option<Former>, HubError> {
         if !self.outages.try_again(&self.host) {
             return Err(self.unusable(format!(
                 "the hub {} cannot be used: it gave no answer a moment ago",
                 self.host
             )));
         }
-        let Some(twin) = self.read("twins", device, now).await? else {
+        let Some(twin) = self.read("twins", device).await? else {
             return Ok(None);
         };
-        let Some(present) = self.identity(device, now).await? else {
+        let Some(present) = self.identity(device).await? else {
             return Ok(None);
         };
         let generation = present.generation();
@@ -134,12 +138,8 @@ impl Remote {
     }
 
     /// The identity of a device; `None` when it is not there.
-    pub(crate) async fn identity(
-        &self,
-        device: &DeviceId,
-        now: Timestamp,
-    ) -> Result<Option<Present>, HubError> {
-        let Some(document) = self.read("devices", device, now).await? else {
+    pub(crate) async fn identity(&self, device: &DeviceId) -> Result<Option<Present>, HubError> {
+        let Some(document) = self.read("devices", device).await? else {
             return Ok(None);
         };
         let etag = document.get("etag").and_then(Value::as_str);
@@ -154,7 +154,6 @@ impl Remote {
         &self,
         wanted: &WantedDevice,
         mut present: Option<Present>,
-        now: Timestamp,
     ) -> Result<(), HubError> {
         for _ in 0..RETRIES_MAX {
             let (mut document, guard) = match present {
@@ -166,11 +165,11 @@ impl Remote {
             document.insert("authentication".into(), authentication(&wanted.proof));
             document.insert("capabilities".into(), json!({"iotEdge": wanted.iot_edge}));
             let written = self
-                .write("devices", &wanted.id, document, guard.as_deref(), now)
+                .write("devices", &wanted.id, document, guard.as_deref())
                 .await?;
             match written {
                 Written::Done => return Ok(()),
-                Written::Changed => present = self.identity(&wanted.id, now).await?,
+                Written::Changed => present = self.identity(&wanted.id).await?,
             }
         }
         Err(self.busy())
@@ -178,13 +177,18 @@ impl Remote {
 
     /// Asks for everything that registrations do, with a write that changes nothing: it is guarded by an etag that no
     /// identity has.
-    pub(super) async fn probe(&self, now: Timestamp) -> Result<(), HubError> {
+    pub(super) async fn probe(&self) -> Result<(), HubError> {
+        // Who looks wants to know now.
+        let hub = Self {
+            patience: Duration::ZERO,
+            ..self.clone()
+        };
         let device = DeviceId::parse(PROBE).expect("invariant: it is an id");
-        self.read("devices", &device, now).await?;
-        self.read("twins", &device, now).await?;
+        hub.read("devices", &device).await?;
+        hub.read("twins", &device).await?;
         let document = Map::from_iter([("deviceId".into(), json!(PROBE))]);
         let guard = Some("\"none\"");
-        self.write("devices", &device, document, guard, now)
+        hub.write("devices", &device, document, guard)
             .await
             .map(drop)
     }
@@ -194,17 +198,13 @@ impl Remote {
         &self,
         device: &DeviceId,
         twin: &InitialTwin,
-        now: Timestamp,
     ) -> Result<(), HubError> {
         let properties = json!({"desired": twin.desired});
         let document = Map::from_iter([
             ("tags".into(), Value::Object(twin.tags.clone())),
             ("properties".into(), properties),
         ]);
-        match self
-            .write("twins", device, document, Some("*"), now)
-            .await?
-        {
+        match self.write("twins", device, document, Some("*")).await? {
             Written::Done => Ok(()),
             Written::Changed => Err(self.busy()),
         }
@@ -215,22 +215,25 @@ impl Remote {
         &self,
         device: &DeviceId,
         spared: Option<&Generation>,
-        now: Timestamp,
     ) -> Result<(), HubError> {
         for _ in 0..RETRIES_MAX {
-            let Some(present) = self.identity(device, now).await? else {
+            let Some(present) = self.identity(device).await? else {
                 return Ok(());
             };
             if spared.is_some() && present.generation().as_ref() == spared {
                 return Ok(());
             }
             let etag = present.etag;
-            let delete = OutsideMethod::Delete;
-            let answer = self
-                .call(delete, "devices", device, None, Some(&etag), now)
-                .await?;
-            match answer {
-                (204 | 404, _) => return Ok(()),
+            let call = Call {
+                method: OutsideMethod::Delete,
+                collection: "devices",
+                device,
+                body: None,
+                if_match: Some(&etag),
+            };
+            match self.call(call).await? {
+                (204, _) => return Ok(()),
+                (404, body) if is_missing(&body) => return Ok(()),
                 (412, _) => {}
                 (200..=299, _) => {
                     return Err(self.strange("it does not say that the device was deleted"));
@@ -245,14 +248,17 @@ impl Remote {
         &self,
         collection: &str,
         device: &DeviceId,
-        now: Timestamp,
     ) -> Result<Option<Map<String, Value>>, HubError> {
-        let answer = self
-            .call(OutsideMethod::Get, collection, device, None, None, now)
-            .await?;
-        match answer {
+        let call = Call {
+            method: OutsideMethod::Get,
+            collection,
+            device,
+            body: None,
+            if_match: None,
+        };
+        match self.call(call).await? {
             (200, body) => self.document_of(device, &body).map(Some),
-            (404, _) => Ok(None),
+            (404, body) if is_missing(&body) => Ok(None),
             (status, body) => Err(self.refusal(status, &body)),
         }
     }
@@ -263,18 +269,21 @@ impl Remote {
         device: &DeviceId,
         document: Map<String, Value>,
         if_match: Option<&str>,
-        now: Timestamp,
     ) -> Result<Written, HubError> {
         let body = Value::Object(document).to_string().into_bytes();
-        let put = OutsideMethod::Put;
-        let answer = self
-            .call(put, collection, device, Some(body), if_match, now)
-            .await?;
-        match answer {
+        let call = Call {
+            method: OutsideMethod::Put,
+            collection,
+            device,
+            body: Some(&body),
+            if_match,
+        };
+        match self.call(call).await? {
             (200 | 201, body) => self.document_of(device, &body).map(|_| Written::Done),
             // It is there already; it is another; it is gone.
             (409, _) if if_match.is_none() => Ok(Written::Changed),
-            (404 | 412, _) if if_match.is_some() => Ok(Written::Changed),
+            (412, _) if if_match.is_some() => Ok(Written::Changed),
+            (404, body) if if_match.is_some() && is_missing(&body) => Ok(Written::Changed),
             (status, body) => Err(self.refusal(status, &body)),
         }
     }
@@ -286,97 +295,15 @@ impl Remote {
             .filter(|document| document.get("deviceId") == Some(&json!(device.as_str())))
             .ok_or_else(|| self.strange("its answer is not the document of the device"))
     }
+}
 
-    async fn call(
-        &self,
-        method: OutsideMethod,
-        collection: &str,
-        device: &DeviceId,
-        body: Option<Vec<u8>>,
-        if_match: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(u16, Vec<u8>), HubError> {
-        let port = self
-            .port
-            .map_or_else(String::new, |port| format!(":{port}"));
-        let host = self.host.as_str();
-        let brackets = if host.contains(':') {
-            ("[", "]")
-        } else {
-            ("", "")
-        };
-        let device = hub_api::client::path_segment(device.as_str());
-        let url = format!(
-            "https://{}{host}{}{port}/{collection}/{device}?api-version={API_VERSION}",
-            brackets.0, brackets.1
-        );
-        let expiry = now.plus(std::time::Duration::from_secs(TOKEN_SECONDS));
-        let token =
-            hub_domain::sas::sign_token(self.host.as_str(), &self.key, expiry, Some(&self.policy));
-        let call = OutsideCall {
-            method,
-            url: &url,
-            authorization: Some(&token),
-            if_match,
-            body,
-            timeout: LINKED_HUB_TIME_MAX,
-        };
-        let answer = self.outside.call(call).await;
-        match &answer {
-            Ok(_) => self.outages.end(&self.host),
-            Err(_) => self.outages.begin(&self.host),
-        }
-        answer.map_err(|error| {
-            let text = format!("the hub {} cannot be used: {error}", self.host);
-            let kind = match &error {
-                OutsideError::Silent => ErrorKind::TimedOut,
-                OutsideError::Unreachable(_) | OutsideError::TooLong => ErrorKind::Unavailable,
-            };
-            HubError::Unreachable(
-                Error::new(kind, text)
-                    .with_code(codes::HUB_UNREACHABLE)
-                    .with_source(error),
-            )
-        })
-    }
-
-    /// What a status that is no success means: the hub's trouble, or a refusal of this device. What the hub says goes into
-    /// the log: whoever reads the registration need not be trusted by it.
-    fn refusal(&self, status: u16, body: &[u8]) -> HubError {
-        let said: String = String::from_utf8_lossy(body).chars().take(500).collect();
-        tracing::warn!(hub = %self.host, status, said, "a linked hub refused a call");
-        let hint = match status {
-            401 => {
-                ", the key of its link is not accepted, or its policy lacks RegistryWrite or ServiceConnect"
-            }
-            403 => ", the policy of its link may not write devices, or it has no room for more",
-            404 => ", there is no such hub or it does not have this interface",
-            _ => "",
-        };
-        let text = format!("the hub {} answered with {status}{hint}", self.host);
-        match status {
-            400 | 402 | 405..=407 | 409..=428 | 430..=499 => {
-                HubError::Refused(Error::invalid(text).with_code(codes::HUB_REFUSED))
-            }
-            _ => self.unusable(text),
-        }
-    }
-
-    fn strange(&self, what: &str) -> HubError {
-        self.unusable(format!("the hub {} cannot be used: {what}", self.host))
-    }
-
-    fn busy(&self) -> HubError {
-        self.unusable(format!(
-            "the device is being changed too often in the hub {}",
-            self.host
-        ))
-    }
-
-    fn unusable(&self, text: String) -> HubError {
-        let error = Error::new(ErrorKind::Unavailable, text);
-        HubError::Unreachable(error.with_code(codes::HUB_UNREACHABLE))
-    }
+/// Whether a 404 speaks of a device that is not there: `ErrorCode:DeviceNotFound` ("IoT Hub error codes", 404001). A proxy in
+/// front of a hub that is down says 404 of everything, and a device that is taken for gone loses its twin.
+fn is_missing(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    ["DeviceNotFound", "404001"]
+        .into_iter()
+        .any(|code| text.contains(code))
 }
 
 fn standing(standing: &Standing) -> Map<String, Value> {

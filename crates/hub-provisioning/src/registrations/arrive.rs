@@ -76,10 +76,9 @@ impl Room {
         let here = target.place.clone();
         let slot = self.hubs.slots.take(here.hub.as_str()).await;
         let _slot = slot.ok_or(Failed::Later)?;
-        let now = attempt.now;
         let is_here = |stray: &Place| stray.is_same(&here);
         let was_begun = attempt.strays.iter().any(is_here);
-        let present = remote.identity(&wanted.id, now).await.map_err(at_hub)?;
+        let present = remote.identity(&wanted.id).await.map_err(at_hub)?;
         let is_new = present.is_none();
         let generation = present.as_ref().and_then(Present::generation);
         let is_moved = generation.is_none() || generation != baggage.generation;
@@ -92,7 +91,7 @@ impl Room {
         if is_first || attempt.target.as_deref() != Some(&target) {
             self.note_target(attempt, target).await?;
         }
-        match remote.put(wanted, present, now).await {
+        match remote.put(wanted, present).await {
             Err(HubError::Refused(error)) if !was_begun => {
                 attempt.strays.retain(|stray| !is_here(stray));
                 return Err(Failed::Finally(error));
@@ -105,7 +104,7 @@ impl Room {
         let is_ours = is_new || was_begun || baggage.bring != Bring::OnlyToNew;
         if is_ours && !(is_new && baggage.twin.is_empty()) {
             let twin = &baggage.twin;
-            let written = self.hubs.put_remote_twin(remote, &wanted.id, twin, now);
+            let written = self.hubs.put_remote_twin(remote, &wanted.id, twin);
             written.await.map_err(at_hub)?;
         }
         Ok(Arrival::Done)
@@ -170,7 +169,7 @@ impl Room {
         } else {
             None
         };
-        match self.hubs.former(&reach, &left.device, attempt.now).await {
+        match self.hubs.former(&reach, &left.device).await {
             Ok(Some(former)) if migrates => Ok(Baggage {
                 twin: former.twin,
                 bring: Bring::Former,

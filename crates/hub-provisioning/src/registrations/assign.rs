@@ -193,17 +193,22 @@ impl Room {
                         self.commit_failure(attempt, error.code(), error.message())
                             .await
                     }
+                    // A job tries the next one.
+                    Err(Failed::Elsewhere(_)) => self.begin_job(attempt).await,
                     Err(failed) => Err(failed),
                 }
             }
-            Some(_) | None => {
-                let progress = Progress::Assigning(Box::new(attempt.request.clone()));
-                let registration = self.registration(attempt, progress, former.cloned(), None);
-                let (registration, _) = self.commit(attempt, registration, Unit::default()).await?;
-                let _ = self.jobs.start(attempt.id);
-                Ok(registration)
-            }
+            Some(_) | None => self.begin_job(attempt).await,
         }
+    }
+
+    async fn begin_job(&self, attempt: &Attempt<'_>) -> Result<Registration, Failed> {
+        let former = attempt.existing.and_then(|one| one.assignment.clone());
+        let progress = Progress::Assigning(Box::new(attempt.request.clone()));
+        let registration = self.registration(attempt, progress, former, None);
+        let (registration, _) = self.commit(attempt, registration, Unit::default()).await?;
+        let _ = self.jobs.start(attempt.id);
+        Ok(registration)
     }
 
     /// Assigns a device to a hub and commits that. It leaves a former hub of this installation with that, and any other
@@ -445,6 +450,7 @@ impl Room {
 pub(super) fn at_hub(error: HubError) -> Failed {
     match error {
         HubError::Unreachable(error) => Failed::Elsewhere(error),
+        HubError::Throttled(_) => Failed::Later,
         HubError::Refused(error) | HubError::Ours(error) => Failed::Finally(error),
     }
 }

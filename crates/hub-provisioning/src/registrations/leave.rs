@@ -78,8 +78,8 @@ impl Room {
             }
             Some(Reach::Remote(remote)) => {
                 if !self.is_taken_over(&registration.id, stray).await? {
-                    let assigned = self.assigned(registration, stray, now).await?;
-                    let removed = remote.remove(&stray.device, assigned.as_ref(), now);
+                    let assigned = self.assigned(registration, stray).await?;
+                    let removed = remote.remove(&stray.device, assigned.as_ref());
                     removed.await.map_err(at_hub)?;
                 }
                 self.note_left(registration, &next, Unit::default()).await?;
@@ -98,7 +98,6 @@ impl Room {
         &self,
         registration: &Registration,
         stray: &Place,
-        now: Timestamp,
     ) -> Result<Option<Generation>, Failed> {
         let assignment = registration.assignment.as_ref();
         let Some(place) = assignment
@@ -114,7 +113,7 @@ impl Room {
         let _slot = slot
             .filter(|_| self.hubs.try_again(&place.hub))
             .ok_or(Failed::Later)?;
-        let present = remote.identity(&place.device, now).await.map_err(at_hub)?;
+        let present = remote.identity(&place.device).await.map_err(at_hub)?;
         Ok(present.as_ref().and_then(Present::generation))
     }
 
@@ -136,20 +135,24 @@ impl Room {
         mut unit: Unit,
     ) -> Result<Committed, Failed> {
         let expected = Some(registration.etag.clone());
+        let (id, next) = (next.id.clone(), Box::new(next.clone()));
         let is_last = !next.is_unfinished() && next.origin == Origin::Individual;
-        unit.ops.push(
-            if is_last && self.parts.store.enrollment(&next.id).await?.is_none() {
-                Op::DeleteRegistration {
-                    id: next.id.clone(),
-                    expected,
-                }
+        if is_last {
+            let enrollment = self.parts.store.enrollment(&id).await?;
+            let expected_enrollment = enrollment.map(|one| one.etag);
+            let is_deleted = expected_enrollment.is_none();
+            unit.ops.push(Op::CheckEnrollment {
+                id: id.clone(),
+                expected: expected_enrollment,
+            });
+            unit.ops.push(if is_deleted {
+                Op::DeleteRegistration { id, expected }
             } else {
-                Op::PutRegistration {
-                    next: Box::new(next.clone()),
-                    expected,
-                }
-            },
-        );
+                Op::PutRegistration { next, expected }
+            });
+        } else {
+            unit.ops.push(Op::PutRegistration { next, expected });
+        }
         Ok(self.parts.store.submit(unit).await?)
     }
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use hub_domain::HostName;
 use hub_domain::provisioning::{
     AllocationPolicy, Assignment, EnrollmentGroupId, Origin, RegistrationId, Terms,
 };
-use hub_domain::{HostName, Timestamp};
 use serde_json::Value;
 
 use super::Room;
@@ -56,14 +56,10 @@ pub struct LinkCheck {
 }
 
 impl Room {
-    pub(super) async fn check_link(
-        &self,
-        host: HostName,
-        now: Timestamp,
-    ) -> Result<LinkCheck, Error> {
+    pub(super) async fn check_link(&self, host: HostName) -> Result<LinkCheck, Error> {
         let reach = self.hubs.reach(&host);
         let reach = reach.ok_or_else(|| Error::not_found("linked hub", &host))?;
-        let tried = self.hubs.probe(&reach, now).await;
+        let tried = self.hubs.probe(&reach).await;
         let failure = tried
             .err()
             .map(|error| error.into_error().message().to_owned());

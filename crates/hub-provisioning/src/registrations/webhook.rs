@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hub_api::client::{OutsideCall, OutsideError, OutsideMethod};
+use hub_api::client::{OutsideAnswer, OutsideCall, OutsideError, OutsideMethod};
 use hub_api::compat::provisioning::{enrollment_document, enrollment_group_document};
 use hub_api::native::Keys;
 use hub_domain::limits::ALLOCATION_WEBHOOK_TIME_MAX;
@@ -45,7 +45,7 @@ impl Room {
             timeout: ALLOCATION_WEBHOOK_TIME_MAX,
         };
         let answer = self.parts.outside.call(call).await;
-        let (status, body) = answer.map_err(|error| {
+        let OutsideAnswer { status, body, .. } = answer.map_err(|error| {
             tracing::warn!(
                 registration = %attempt.id,
                 webhook = address(webhook),

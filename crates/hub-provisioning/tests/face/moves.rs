@@ -290,6 +290,7 @@ async fn a_hub_that_is_away_for_a_moment_has_one_outcome() {
 #[tokio::test]
 async fn an_answer_of_something_else_has_one_outcome() {
     whatever_fails(Fault::Before(Failure::Page)).await;
+    whatever_fails(Fault::Before(Failure::NotFoundPage)).await;
 }
 
 /// The device of whoever was there before is taken over, not replaced: an operator disabled it, and gave it a twin.
@@ -338,6 +339,48 @@ async fn a_disabled_device_stays_disabled_wherever_it_goes() {
         let identity = hubs.world.identity("a", "d").await.unwrap().identity;
         assert_eq!(identity.status, Status::Disabled);
         assert_eq!(identity.status_reason.as_deref(), Some("quarantine"));
+    }
+}
+
+/// The one is just being written where the other leaves.
+#[tokio::test]
+async fn two_enrollments_exchange_their_devices_in_another_installation() {
+    let hubs = Hubs::new().await;
+    let terms = || Terms {
+        allocation: Some(AllocationPolicy::Static),
+        hubs: vec![FAR.parse_host()],
+        reprovision: Some(RESET),
+        initial_twin: tagged("initial"),
+        ..Terms::default()
+    };
+    for (id, device) in [("a", "pump-1"), ("b", "pump-2")] {
+        hubs.world.enroll_as(id, Some(device), terms()).await;
+        hubs.world.register(id, &key(1)).await.unwrap();
+    }
+    hubs.world.rename_device("a", "pump-2").await;
+    hubs.world.rename_device("b", "pump-1").await;
+    hubs.far.hold_at("PUT /twins/pump-1");
+    let request = RegisterRequest::default;
+    let second = hubs.world.begin("b", &key(1), request()).await.unwrap();
+    hubs.far.called_at("PUT /twins/pump-1").await;
+    let first = hubs.world.register("a", &key(1)).await.unwrap();
+    assert_eq!(
+        line(&first),
+        format!("assigned {FAR} pump-2 deviceDataReset")
+    );
+    hubs.far.called_at("PUT /twins/pump-2").await;
+    hubs.far.open();
+    let second = hubs.world.outcome("b", &key(1), second.operation()).await;
+    assert_eq!(
+        line(&second.unwrap()),
+        format!("assigned {FAR} pump-1 deviceDataReset")
+    );
+    for id in ["a", "b"] {
+        hubs.world.register(id, &key(1)).await.unwrap();
+        assert!(hubs.world.settled(id).await.strays.is_empty());
+    }
+    for device in ["pump-1", "pump-2"] {
+        assert!(hubs.far.device(device).is_some(), "{device}");
     }
 }
 
@@ -417,7 +460,12 @@ impl Hubs {
 /// The hub where it was begun does not come back: the next one is taken, and the first one is left when it does.
 #[tokio::test]
 async fn a_hub_that_dies_between_create_and_twin_is_left_for_the_next() {
-    for failure in [Failure::Drop, Failure::Unavailable, Failure::Page] {
+    for failure in [
+        Failure::Drop,
+        Failure::Unavailable,
+        Failure::Page,
+        Failure::NotFoundPage,
+    ] {
         let hubs = Hubs::new().await;
         let terms = Terms {
             allocation: Some(AllocationPolicy::Hashed),

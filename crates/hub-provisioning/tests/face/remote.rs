@@ -37,14 +37,20 @@ pub(crate) enum Failure {
     Unavailable,
     /// 200 with a web page.
     Page,
+    /// 404 of whatever stands in front of the hub.
+    NotFoundPage,
 }
 
 /// What becomes of calls that arrive.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Gate {
     Open,
     /// They wait.
     Held,
+    /// Those to this method and path wait.
+    HeldAt(String),
+    /// Nothing is done, and there is too much at once.
+    Throttled,
     /// Nothing is done, and the connection ends.
     Cut,
 }
@@ -186,6 +192,18 @@ impl RemoteHub {
         self.gate.send_replace(Gate::Held);
     }
 
+    /// Calls of this method and path wait from now on.
+    pub(crate) fn hold_at(&self, call: &str) {
+        self.state.lock().unwrap().calls.clear();
+        self.gate.send_replace(Gate::HeldAt(call.to_owned()));
+    }
+
+    /// Calls are refused for a while, because there are too many.
+    pub(crate) fn throttle(&self) {
+        self.state.lock().unwrap().calls.clear();
+        self.gate.send_replace(Gate::Throttled);
+    }
+
     /// Calls are answered, also those that wait.
     pub(crate) fn open(&self) {
         self.gate.send_replace(Gate::Open);
@@ -200,6 +218,17 @@ impl RemoteHub {
     pub(crate) async fn called(&self, times: usize) {
         let wait = async {
             while self.calls().len() < times {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let called = tokio::time::timeout(Duration::from_secs(60), wait);
+        called.await.expect("the hub is called");
+    }
+
+    /// Waits until this was called.
+    pub(crate) async fn called_at(&self, call: &str) {
+        let wait = async {
+            while !self.calls().iter().any(|one| one == call) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -278,7 +307,10 @@ impl State {
                 (200, twin)
             }
             (_, _, Some(_)) => (412, json!({"Message": "it is another"})),
-            (_, _, None) => (404, json!({"Message": "it is not there"})),
+            (_, _, None) => (
+                404,
+                json!({"Message": "ErrorCode:DeviceNotFound;it is not there"}),
+            ),
         }
     }
 
@@ -310,13 +342,21 @@ async fn serve<S>(
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     while let Some((method, path, guard, body)) = read(&mut stream).await {
-        state.lock().unwrap().calls.push(format!("{method} {path}"));
-        let opened = gate.wait_for(|gate| *gate != Gate::Held).await;
-        let is_cut = opened.is_ok_and(|gate| *gate == Gate::Cut);
-        if is_cut {
+        let call = format!("{method} {path}");
+        state.lock().unwrap().calls.push(call.clone());
+        let opened = gate.wait_for(|gate| match gate {
+            Gate::Open | Gate::Throttled | Gate::Cut => true,
+            Gate::Held => false,
+            Gate::HeldAt(held) => *held != call,
+        });
+        let now = opened.await.map_or(Gate::Open, |gate| gate.clone());
+        if now == Gate::Cut {
             return;
         }
-        let (fault, answer) = {
+        let is_throttled = now == Gate::Throttled;
+        let (fault, answer) = if is_throttled {
+            (None, Some((429, json!({}))))
+        } else {
             let mut state = state.lock().unwrap();
             let fault = state.fault();
             let is_done = !matches!(fault, Some(Fault::Before(_)));
@@ -333,12 +373,13 @@ async fn serve<S>(
                 Failure::Drop => return,
                 Failure::Unavailable => (503, "{}".to_owned()),
                 Failure::Page => (200, "<html></html>".to_owned()),
+                Failure::NotFoundPage => (404, "<html></html>".to_owned()),
             },
             (None, None) => return,
         };
         let text = if status == 204 { String::new() } else { text };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 {status} X\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n",
             text.len()
         );
         if stream.write_all((head + &text).as_bytes()).await.is_err() {

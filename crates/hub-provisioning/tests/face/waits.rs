@@ -129,6 +129,35 @@ async fn a_former_hub_that_is_away_is_asked_by_few_devices() {
     }
 }
 
+/// It is not down: who belongs there waits for it, and goes nowhere else.
+#[tokio::test]
+async fn devices_wait_for_a_hub_that_has_too_much_to_do() {
+    let hubs = Hubs::new().await;
+    let ids = ids(3);
+    for id in &ids {
+        let terms = Terms {
+            allocation: Some(AllocationPolicy::Static),
+            hubs: vec![FAR.parse_host()],
+            ..Terms::default()
+        };
+        hubs.world.enroll(id, terms).await;
+    }
+    hubs.far.throttle();
+    let operations = hubs.begin_all(&ids).await;
+    hubs.far.called(ids.len()).await;
+    for id in &ids {
+        let kept = hubs.kept(id).await;
+        assert!(matches!(kept.progress, Progress::Assigning(_)));
+    }
+    hubs.far.open();
+    for (id, operation) in ids.iter().zip(operations) {
+        let outcome = hubs.world.outcome(id, &key(1), &operation).await.unwrap();
+        let expected = format!("assigned {FAR} {id} initialAssignment");
+        assert_eq!(line(&outcome), expected);
+        assert!(hubs.kept(id).await.strays.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn an_outage_counts_from_when_the_hub_failed() {
     let hubs = Hubs::new().await;
