@@ -2,6 +2,8 @@
 
 mod anchors;
 
+pub(crate) use anchors::still_vouches;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -87,6 +89,16 @@ impl From<DeviceProof> for Proven {
 pub(crate) enum Found {
     Individual(Box<Enrollment>),
     Group(Arc<EnrollmentGroup>),
+}
+
+impl Found {
+    /// How its devices prove themselves.
+    pub(crate) fn attestation(&self) -> &Attestation {
+        match self {
+            Self::Individual(enrollment) => &enrollment.attestation,
+            Self::Group(group) => &group.attestation,
+        }
+    }
 }
 
 impl Attested {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use hub_domain::certificate::CertificateOfAuthority;
 use hub_domain::provisioning::{
-    Attestation, EnrollmentGroup, ProvisioningService, ProvisioningSettings,
+    Attestation, EnrollmentGroup, ProvisioningService, ProvisioningSettings, RegisteredCertificates,
 };
 use hub_engine::x509::Certificate;
 
@@ -52,6 +52,24 @@ pub(super) fn lacking(
                 "the enrollment names the CA certificate {name}, which the service does not have"
             )),
         }
+    })
+}
+
+/// Whether what vouched for a device when it called still does: the service's certificates may be deleted or lose their
+/// verification, and an enrollment that names one stays what it is.
+pub(crate) fn still_vouches(
+    attestation: &Attestation,
+    settings: &ProvisioningSettings,
+    shown: Option<&RegisteredCertificates>,
+) -> bool {
+    let Attestation::AuthorityReferences(_) = attestation else {
+        return true;
+    };
+    let signing = shown.and_then(|shown| shown.signing.as_ref());
+    signing.is_some_and(|signing| {
+        anchors(attestation, settings).iter().any(|der| {
+            Certificate::read(der).is_ok_and(|certificate| certificate.sha256() == signing.sha256)
+        })
     })
 }
 
@@ -160,8 +178,8 @@ impl AnchorTable {
 
 #[cfg(test)]
 mod tests {
-    use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, IdScope, Slots, Terms};
     use hub_domain::hub::Revision;
+    use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, IdScope, Slots, Terms};
     use hub_domain::{Etag, Timestamp};
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 

@@ -8,8 +8,9 @@ use hub_domain::provisioning::{
 use hub_engine::ErrorKind;
 
 use super::Room;
+use super::assign::{Attempt, Failed};
 use crate::Error;
-use crate::attestation::{Attested, Found, Proven};
+use crate::attestation::{Attested, Found, Proven, still_vouches};
 use crate::error::codes;
 
 impl Room {
@@ -47,15 +48,44 @@ impl Room {
         } else {
             proof
         };
+        let certificates = registration.certificates.clone();
+        if !still_vouches(
+            found.attestation(),
+            &self.service.current().settings,
+            certificates.as_deref(),
+        ) {
+            return Err(changed());
+        }
         let proven = Proven {
             proof: proof.ok_or_else(changed)?,
-            certificates: registration.certificates.clone(),
+            certificates,
         };
         let attested = Attested::of(&found, id, proven);
         if attested.terms.status == Status::Disabled {
             return Err(disabled());
         }
         Ok(attested)
+    }
+
+    /// Checks that what vouched for the device still does, as the last thing before the commit: unlike the enrollment, which
+    /// the commit itself checks, the service's certificates have no etag there.
+    pub(super) async fn check_vouched(&self, attempt: &Attempt<'_>) -> Result<(), Failed> {
+        let shown = attempt.attested.certificates.as_deref();
+        if shown.is_none_or(|shown| shown.signing.is_none()) {
+            return Ok(());
+        }
+        let found = match &attempt.attested.origin {
+            Origin::Individual => {
+                let own = self.parts.store.enrollment(attempt.id).await?;
+                own.map(|own| Found::Individual(Box::new(own)))
+            }
+            Origin::Group(group) => self.groups.find(group).ok().map(Found::Group),
+        };
+        let settings = &self.service.current().settings;
+        found
+            .filter(|found| still_vouches(found.attestation(), settings, shown))
+            .map(drop)
+            .ok_or(Failed::Changed)
     }
 }
 

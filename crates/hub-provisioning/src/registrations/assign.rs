@@ -423,6 +423,7 @@ impl Room {
             expected: attempt.etag.clone(),
         });
         writes.unit.ops.push(self.refusals.forget(attempt.id));
+        self.check_vouched(attempt).await?;
         let submitted = self.hubs.submit(writes, attempt.now).await;
         let committed = submitted.map_err(at_hub)?.await?;
         Ok((registration, committed.last_fact))

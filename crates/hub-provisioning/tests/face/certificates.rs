@@ -2,7 +2,7 @@
 
 use hub_domain::Status;
 use hub_domain::certificate::CertificateName;
-use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, Slots, Terms};
+use hub_domain::provisioning::{CertificateSlot, EnrollmentGroupId, Progress, Slots, Terms};
 use hub_engine::x509::CertificateDer;
 use hub_engine::{CertificateUpload, IfMatch, UploadStanding};
 use hub_provisioning::{
@@ -13,6 +13,7 @@ use rcgen::{
 };
 
 use crate::support::{World, document, registration, said};
+use crate::webhooks::Webhook;
 
 struct Authority {
     certificate: Certificate,
@@ -299,4 +300,49 @@ async fn a_deleted_group_lets_nobody_in_any_more() {
     let deleted = groups.delete(&world.admin(), &id, IfMatch::Any).await;
     deleted.unwrap();
     assert!(world.group_of("d1", &chain).await.is_err());
+}
+
+/// It was stolen, say: who is not assigned yet is not let in by it any more.
+#[tokio::test]
+async fn an_authority_that_is_deleted_lets_nobody_in_who_is_under_way() {
+    for crashes in [false, true] {
+        let mut world = World::with(&["a.test"]).await;
+        let ctx = world.admin();
+        let root = Authority::new("root", None);
+        let name = CertificateName::parse("root").unwrap();
+        let der = root.der();
+        let upload = CertificateUpload {
+            bytes: &der,
+            standing: UploadStanding::Verified,
+        };
+        let authorities = &world.service.authorities;
+        let created = authorities.create(&ctx, name.clone(), upload, IfMatch::Absent);
+        created.await.unwrap();
+        let webhook = Webhook::with_gate(200, r#"{"iotHubHostName":"a.test"}"#, 0).await;
+        let group = NewGroup {
+            id: EnrollmentGroupId::parse("all").unwrap(),
+            attestation: NewAttestation::AuthorityReferences(Slots {
+                primary: Some(name.clone()),
+                secondary: None,
+            }),
+            terms: webhook.terms(),
+        };
+        let groups = &world.service.groups;
+        groups.put(&ctx, group, IfMatch::Absent).await.unwrap();
+        let chain = [root.device("d")];
+        let call = world.call("d", Credential::Certificates(&chain));
+        let registrations = &world.service.registrations;
+        let begun = registrations.register(&call, RegisterRequest::default());
+        begun.await.unwrap();
+        webhook.arrived.notified().await;
+        let deleted = authorities.delete(&ctx, &name, IfMatch::Any).await;
+        deleted.unwrap();
+        if crashes {
+            world.crash().await;
+        }
+        webhook.gate.add_permits(10);
+        let settled = world.settled("d").await;
+        assert!(matches!(settled.progress, Progress::Failed(_)));
+        assert!(world.identity("a", "d").await.is_none());
+    }
 }
