@@ -4,9 +4,9 @@ use hub_domain::event::event_of;
 use hub_domain::provisioning::{
     AllocationPolicy, Capabilities, InitialTwin, Link, LinkedHub, ReprovisionPolicy, Terms,
 };
-use hub_domain::{Authentication, HostName, Status};
+use hub_domain::{Authentication, HostName, Hub, QuotaProfile, Status};
 use hub_engine::IfMatch;
-use hub_provisioning::{KeyRoll, NewAttestation, NewEnrollment, RegisterRequest};
+use hub_provisioning::{HubLink, KeyRoll, NewAttestation, NewEnrollment, RegisterRequest};
 use hub_storage::Store as _;
 use hub_storage::store::FactNo;
 use serde_json::{Map, Value, json};
@@ -400,6 +400,50 @@ async fn a_device_that_was_taken_over_is_not_removed_by_its_former_enrollment() 
     assert!(line(&outcome).starts_with("assigned b.test pump"));
     assert!(world.settled("sn-1").await.strays.is_empty());
     assert!(world.identity("a", "pump").await.is_some());
+}
+
+#[tokio::test]
+async fn a_hub_that_is_full_is_left_for_the_next_one() {
+    let world = World::with(&["a.test", "b.test"]).await;
+    let hub = world.engine.hubs.by_name("a").unwrap();
+    let limited = |hub: &Hub| {
+        let mut next = hub.clone();
+        next.settings.quota = QuotaProfile::F1;
+        Ok(next)
+    };
+    let ctx = system(&*world.environment);
+    world
+        .engine
+        .hubs
+        .update(&ctx, hub.no, limited)
+        .await
+        .unwrap();
+    for number in 0..500 {
+        world.create("a", &format!("other-{number}")).await;
+    }
+    world.enroll("d", fixed("a.test", MIGRATE)).await;
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    let text = line(&outcome);
+    assert!(text.starts_with("failed 400210"), "{text}");
+    let both = |terms: &mut Terms| {
+        terms.allocation = Some(AllocationPolicy::Hashed);
+        terms.hub = None;
+        terms.hubs = ["a.test", "b.test"]
+            .into_iter()
+            .map(|host| HostName::parse(host).unwrap())
+            .collect();
+    };
+    world.change_terms("d", both).await;
+    let link = HubLink {
+        weight: Some(1_000),
+        ..HubLink::default()
+    };
+    let service = &world.service.service;
+    let first = HostName::parse("a.test").unwrap();
+    let set = service.set_link(&world.admin(), &first, link, None).await;
+    set.unwrap();
+    let outcome = world.register("d", &key(1)).await.unwrap();
+    assert_eq!(line(&outcome), "assigned b.test d initialAssignment");
 }
 
 /// The first enrollment is disabled and left there, as operators do: its registration does not count any more.
