@@ -51,7 +51,7 @@ impl RegisterRequest {
             ));
         }
         let api_version = api_version.map(str::to_owned);
-        if body.iter().all(u8::is_ascii_whitespace) {
+        if matches!(body.trim_ascii(), b"" | b"null") {
             return Ok(Self {
                 api_version,
                 ..Self::default()
@@ -133,7 +133,9 @@ mod tests {
         assert_eq!(python.payload, None);
         let node = read(r#"{"registrationId":"Device-1","payload":{"region":"x"}}"#).expect("read");
         assert_eq!(node.payload, Some(json!({"region": "x"})));
-        assert_eq!(read(" ").expect("read").tpm, None);
+        for nothing in ["", " ", "null", " null\r\n"] {
+            assert_eq!(read(nothing).expect("read").tpm, None, "{nothing:?}");
+        }
         let tpm = read(r#"{"tpm":{"endorsementKey":"AQI=","storageRootKey":"Aw=="}}"#)
             .expect("read")
             .tpm
