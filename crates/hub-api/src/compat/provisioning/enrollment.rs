@@ -209,9 +209,9 @@ fn webhook(members: &Members<'_>) -> Result<Option<AllocationWebhook>, InputErro
 }
 
 /// What the preview versions of 2025 call the credential policy.
-const CREDENTIAL_POLICY: &str = "credentialPolicyName";
+pub(super) const CREDENTIAL_POLICY: &str = "credentialPolicyName";
 /// What the versions of 2026 call it (Azure/azure-iot-cli-extension, `azext_iot/operations/dps.py`).
-const CERTIFICATE_POLICY: &str = "certificatePolicyName";
+pub(super) const CERTIFICATE_POLICY: &str = "certificatePolicyName";
 
 /// The name that a version has for the credential policy; versions are dates.
 fn credential_policy_name(api_version: &str) -> &'static str {

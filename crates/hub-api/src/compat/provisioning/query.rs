@@ -8,10 +8,30 @@ mod condition;
 use serde_json::Value;
 
 use super::super::read::{InputError, Members, object_body};
+use super::enrollment::{CERTIFICATE_POLICY, CREDENTIAL_POLICY};
 use condition::Condition;
 
 /// Longest query in bytes.
 const QUERY_BYTES_MAX: usize = 4096;
+
+/// The members that a condition may begin with: those of the answered documents, in the words of all versions. The
+/// registration is read only of what was found.
+const MEMBERS: [&str; 14] = [
+    "allocationPolicy",
+    "attestation",
+    "capabilities",
+    "createdDateTimeUtc",
+    CERTIFICATE_POLICY,
+    CREDENTIAL_POLICY,
+    "customAllocationDefinition",
+    "etag",
+    "initialTwin",
+    "iotHubHostName",
+    "iotHubs",
+    "lastUpdatedDateTimeUtc",
+    "provisioningStatus",
+    "reprovisionPolicy",
+];
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +49,15 @@ impl Collection {
             Self::Enrollments => &["enrollments"],
             Self::EnrollmentGroups => &["enrollmentGroups", "enrollments"],
         }
+    }
+
+    /// Whether the documents have a member of that name.
+    fn has_member(self, name: &str) -> bool {
+        let own: &[&str] = match self {
+            Self::Enrollments => &["registrationId", "deviceId", "optionalDeviceInformation"],
+            Self::EnrollmentGroups => &["enrollmentGroupId"],
+        };
+        own.contains(&name) || MEMBERS.contains(&name)
     }
 
     /// The value of the header `x-ms-item-type`.
@@ -115,7 +144,7 @@ impl EnrollmentQuery {
             return Ok(Self { condition: None });
         }
         let condition = word(rest, "where").ok_or_else(not_select)?;
-        Condition::parse(condition)
+        Condition::parse(condition, collection)
             .map(|condition| Self {
                 condition: Some(condition),
             })

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use super::Collection;
+
 /// Deepest nesting of a condition.
 const DEPTH_MAX: usize = 16;
 
@@ -35,10 +37,12 @@ pub(super) enum Comparison {
 }
 
 impl Condition {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a condition on the documents of a collection.
+    pub(super) fn parse(text: &str, collection: Collection) -> Result<Self, String> {
         let mut parser = Parser {
             tokens: tokens(text)?,
             at: 0,
+            collection,
         };
         let condition = parser.or(0)?;
         match parser.next() {
@@ -186,6 +190,7 @@ fn plain(text: &str) -> Result<(Token, &str), String> {
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    collection: Collection,
 }
 
 impl Parser {
@@ -247,7 +252,7 @@ impl Parser {
 
     fn comparison(&mut self) -> Result<Condition, String> {
         let path = match self.next() {
-            Some(Token::Word(word)) => path(&word)?,
+            Some(Token::Word(word)) => path(&word, self.collection)?,
             Some(token) => return Err(format!("{} is no member", token.shown())),
             None => return Err("it ends where a member is expected".to_owned()),
         };
@@ -307,7 +312,7 @@ impl Parser {
 }
 
 /// The names of a dotted path; the collection's own name may stand before it.
-fn path(word: &str) -> Result<Vec<String>, String> {
+fn path(word: &str, collection: Collection) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = word.split('.').map(str::to_owned).collect();
     if names.iter().any(String::is_empty) {
         return Err(format!("{word} is no member"));
@@ -317,6 +322,12 @@ fn path(word: &str) -> Result<Vec<String>, String> {
         .any(|name| name.eq_ignore_ascii_case(&names[0]));
     if is_collection && names.len() > 1 {
         names.remove(0);
+    }
+    if !collection.has_member(&names[0]) {
+        return Err(format!(
+            "{} is no member of these documents that can be asked for",
+            names[0]
+        ));
     }
     Ok(names)
 }

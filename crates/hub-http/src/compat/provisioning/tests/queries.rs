@@ -62,11 +62,16 @@ async fn queries_go_page_by_page_in_the_order_of_the_ids() {
         let answer = with_headers(&installation, "POST", target, &[header], body.clone()).await;
         assert_eq!(refused(&answer), "400 400004", "{header:?}");
     }
-    let body = json!({ "query": "SELECT * FROM devices" });
-    assert_eq!(
-        refused(&ask(&installation, "POST", target, body).await),
-        "400 400004"
-    );
+    for wrong in [
+        "SELECT * FROM devices",
+        "SELECT * FROM enrollments WHERE NOT registrationID = 'a'",
+        "* WHERE registrationState.status = 'assigned'",
+        "* WHERE enrollmentGroupId = 'g'",
+    ] {
+        let body = json!({ "query": wrong });
+        let answer = ask(&installation, "POST", target, body).await;
+        assert_eq!(refused(&answer), "400 400004", "{wrong}");
+    }
 }
 
 #[tokio::test]
