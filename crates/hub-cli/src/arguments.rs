@@ -18,7 +18,7 @@ use clap::Subcommand;
 
 pub(crate) use certificate::{CertificateCommand, CertificateUpload};
 pub(crate) use common::{
-    AuthMethod, Common, KeyArguments, KeyChoice, OutputFormat, StatusArgument,
+    AuthMethod, Common, KeyArguments, KeyChoice, OutputFormat, RollArgument, StatusArgument,
 };
 pub(crate) use device::{DeviceCommand, DeviceCreate, DeviceRenewKey, DeviceUpdate};
 pub(crate) use dps::{

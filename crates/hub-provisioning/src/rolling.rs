@@ -116,7 +116,7 @@ impl Provisioning {
         };
         if begun > ctx.now {
             return Err(Error::invalid(
-                "begun is in the future; leave it out to begin, or repeat what the first answer said",
+                "begun is in the future; leave it out to begin a roll, or repeat what the first answer of the one to go on with said",
             ));
         }
         let (roll, after) = (call.roll, call.after.as_deref());

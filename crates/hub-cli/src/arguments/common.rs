@@ -95,6 +95,20 @@ impl KeyChoice {
     }
 }
 
+/// Which key is made anew, as commands take it.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RollArgument {
+    /// Which key: the one that nobody uses first, then swap
+    #[arg(
+        long,
+        visible_alias = "kt",
+        value_name = "KEY",
+        value_enum,
+        ignore_case = true
+    )]
+    pub(crate) key_type: KeyChoice,
+}
+
 /// How an identity is to prove itself.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct KeyArguments {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Common, KeyArguments, KeyChoice, StatusArgument};
+use super::{Common, KeyArguments, RollArgument, StatusArgument};
 
 /// Commands on devices.
 #[derive(Debug, Subcommand)]
@@ -114,15 +114,8 @@ pub struct DeviceRenewKey {
     /// All devices with keys
     #[arg(long, conflicts_with = "device_id")]
     pub(crate) all: bool,
-    /// Which key: the one that no device uses first, then swap
-    #[arg(
-        long,
-        visible_alias = "kt",
-        value_name = "KEY",
-        value_enum,
-        ignore_case = true
-    )]
-    pub(crate) key_type: KeyChoice,
+    #[command(flatten)]
+    pub(crate) roll: RollArgument,
     /// Their modules too
     #[arg(long, visible_alias = "im")]
     pub(crate) include_modules: bool,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Common, KeyArguments, KeyChoice};
+use super::{Common, KeyArguments, RollArgument};
 
 /// Commands on modules.
 #[derive(Debug, Subcommand)]
@@ -111,15 +111,8 @@ pub struct ModuleRenewKey {
     /// All modules of the device with keys
     #[arg(long, conflicts_with = "module_id")]
     pub(crate) all: bool,
-    /// Which key: the one that no module uses first, then swap
-    #[arg(
-        long,
-        visible_alias = "kt",
-        value_name = "KEY",
-        value_enum,
-        ignore_case = true
-    )]
-    pub(crate) key_type: KeyChoice,
+    #[command(flatten)]
+    pub(crate) roll: RollArgument,
     /// Only while the module has this etag; for one module
     #[arg(long, short, value_name = "ETAG")]
     pub(crate) etag: Option<String>,

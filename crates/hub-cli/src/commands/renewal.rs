@@ -48,7 +48,7 @@ pub(super) async fn devices(
     hub: &str,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (slot, output) = (renew.key_type.wire(), renew.common.output);
+    let (slot, output) = (renew.roll.key_type.wire(), renew.common.output);
     let whose = Whose::of(renew.device_id, renew.all)?;
     let named = match whose {
         Whose::One(id) if !renew.include_modules => {
@@ -94,7 +94,7 @@ pub(super) async fn modules(
     hub: &str,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (slot, output) = (renew.key_type.wire(), renew.common.output);
+    let (slot, output) = (renew.roll.key_type.wire(), renew.common.output);
     let device = renew.device_id;
     let names = match Whose::of(renew.module_id, renew.all)? {
         Whose::One(module) => {

@@ -9,7 +9,7 @@ use hub_domain::Timestamp;
 use super::{
     RegistrationCommand, RegistrationDelete, RegistrationFilter, RegistrationList, RegistrationName,
 };
-use crate::arguments::{Common, KeyChoice, StatusArgument};
+use crate::arguments::{Common, RollArgument, StatusArgument};
 
 /// Commands on enrollments of single devices.
 #[derive(Debug, Subcommand)]
@@ -423,15 +423,8 @@ pub struct EnrollmentRoll {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) through: RollThrough,
-    /// Which key: the one that no device uses first, then swap
-    #[arg(
-        long,
-        visible_alias = "kt",
-        value_name = "KEY",
-        value_enum,
-        ignore_case = true
-    )]
-    pub(crate) key_type: KeyChoice,
+    #[command(flatten)]
+    pub(crate) roll: RollArgument,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -447,15 +440,8 @@ pub struct GroupRoll {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) through: RollThrough,
-    /// Which key: the one that no device uses first, then swap
-    #[arg(
-        long,
-        visible_alias = "kt",
-        value_name = "KEY",
-        value_enum,
-        ignore_case = true
-    )]
-    pub(crate) key_type: KeyChoice,
+    #[command(flatten)]
+    pub(crate) roll: RollArgument,
     #[command(flatten)]
     pub(crate) common: Common,
 }

@@ -146,7 +146,7 @@ fn apply_tpm(
 }
 
 async fn roll(roll: &EnrollmentRoll, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
-    let (output, slot) = (roll.common.output, roll.key_type.wire());
+    let (output, slot) = (roll.common.output, roll.roll.key_type.wire());
     match &roll.enrollment_id {
         Some(id) => {
             let keys = client
@@ -155,7 +155,7 @@ async fn roll(roll: &EnrollmentRoll, client: &Client, out: &mut dyn Write) -> Re
             render::answer(output, &keys, render::dps::attestation, out)
         }
         None => {
-            let what = (KeyRollScope::Enrollments, roll.key_type);
+            let what = (KeyRollScope::Enrollments, roll.roll.key_type);
             rolling::all(what, &roll.through, output, client, out).await
         }
     }

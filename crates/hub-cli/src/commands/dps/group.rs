@@ -149,7 +149,7 @@ fn changed(
 }
 
 async fn roll(roll: &GroupRoll, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
-    let (output, slot) = (roll.common.output, roll.key_type.wire());
+    let (output, slot) = (roll.common.output, roll.roll.key_type.wire());
     match &roll.enrollment_id {
         Some(id) => {
             let keys = client
@@ -158,7 +158,7 @@ async fn roll(roll: &GroupRoll, client: &Client, out: &mut dyn Write) -> Result<
             render::answer(output, &keys, render::dps::attestation, out)
         }
         None => {
-            let what = (KeyRollScope::EnrollmentGroups, roll.key_type);
+            let what = (KeyRollScope::EnrollmentGroups, roll.roll.key_type);
             rolling::all(what, &roll.through, output, client, out).await
         }
     }

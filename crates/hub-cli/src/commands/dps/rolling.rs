@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use hub_api::client::Client;
+use hub_api::client::{Client, ClientError};
 use hub_api::native::{KeyRollResult, KeyRollScope, KeyRollTarget};
 
 use crate::arguments::{KeyChoice, OutputFormat, RollThrough};
@@ -28,6 +28,8 @@ pub(super) async fn all(
     loop {
         let page = match client.roll_all_keys(&target).await {
             Ok(page) => page,
+            // What the server does not understand is wrong in the command, which is no way on.
+            Err(error) if is_wrong(&error) && rolled + skipped == 0 => return Err(error.into()),
             Err(error) => return Err(broken_off(error.into(), key, &target)),
         };
         rolled += page.rolled;
@@ -48,6 +50,10 @@ pub(super) async fn all(
         target.begun = Some(page.begun);
         target.after = Some(next);
     }
+}
+
+const fn is_wrong(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused { status: 400, .. })
 }
 
 /// Before there is a beginning nothing was done, and the same command is the way on.
