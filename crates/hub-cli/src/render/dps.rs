@@ -405,6 +405,10 @@ pub(crate) fn preview(preview: &AllocationPreview) -> String {
         let name = if place == 0 { "goes to" } else { "else to" };
         rows.push((name, format!("{}: {}", hub.host_name, hub.reason)));
     }
+    rows.extend(preview.waits_for.as_ref().map(|hub| {
+        let text = format!("for {hub} while that does not answer: its twin comes along from there");
+        ("would wait", text)
+    }));
     rows.extend(preview.notes.iter().map(|note| ("note", note.clone())));
     rows.extend(preview.failure.clone().map(|failure| ("no hub", failure)));
     if !preview.is_enabled {

@@ -271,6 +271,12 @@ async fn all_keys_are_rolled_page_by_page_and_what_breaks_off_says_how_it_goes_o
     assert_eq!(outcome.printed(), "rolled 3, left alone 0 without keys\n");
     let wanted = format!(r#"{call},"begun":"{BEGUN}","after":"d499"}}"#);
     assert_eq!(asked, [wanted]);
+    // The command itself is wrong, such as a beginning in the future.
+    let refusal = Exchange::refusal(400, "ArgumentInvalid");
+    let Outcome::Failed(1, text) = run(&line, vec![refusal]).await.0 else {
+        panic!("it is refused");
+    };
+    assert!(!text.contains("go on with"), "{text}");
 }
 
 #[tokio::test]
@@ -384,7 +390,7 @@ async fn a_preview_says_where_and_why() {
     let preview = json!({
         "enrollmentGroupId": "g1", "isEnabled": true, "policy": "geoLatency", "isPolicyOfService": false,
         "stays": false, "region": "eu", "hubs": [{ "hostName": "a.test", "reason": "12 ms from eu" }],
-        "notes": ["b.test is left out"],
+        "waitsFor": "b.test", "notes": ["b.test is left out"],
     });
     let line = "dps allocation preview --rid d1 --eid g1 --address 10.0.0.7 --payload {\"a\":1}";
     let (printed, asked) = one(line, Exchange::json(200, &preview)).await;
@@ -397,10 +403,11 @@ async fn a_preview_says_where_and_why() {
     assert_eq!(
         printed,
         "\
-policy   geoLatency, of the group g1
-region   eu
-goes to  a.test: 12 ms from eu
-note     b.test is left out
+policy      geoLatency, of the group g1
+region      eu
+goes to     a.test: 12 ms from eu
+would wait  for b.test while that does not answer: its twin comes along from there
+note        b.test is left out
 "
     );
 }

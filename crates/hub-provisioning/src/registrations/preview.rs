@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Room;
 use crate::Error;
 use crate::allocation::{Choice, Situation};
+use crate::hubs::Reach;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -42,6 +43,9 @@ pub struct Preview {
     pub stays: bool,
     /// The hubs, best first. None for a device that stays, and with the custom policy, which asks its webhook.
     pub choice: Option<Choice>,
+    /// The hub of another installation that has the device, where its twin comes along from: while that does not answer the
+    /// device waits for it, and goes to no other.
+    pub waits_for: Option<HostName>,
     /// Why there is none.
     pub failure: Option<String>,
 }
@@ -96,16 +100,29 @@ impl Room {
                 Err(error) => (None, Some(error.message().to_owned())),
             }
         };
+        let assignment = existing.and_then(|existing| existing.assignment);
+        let waits_for = assignment
+            .as_ref()
+            .filter(|former| !stays && self.brings_twin(&terms, former))
+            .map(|former| former.hub.clone());
         Ok(Preview {
             origin,
             enabled: terms.status == hub_domain::Status::Enabled,
             policy,
             policy_of_service: terms.allocation.is_none(),
-            assignment: existing.and_then(|existing| existing.assignment),
+            assignment,
             stays,
             choice,
+            waits_for,
             failure,
         })
+    }
+
+    /// Whether a device that moves needs the answer of its former hub.
+    fn brings_twin(&self, terms: &Terms, former: &Assignment) -> bool {
+        let reach = self.hubs.reach_place(&former.place());
+        terms.reprovision.unwrap_or_default().migrate_device_data
+            && matches!(reach, Some(Reach::Remote(_)))
     }
 
     async fn enrolled(&self, request: &PreviewRequest) -> Result<(Origin, Terms), Error> {

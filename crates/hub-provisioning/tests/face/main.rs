@@ -10,6 +10,7 @@ mod issuance;
 mod links;
 mod moves;
 mod outcomes;
+mod previews;
 mod proofs;
 mod quotas;
 mod registered_certificates;

@@ -47,6 +47,10 @@ pub struct AllocationPreview {
     pub region: Option<String>,
     /// The hubs, best first; the next one is tried when one cannot be reached.
     pub hubs: Vec<AllocationCandidate>,
+    /// The hub of another installation that has the device, where its twin comes along from. While that does not answer the
+    /// device waits for it, and goes to none of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// What else there is to say.
     pub notes: Vec<String>,
     /// Why there is no hub.

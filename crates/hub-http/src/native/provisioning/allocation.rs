@@ -50,6 +50,7 @@ pub(in super::super) async fn preview(
         stays: preview.stays,
         region: region.map(|region| region.to_string()),
         hubs,
+        waits_for: preview.waits_for.map(|host| host.to_string()),
         notes,
         failure: preview.failure,
     }))
