@@ -53,14 +53,14 @@ pub use operation::{
 pub use provisioning::{
     AddressRange, AddressRanges, AllocationCandidate, AllocationPolicy, AllocationPreview,
     AllocationRequest, AllocationWebhook, AttestationType, AuthorityReferences, CredentialPolicy,
-    CredentialPolicySettings, Enrollment, EnrollmentAttestation, EnrollmentCertificate,
-    EnrollmentCertificates, EnrollmentGroup, EnrollmentGroupSettings, EnrollmentSettings,
-    EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer, KeyRollResult,
-    KeyRollScope, KeyRollTarget, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
-    LinkedHubCheck, LinkedHubs, NewIssuer, NewLinkedHub, NewServicePolicy, ProvisioningService,
-    ProvisioningServiceChange, Refusal, Refusals, RegionName, RegisteredCertificate, Registration,
-    RegistrationCounts, RegistrationStatus, ReprovisionPolicy, ServicePolicies, ServicePolicy,
-    ServicePolicyChange, TpmKeys,
+    CredentialPolicySettings, DevicePlace, Enrollment, EnrollmentAttestation,
+    EnrollmentCertificate, EnrollmentCertificates, EnrollmentGroup, EnrollmentGroupSettings,
+    EnrollmentSettings, EnrollmentTerms, Expiry, ExpiryReport, ExpiryWhat, InitialTwin, Issuer,
+    KeyRollResult, KeyRollScope, KeyRollTarget, Latencies, Latency, LatencyValue, LinkedHub,
+    LinkedHubChange, LinkedHubCheck, LinkedHubs, NewIssuer, NewLinkedHub, NewServicePolicy,
+    ProvisioningService, ProvisioningServiceChange, Refusal, Refusals, RegionName,
+    RegisteredCertificate, Registration, RegistrationCounts, RegistrationStatus, ReprovisionPolicy,
+    ServicePolicies, ServicePolicy, ServicePolicyChange, TpmKeys,
 };
 pub use queue::{QueueBatch, QueueRecord};
 pub use routing::{

@@ -164,6 +164,7 @@ fn handler(operation: &Operation) -> MethodRouter<AppState> {
         OperationId::GetRegistration => on(verb, provisioning::registrations::get),
         OperationId::DeleteRegistration => on(verb, provisioning::registrations::delete),
         OperationId::ListRefusals => on(verb, provisioning::registrations::refusals),
+        OperationId::GetRefusal => on(verb, provisioning::registrations::get_refusal),
         OperationId::PreviewAllocation => on(verb, provisioning::allocation::preview),
         OperationId::ListIssuers => on(verb, provisioning::credentials::list_issuers),
         OperationId::CreateIssuer => on(verb, provisioning::credentials::create_issuer),

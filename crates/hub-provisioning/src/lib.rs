@@ -51,7 +51,7 @@ pub use error::Error;
 pub use groups::{GroupBulkItem, Groups, NewGroup};
 pub use hub_api::client::Outside;
 pub use hub_engine::KeyRoll;
-pub use hub_storage::store::RegistrationFilter;
+pub use hub_storage::store::{RefusalPosition, RegistrationFilter};
 pub use issuance::{CertificateRequest, RequestError};
 pub use parts::Parts;
 pub use provisioning::Provisioning;

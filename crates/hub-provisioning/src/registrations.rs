@@ -13,14 +13,13 @@ mod webhook;
 
 use std::sync::Arc;
 
-use hub_domain::limits::REFUSALS_KEPT_MAX;
 use hub_domain::provisioning::{
     Enrollment, Origin, Refusal, Registration, RegistrationId, RegistrationRequest,
     ServicePermission,
 };
 use hub_domain::{HostName, Status};
 use hub_engine::{ErrorKind, IfMatch};
-use hub_storage::store::{Op, RegistrationFilter, RegistrationStatistics, Unit};
+use hub_storage::store::{Op, RefusalPosition, RegistrationFilter, RegistrationStatistics, Unit};
 use hub_storage::{Conflict, StoreError};
 
 use crate::attestation::{Attested, Attestor, Credential, DeviceCall, refused};
@@ -269,15 +268,32 @@ impl Registrations {
         Ok(self.room.parts.store.registration_statistics().await?)
     }
 
-    /// Devices that were turned away, the newest first: one entry for each registration id.
+    /// Devices that were turned away, those with an enrollment before the others, the newest first: one entry for each
+    /// registration id, after `after`, at most `max` (1 to 1,000).
     ///
     /// # Errors
-    /// Needs `RegistrationStatusRead`.
-    pub async fn refusals(&self, ctx: &Context) -> Result<Vec<Refusal>, Error> {
+    /// Needs `RegistrationStatusRead`. `max` is out of range.
+    pub async fn refusals(
+        &self,
+        ctx: &Context,
+        after: Option<&RefusalPosition>,
+        max: usize,
+    ) -> Result<Vec<Refusal>, Error> {
+        ctx.require(ServicePermission::RegistrationStatusRead)?;
+        check_page(max)?;
+        self.room.refusals.flush().await;
+        Ok(self.room.parts.store.refusals(after, max).await?)
+    }
+
+    /// How a device was turned away, if it was since it last registered.
+    ///
+    /// # Errors
+    /// Needs `RegistrationStatusRead`. It was not.
+    pub async fn refusal(&self, ctx: &Context, id: &RegistrationId) -> Result<Refusal, Error> {
         ctx.require(ServicePermission::RegistrationStatusRead)?;
         self.room.refusals.flush().await;
-        let max = usize::try_from(REFUSALS_KEPT_MAX).unwrap_or(usize::MAX);
-        Ok(self.room.parts.store.refusals(max).await?)
+        let found = self.room.parts.store.refusal(id).await?;
+        found.ok_or_else(|| Error::not_found("refusal of", id))
     }
 
     /// Forgets a registration. The device stays in its hub; when it registers again it does so for the first time.

@@ -23,8 +23,9 @@ use hub_domain::upload::{CorrelationId, Upload};
 use hub_domain::{DeviceId, Fact, Hub, HubNo, IdentityId, ServiceBoundKind, Timestamp};
 use hub_storage::pending::pending;
 use hub_storage::store::{
-    Committed, FactNo, Health, MessageNo, Ordinal, RegistrationFilter, RegistrationStatistics,
-    ServiceBoundNo, Statistics, StoredIdentity, StoredMessage, StoredServiceBound, Unit,
+    Committed, FactNo, Health, MessageNo, Ordinal, RefusalPosition, RegistrationFilter,
+    RegistrationStatistics, ServiceBoundNo, Statistics, StoredIdentity, StoredMessage,
+    StoredServiceBound, Unit,
 };
 use hub_storage::{Backlog, Pending, Reading, Store, StoreError};
 use rusqlite::Connection;
@@ -321,8 +322,14 @@ impl Store for SqliteStore {
         self.read(provisioning::statistics)
     }
 
-    fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>> {
-        self.read(move |connection| provisioning::refusals(connection, max))
+    fn refusals(&self, after: Option<&RefusalPosition>, max: usize) -> Reading<'_, Vec<Refusal>> {
+        let after = after.cloned();
+        self.read(move |connection| provisioning::refusals(connection, after.as_ref(), max))
+    }
+
+    fn refusal(&self, id: &RegistrationId) -> Reading<'_, Option<Refusal>> {
+        let id = id.clone();
+        self.read(move |connection| provisioning::refusal(connection, &id))
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

@@ -17,7 +17,7 @@ use hub_domain::{
 use tokio::sync::watch;
 
 pub use op::{Op, Outcome, Subscriptions};
-pub use provisioning::{RegistrationFilter, RegistrationStatistics};
+pub use provisioning::{RefusalPosition, RegistrationFilter, RegistrationStatistics};
 pub use service_bound::{FeedbackTerms, ServiceBoundNo, StoredServiceBound};
 
 use crate::{Backlog, Pending, Reading, StoreError};
@@ -127,8 +127,11 @@ pub trait Store: Send + Sync + 'static {
     fn registration_statistics(&self) -> Reading<'_, RegistrationStatistics>;
 
     /// Devices that were turned away, those with an enrollment before the others, the newest first ([`Refusal::last`], then
-    /// by key), at most `max`.
-    fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>>;
+    /// by key), after `after`, at most `max`.
+    fn refusals(&self, after: Option<&RefusalPosition>, max: usize) -> Reading<'_, Vec<Refusal>>;
+
+    /// That of one id.
+    fn refusal(&self, id: &RegistrationId) -> Reading<'_, Option<Refusal>>;
 
     /// Device counts of a hub, from counters kept in the commits.
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics>;

@@ -9,8 +9,8 @@ use crate::native::{
     CertificateProof, CertificateReplacement, CredentialPolicy, CredentialPolicySettings,
     ExpiryReport, Issuer, KeyRoll, Latencies, Latency, LatencyValue, LinkedHub, LinkedHubChange,
     LinkedHubCheck, LinkedHubs, NewCertificate, NewIssuer, NewLinkedHub, NewServicePolicy,
-    OperationId, Page, ProvisioningService, ProvisioningServiceChange, Refusals, RegionName,
-    Registration, ServicePolicies, ServicePolicy, ServicePolicyChange,
+    OperationId, Page, ProvisioningService, ProvisioningServiceChange, Refusal, Refusals,
+    RegionName, Registration, ServicePolicies, ServicePolicy, ServicePolicyChange,
 };
 
 impl Client {
@@ -384,12 +384,21 @@ impl Client {
             .await
     }
 
-    /// Devices that were turned away, the newest first.
+    /// Devices that were turned away, those with an enrollment first, then the newest.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn refusals(&self, max: Option<usize>) -> Result<Refusals, ClientError> {
-        self.fetch(Call::new(OperationId::ListRefusals, &[]).parameter("max", max))
+    pub async fn refusals(&self, page: &PageQuery) -> Result<Refusals, ClientError> {
+        self.fetch(paged(OperationId::ListRefusals, &[], page))
+            .await
+    }
+
+    /// How a device was turned away since it last registered.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn refusal(&self, registration: &str) -> Result<Refusal, ClientError> {
+        self.fetch(Call::new(OperationId::GetRefusal, &[registration]))
             .await
     }
 

@@ -126,6 +126,7 @@ fn provisioning_schemas(named: &mut Map<String, Value>, generator: &mut SchemaGe
     add::<own::ProvisioningService>(named, generator, "ProvisioningService");
     add::<own::ProvisioningServiceChange>(named, generator, "ProvisioningServiceChange");
     add::<own::Refusals>(named, generator, "Refusals");
+    add::<own::Refusal>(named, generator, "Refusal");
     add::<own::RegionName>(named, generator, "RegionName");
     add::<own::Registration>(named, generator, "Registration");
     add::<own::ServicePolicies>(named, generator, "ServicePolicies");

@@ -310,6 +310,8 @@ operation_ids! {
     DeleteRegistration "deleteRegistration",
     /// Devices that were turned away.
     ListRefusals "listRefusals",
+    /// One of them.
+    GetRefusal "getRefusal",
     /// Where a device would go.
     PreviewAllocation "previewAllocation",
     /// The authorities that issue certificates.

@@ -25,7 +25,7 @@ pub use linked_hub::{
 };
 pub use policy::{NewServicePolicy, ServicePolicies, ServicePolicy, ServicePolicyChange};
 pub use registration::{
-    Refusal, Refusals, RegisteredCertificate, Registration, RegistrationStatus,
+    DevicePlace, Refusal, Refusals, RegisteredCertificate, Registration, RegistrationStatus,
 };
 
 /// The provisioning service.

@@ -1,10 +1,10 @@
 //! Answers of the provisioning service as tables.
 
 use hub_api::native::{
-    AddressRange, AllocationPreview, CredentialPolicy, Enrollment, EnrollmentAttestation,
-    EnrollmentCertificates, EnrollmentGroup, EnrollmentTerms, Expiry, ExpiryReport, Issuer,
-    KeyRollResult, Latency, LinkedHub, LinkedHubCheck, ProvisioningService, Refusal, Registration,
-    ServicePolicy,
+    AddressRange, AllocationPreview, CredentialPolicy, DevicePlace, Enrollment,
+    EnrollmentAttestation, EnrollmentCertificates, EnrollmentGroup, EnrollmentTerms, Expiry,
+    ExpiryReport, Issuer, KeyRollResult, Latency, LinkedHub, LinkedHubCheck, ProvisioningService,
+    Refusal, Registration, ServicePolicy,
 };
 use serde_json::{Map, Value};
 
@@ -281,14 +281,15 @@ fn json(map: &Map<String, Value>) -> String {
 
 pub(crate) fn registrations(registrations: &[Registration]) -> String {
     let row = |one: &Registration| {
-        let reason = one.error_message.as_deref().unwrap_or_default();
+        let leaves = leaves(one).map(|hubs| format!("still to be removed from {hubs}"));
+        let reason = one.error_message.clone().or(leaves).unwrap_or_default();
         vec![
             one.registration_id.clone(),
             or_dash(one.enrollment_group_id.as_deref()),
             one.status.as_str().to_owned(),
             or_dash(one.assigned_hub.as_deref()),
             one.updated.to_string(),
-            shortened(reason, REASON_CHARACTERS_MAX),
+            shortened(&reason, REASON_CHARACTERS_MAX),
         ]
     };
     columns(
@@ -332,7 +333,18 @@ pub(crate) fn refusals(refusals: &[Refusal]) -> String {
 
 pub(crate) fn known(known: &Known) -> String {
     match known {
-        Known::Registration(registration) => self::registration(registration),
+        Known::Registration {
+            registration,
+            refusal: None,
+        } => self::registration(registration),
+        Known::Registration {
+            registration,
+            refusal: Some(refusal),
+        } => format!(
+            "{}\n\nturned away since:\n{}",
+            self::registration(registration),
+            self::refusal(refusal)
+        ),
         Known::Refusal(refusal) => self::refusal(refusal),
     }
 }
@@ -362,11 +374,19 @@ fn registration(one: &Registration) -> String {
         let message = one.error_message.as_deref().unwrap_or_default();
         rows.push(("reason", format!("{code} {message}")));
     }
+    rows.extend(leaves(one).map(|hubs| ("leaves", hubs)));
     rows.push(("operation", one.operation_id.clone()));
     rows.push(("etag", one.etag.clone()));
     rows.push(("created", one.created.to_string()));
     rows.push(("updated", one.updated.to_string()));
     pairs(rows)
+}
+
+/// Where a device is still to be removed.
+fn leaves(one: &Registration) -> Option<String> {
+    let place = |place: &DevicePlace| format!("{}/{}", place.hub, place.device_id);
+    let places: Vec<String> = one.leaves.iter().map(place).collect();
+    (!places.is_empty()).then(|| places.join(", "))
 }
 
 fn refusal(one: &Refusal) -> String {

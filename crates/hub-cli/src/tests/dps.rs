@@ -210,9 +210,12 @@ async fn a_registration_shows_its_certificates() {
         "operationId": "5.1", "etag": "e", "created": "2026-01-31T12:00:00.0000000Z",
         "updated": "2026-01-31T12:00:00.0000000Z",
     });
-    let line = "dps registration show --rid d1";
-    let (printed, asked) = one(line, Exchange::json(200, &registration)).await;
-    assert_eq!(asked, format!("GET {P}/registrations/d1"));
+    let line = ["dps", "registration", "show", "--rid", "d1"];
+    let answers = vec![
+        Exchange::json(200, &registration),
+        Exchange::refusal(404, "GenericNotFound"),
+    ];
+    let printed = run(&line, answers).await.0.printed();
     for (name, text) in [
         ("certificate", "CN=d1, AA, expires 2027-01-31T12:00:00"),
         ("signed by", "CN=line-7, BB, expires 2027-01-31T12:00:00"),
@@ -305,17 +308,51 @@ async fn failed_and_refused_devices_are_shown_with_the_reason() {
         printed.contains("the token's signature is wrong"),
         "{printed}"
     );
-    let line = ["dps", "registration", "show", "--rid", "d2"];
-    let answers = vec![
-        Exchange::refusal(404, "GenericNotFound"),
-        Exchange::json(200, &refused),
+    let line = [
+        "dps",
+        "registration",
+        "list",
+        "--filter",
+        "refused",
+        "--top",
+        "2",
     ];
-    let (outcome, _) = run(&line, answers).await;
+    let mut first = refused.clone();
+    first["next"] = json!("1:5:d2");
+    let answers = vec![Exchange::json(200, &first), Exchange::json(200, &refused)];
+    let (outcome, asked) = run(&line, answers).await;
+    assert_eq!(outcome.printed().matches("D2").count(), 2);
+    let wanted =
+        ["max=2", "after=1%3A5%3Ad2&max=1"].map(|query| format!("GET {P}/refusals?{query}"));
+    assert_eq!(asked, wanted);
+    let line = ["dps", "registration", "show", "--rid", "d2"];
+    let answers = || {
+        vec![
+            Exchange::refusal(404, "GenericNotFound"),
+            Exchange::json(200, &refused["items"][0]),
+        ]
+    };
+    let (outcome, asked) = run(&line, answers()).await;
     let printed = outcome.printed();
     assert!(printed.contains("status           refused"), "{printed}");
+    let wanted = ["registrations", "refusals"].map(|what| format!("GET {P}/{what}/d2"));
+    assert_eq!(asked, wanted);
+    let mut leaving = failed["items"][0].clone();
+    leaving["leaves"] = json!([{ "hub": "north.test", "deviceId": "d1" }]);
+    let mut both = answers();
+    both[0] = Exchange::json(200, &leaving);
+    let printed = run(&line, both).await.0.printed();
+    for part in [
+        "status           failed",
+        "leaves           north.test/d1",
+        "\nturned away since:\n",
+        "10.0.0.7",
+    ] {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
     let answers = vec![
         Exchange::refusal(404, "GenericNotFound"),
-        Exchange::json(200, &json!({ "items": [] })),
+        Exchange::refusal(404, "GenericNotFound"),
     ];
     let (outcome, _) = run(&line, answers).await;
     let Outcome::Failed(1, text) = outcome else {

@@ -97,7 +97,8 @@ async fn each_operation_needs_its_permission() {
         r.list(&status, RegistrationFilter::All, None, 10)
             .await
             .map(drop),
-        r.refusals(&status).await.map(drop),
+        r.refusals(&status, None, 1).await.map(drop),
+        r.refusal(&status, &registration("d")).await.map(drop),
         r.statistics(&status).await.map(drop),
         r.delete(&delete, &d, IfMatch::Absent).await,
         r.preview(&read, preview).await.map(drop),

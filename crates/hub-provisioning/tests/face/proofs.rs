@@ -12,7 +12,10 @@ const NOT_ACCEPTED: &str =
 /// Who was refused, how often, and why.
 async fn refusals(world: &World) -> Vec<String> {
     let registrations = &world.service.registrations;
-    let refusals = registrations.refusals(&world.admin()).await.unwrap();
+    let refusals = registrations
+        .refusals(&world.admin(), None, 1_000)
+        .await
+        .unwrap();
     let line = |one: &Refusal| format!("{} {} {}", one.id, one.count, one.message);
     refusals.iter().map(line).collect()
 }
@@ -147,7 +150,7 @@ async fn a_disabled_enrollment_tells_its_device_so() {
     let refusals = world
         .service
         .registrations
-        .refusals(&world.admin())
+        .refusals(&world.admin(), None, 1_000)
         .await
         .unwrap();
     assert_eq!(refusals.len(), 2);

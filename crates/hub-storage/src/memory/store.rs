@@ -16,8 +16,9 @@ use super::gate::{Faults, Gate, Verdict};
 use super::state::State;
 use crate::pending::{Completer, pending};
 use crate::store::{
-    Committed, FactNo, Health, MessageNo, Ordinal, RegistrationFilter, RegistrationStatistics,
-    ServiceBoundNo, Statistics, StoredIdentity, StoredMessage, StoredServiceBound, Unit,
+    Committed, FactNo, Health, MessageNo, Ordinal, RefusalPosition, RegistrationFilter,
+    RegistrationStatistics, ServiceBoundNo, Statistics, StoredIdentity, StoredMessage,
+    StoredServiceBound, Unit,
 };
 use crate::{Backlog, Pending, Reading, Store, StoreError};
 
@@ -230,8 +231,12 @@ impl Store for MemoryStore {
         self.read(State::registration_statistics)
     }
 
-    fn refusals(&self, max: usize) -> Reading<'_, Vec<Refusal>> {
-        self.read(|state| state.refusals(max))
+    fn refusals(&self, after: Option<&RefusalPosition>, max: usize) -> Reading<'_, Vec<Refusal>> {
+        self.read(|state| state.refusals(after, max))
+    }
+
+    fn refusal(&self, id: &RegistrationId) -> Reading<'_, Option<Refusal>> {
+        self.read(|state| state.refusal(id.key()))
     }
 
     fn statistics(&self, hub: HubNo) -> Reading<'_, Statistics> {

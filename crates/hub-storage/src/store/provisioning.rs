@@ -1,9 +1,12 @@
 //! Provisioning: what readers ask of registrations, and how much the writes weigh.
 
-use hub_domain::DeviceId;
+use std::cmp::Reverse;
+
 use hub_domain::provisioning::{
-    Enrollment, EnrollmentGroup, EnrollmentGroupId, Origin, Progress, Registration, Target, Terms,
+    Enrollment, EnrollmentGroup, EnrollmentGroupId, Origin, Progress, Refusal, Registration,
+    Target, Terms,
 };
+use hub_domain::{DeviceId, Timestamp};
 use serde_json::{Map, Value};
 
 /// Which registrations are read.
@@ -39,6 +42,28 @@ impl RegistrationFilter {
             }
             Self::Unfinished => registration.is_unfinished(),
             Self::Failed => matches!(registration.progress, Progress::Failed(_)),
+        }
+    }
+}
+
+/// Where a refusal stands in the order in which they are read: those with an enrollment first, then the newest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusalPosition {
+    /// No enrollment was found.
+    pub is_stranger: bool,
+    /// The last time.
+    pub last: Reverse<Timestamp>,
+    /// The key of the id.
+    pub key: String,
+}
+
+impl RefusalPosition {
+    /// That of a refusal.
+    pub fn of(refusal: &Refusal) -> Self {
+        Self {
+            is_stranger: refusal.origin.is_none(),
+            last: Reverse(refusal.last),
+            key: refusal.id.key().to_owned(),
         }
     }
 }

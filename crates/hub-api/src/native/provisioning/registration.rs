@@ -44,10 +44,24 @@ pub struct Registration {
     pub operation_id: String,
     /// Guards deletion.
     pub etag: String,
+    /// Where it may still be besides its hub, and is to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaves: Vec<DevicePlace>,
     /// When it registered first.
     pub created: Moment,
     /// When it last changed.
     pub updated: Moment,
+}
+
+/// A device in a hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DevicePlace {
+    /// The hub.
+    pub hub: String,
+    /// The id there.
+    pub device_id: String,
 }
 
 /// What a certificate said when a device registered with it.
@@ -100,11 +114,14 @@ impl RegistrationStatus {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Refusals {
-    /// The newest refusal of each id.
+    /// The newest refusal of each id, those of enrolled devices first.
     pub items: Vec<Refusal>,
+    /// After which the next page begins, when there may be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
-/// A device that was turned away before it had a registration.
+/// A device that was turned away, and has not registered since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use hub_api::client::Client;
+use hub_api::client::{Client, ClientError};
 use hub_api::native::{Refusal, Registration};
 use serde::Serialize;
 
-use super::{PAGE_MAX, first_page, next_page};
+use super::{first_page, next_page};
 use crate::arguments::{RegistrationCommand, RegistrationFilter, RegistrationList};
 use crate::failure::Failure;
 use crate::render;
@@ -16,7 +16,14 @@ use crate::render;
 #[serde(untagged)]
 pub(crate) enum Known {
     /// It registered.
-    Registration(Box<Registration>),
+    Registration {
+        /// What became of it.
+        #[serde(flatten)]
+        registration: Box<Registration>,
+        /// How it was turned away since.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refusal: Option<Refusal>,
+    },
     /// It was turned away before.
     Refusal(Refusal),
 }
@@ -41,37 +48,58 @@ pub(super) async fn execute(
     }
 }
 
-/// A device without a registration may have been turned away, and that is what people look for.
+/// A device may have been turned away before it registered, or since: that is what people look for.
 async fn show(id: &str, client: &Client) -> Result<Known, Failure> {
-    let error = match client.registration(id).await {
-        Ok(registration) => return Ok(Known::Registration(Box::new(registration))),
-        Err(error) => error,
+    let registration = match client.registration(id).await {
+        Err(error) if !is_missing(&error) => return Err(error.into()),
+        found => found,
     };
-    if error
-        .refusal()
-        .is_none_or(|detail| detail.code / 1000 != 404)
-    {
-        return Err(error.into());
-    }
-    let refusals = client.refusals(Some(PAGE_MAX)).await?.items;
-    let mut of_device = refusals
-        .into_iter()
-        .filter(|refusal| refusal.registration_id.eq_ignore_ascii_case(id));
-    match of_device.next() {
-        Some(refusal) => Ok(Known::Refusal(refusal)),
-        None => Err(Failure::from(error).with_hint(
+    let refusal = match client.refusal(id).await {
+        Ok(refusal) => Some(refusal),
+        Err(error) if is_missing(&error) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match (registration, refusal) {
+        (Ok(registration), refusal) => Ok(Known::Registration {
+            registration: Box::new(registration),
+            refusal,
+        }),
+        (Err(_), Some(refusal)) => Ok(Known::Refusal(refusal)),
+        (Err(error), None) => Err(Failure::from(error).with_hint(
             "the device has not asked yet, or not here: does it have the right id scope (`thingstead dps show`) and endpoint?",
         )),
     }
 }
 
+fn is_missing(error: &ClientError) -> bool {
+    error
+        .refusal()
+        .is_some_and(|detail| detail.code / 1000 == 404)
+}
+
+async fn list_refusals(
+    list: &RegistrationList,
+    client: &Client,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut items: Vec<Refusal> = Vec::new();
+    let mut query = first_page(list.top);
+    loop {
+        let page = client.refusals(&query).await?;
+        items.extend(page.items);
+        match next_page(page.next, items.len(), list.top) {
+            Some(next) => query = next,
+            None => break,
+        }
+    }
+    let table = |refusals: &Vec<Refusal>| render::dps::refusals(refusals);
+    render::answer(list.common.output, &items, table, out)
+}
+
 async fn list(list: RegistrationList, client: &Client, out: &mut dyn Write) -> Result<(), Failure> {
     let output = list.common.output;
     let Some(filter) = list.filter.wire() else {
-        let max = list.top.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-        let refusals = client.refusals(Some(max)).await?.items;
-        let table = |refusals: &Vec<Refusal>| render::dps::refusals(refusals);
-        return render::answer(output, &refusals, table, out);
+        return list_refusals(&list, client, out).await;
     };
     if list.enrollment_id.is_some() && list.filter != RegistrationFilter::All {
         return Err(Failure::usage(

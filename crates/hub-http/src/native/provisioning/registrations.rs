@@ -1,14 +1,17 @@
 //! What became of devices.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use http::StatusCode;
 use hub_api::native::{
-    Moment, Page, Refusal, Refusals, RegisteredCertificate, Registration, RegistrationStatus,
+    DevicePlace, Moment, Page, Refusal, Refusals, RegisteredCertificate, Registration,
+    RegistrationStatus,
 };
+use hub_domain::Timestamp;
 use hub_domain::certificate::CertificateInfo;
-use hub_domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use hub_domain::provisioning::{self as domain, EnrollmentGroupId, Origin, RegistrationId};
-use hub_provisioning::RegistrationFilter;
+use hub_provisioning::{RefusalPosition, RegistrationFilter};
 
 use super::super::hubs::page;
 use super::super::{Failure, Guarded, Query, Scope};
@@ -72,17 +75,47 @@ pub(in super::super) async fn delete(
 
 pub(in super::super) async fn refusals(
     scope: Scope,
-    mut query: Query,
+    query: Query,
 ) -> Result<Json<Refusals>, Failure> {
     let Administration { service, ctx } = Administration::of(&scope)?;
-    let max = query.take("max")?.unwrap_or(PAGE_DEFAULT);
-    query.finish()?;
-    if !(1..=PAGE_MAX).contains(&max) {
-        return Err(Failure::invalid(format!("max must be 1 to {PAGE_MAX}")));
-    }
-    let found = service.registrations.refusals(&ctx).await?;
-    let items = found.iter().take(max).map(refusal).collect();
-    Ok(Json(Refusals { items }))
+    let (after, max) = page(query)?;
+    let after = after.as_deref().map(position).transpose()?;
+    let registrations = &service.registrations;
+    let found = registrations.refusals(&ctx, after.as_ref(), max).await?;
+    let last = found.last().filter(|_| found.len() >= max);
+    Ok(Json(Refusals {
+        next: last.map(|last| token(&RefusalPosition::of(last))),
+        items: found.iter().map(refusal).collect(),
+    }))
+}
+
+pub(in super::super) async fn get_refusal(scope: Scope) -> Result<Json<Refusal>, Failure> {
+    let Administration { service, ctx } = Administration::of(&scope)?;
+    let found = service.registrations.refusal(&ctx, &id(&scope)?).await?;
+    Ok(Json(refusal(&found)))
+}
+
+/// A position as the parameter `after` has it: ids alone do not say where a page ends, for their order is that of time.
+fn token(position: &RefusalPosition) -> String {
+    let (stranger, last) = (u8::from(position.is_stranger), position.last.0.micros());
+    format!("{stranger}:{last}:{}", position.key)
+}
+
+fn position(token: &str) -> Result<RefusalPosition, Failure> {
+    let wrong = || Failure::invalid("after must be what `next` of the page before said");
+    let mut parts = token.splitn(3, ':');
+    let (Some(stranger), Some(last), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong());
+    };
+    Ok(RefusalPosition {
+        is_stranger: match stranger {
+            "0" => false,
+            "1" => true,
+            _ => return Err(wrong()),
+        },
+        last: Reverse(Timestamp::from_micros(last.parse().map_err(|_| wrong())?)),
+        key: key.to_owned(),
+    })
 }
 
 fn id(scope: &Scope) -> Result<RegistrationId, Failure> {
@@ -120,8 +153,16 @@ fn shown(registration: &domain::Registration) -> Registration {
         error_message: failure.map(|failure| failure.message.clone()),
         operation_id: registration.operation.to_string(),
         etag: registration.etag.0.clone(),
+        leaves: registration.left().map(place).collect(),
         created: Moment(registration.created),
         updated: Moment(registration.updated),
+    }
+}
+
+fn place(place: &domain::Place) -> DevicePlace {
+    DevicePlace {
+        hub: place.hub.to_string(),
+        device_id: place.device.to_string(),
     }
 }
 

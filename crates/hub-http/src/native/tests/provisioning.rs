@@ -1,8 +1,8 @@
 //! The provisioning service for its administrator.
 
-use hub_domain::SymmetricKey;
 use hub_domain::provisioning::{ServicePermission, ServicePermissions, derived_key};
 use hub_domain::sas::sign_token;
+use hub_domain::{SymmetricKey, Timestamp};
 use serde_json::{Value, json};
 
 use super::access::token_of_service;
@@ -351,5 +351,56 @@ async fn a_policy_of_the_service_sees_what_expires_in_its_part() {
             .ok();
         assert_eq!(report["items"].as_array().unwrap().len(), seen);
         assert_eq!(report["leftOut"], left_out);
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_listed_page_by_page_and_found_by_id() {
+    let installation = Installation::new().await;
+    let settings = json!({ "registrationId": "own", "attestation": { "type": "symmetricKey" } });
+    post(&installation, "/enrollments", settings).await;
+    let wrong = SymmetricKey::from_bytes(&[9; 32]).unwrap();
+    let scope = installation.provisioning.service.id_scope().to_string();
+    for id in ["a:1", "own", "C"] {
+        let resource = format!("{scope}/registrations/{id}");
+        let token = sign_token(
+            &resource,
+            &wrong,
+            Timestamp::from_seconds(4_000_000_000),
+            Some("registration"),
+        );
+        let path = format!("/{scope}/registrations/{id}/register?api-version=2021-06-01");
+        let request = installation
+            .request("PUT", &path)
+            .header("authorization", token);
+        let answer = installation.send(request, "{}").await;
+        assert_eq!(answer.status, 401, "{}", answer.text());
+    }
+    let mut ids = Vec::new();
+    let mut path = "/refusals?max=2".to_owned();
+    loop {
+        let page = get(&installation, &path).await;
+        let items = page["items"].as_array().unwrap().iter();
+        ids.extend(items.map(|one| one["registrationId"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        path = format!("/refusals?max=2&after={next}");
+    }
+    assert_eq!(ids, ["own", "a:1", "C"]);
+    let one = get(&installation, "/refusals/c").await;
+    assert_eq!(
+        (&one["registrationId"], &one["count"]),
+        (&json!("C"), &json!(1))
+    );
+    for (path, refusal) in [
+        ("/refusals/d", "404 GenericNotFound"),
+        ("/refusals?after=C", "400 ArgumentInvalid"),
+        ("/refusals?after=2:1:c", "400 ArgumentInvalid"),
+        ("/refusals?after=1:x:c", "400 ArgumentInvalid"),
+        ("/refusals?max=1001", "400 ArgumentInvalid"),
+    ] {
+        let answer = ask(&installation, "GET", &format!("{P}{path}"), Value::Null).await;
+        assert_eq!(refused(&answer), refusal, "{path}");
     }
 }

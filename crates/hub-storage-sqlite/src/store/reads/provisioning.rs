@@ -5,8 +5,8 @@ use hub_domain::provisioning::{
     Enrollment, EnrollmentGroup, ProvisioningService, Refusal, Registration, RegistrationId,
 };
 use hub_storage::record;
-use hub_storage::store::{RegistrationFilter, RegistrationStatistics};
-use rusqlite::{Connection, params};
+use hub_storage::store::{RefusalPosition, RegistrationFilter, RegistrationStatistics};
+use rusqlite::{Connection, Row, params};
 
 use super::{Read, blob, first, integer, rows};
 use crate::sql::{int, uint};
@@ -142,14 +142,42 @@ pub(in super::super) fn statistics(connection: &Connection) -> Read<Registration
     Ok(counts.unwrap_or_default())
 }
 
-pub(in super::super) fn refusals(connection: &Connection, max: usize) -> Read<Vec<Refusal>> {
-    let sql = "SELECT first, count, record FROM refusal ORDER BY stranger, last DESC, key LIMIT ?1";
-    rows(connection, sql, [int(max as u64)], |row| {
-        // The record is of the last attempt; what goes on from the first one is beside it.
-        Ok(Refusal {
-            first: Timestamp::from_micros(integer(row, 0)?),
-            count: uint(integer(row, 1)?),
-            ..record::decode_refusal(blob(row, 2)?)?
-        })
+pub(in super::super) fn refusals(
+    connection: &Connection,
+    after: Option<&RefusalPosition>,
+    max: usize,
+) -> Read<Vec<Refusal>> {
+    let Some(after) = after else {
+        let sql =
+            "SELECT first, count, record FROM refusal ORDER BY stranger, last DESC, key LIMIT ?1";
+        return rows(connection, sql, [int(max as u64)], read_refusal);
+    };
+    let sql = "SELECT first, count, record FROM refusal
+               WHERE stranger >= ?1
+                 AND (stranger > ?1 OR last < ?2 OR (last = ?2 AND key > ?3))
+               ORDER BY stranger, last DESC, key LIMIT ?4";
+    let values = params![
+        after.is_stranger,
+        after.last.0.micros(),
+        after.key,
+        int(max as u64)
+    ];
+    rows(connection, sql, values, read_refusal)
+}
+
+pub(in super::super) fn refusal(
+    connection: &Connection,
+    id: &RegistrationId,
+) -> Read<Option<Refusal>> {
+    let sql = "SELECT first, count, record FROM refusal WHERE key = ?1";
+    first(connection, sql, [id.key()], read_refusal)
+}
+
+/// The record is of the last attempt; what goes on from the first one is beside it.
+fn read_refusal(row: &Row<'_>) -> Read<Refusal> {
+    Ok(Refusal {
+        first: Timestamp::from_micros(integer(row, 0)?),
+        count: uint(integer(row, 1)?),
+        ..record::decode_refusal(blob(row, 2)?)?
     })
 }

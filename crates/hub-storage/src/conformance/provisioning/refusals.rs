@@ -7,7 +7,7 @@ use super::super::fixtures::{commit, moment, reopen};
 use super::super::values::registration_id;
 use super::of_group;
 use crate::Store;
-use crate::store::Op;
+use crate::store::{Op, RefusalPosition};
 
 fn refusal(id: &str, second: i64) -> Refusal {
     Refusal {
@@ -27,7 +27,10 @@ fn note(refusals: Vec<Refusal>, kept_max: u64) -> Op {
 }
 
 async fn ids(store: &dyn Store, max: usize) -> String {
-    let read = store.refusals(max).await.expect("refusals can be read");
+    let read = store
+        .refusals(None, max)
+        .await
+        .expect("refusals can be read");
     let ids: Vec<&str> = read.iter().map(|one| one.id.as_str()).collect();
     ids.join(" ")
 }
@@ -50,14 +53,18 @@ pub async fn refusals_of_one_id_are_one<B: Backend>(backend: B) {
         ..second
     };
     assert_eq!(
-        store.refusals(9).await.expect("they can be read"),
+        store.refusals(None, 9).await.expect("they can be read"),
         [expected.clone(), refusal("x", 11)]
     );
     let (_backend, store) = reopen(backend, store).await;
     assert_eq!(
-        store.refusals(1).await.expect("they can be read"),
-        [expected]
+        store.refusals(None, 1).await.expect("they can be read"),
+        [expected.clone()]
     );
+    let alone = store.refusal(&registration_id("rEg")).await;
+    assert_eq!(alone.expect("it can be read"), Some(expected));
+    let nobody = store.refusal(&registration_id("y")).await;
+    assert_eq!(nobody.expect("it can be asked"), None);
     for _ in 0..2 {
         let forget = Op::ForgetRefusal {
             id: registration_id("reg"),
@@ -67,7 +74,7 @@ pub async fn refusals_of_one_id_are_one<B: Backend>(backend: B) {
     }
     commit(&*store, note(vec![refusal("reg", 30)], 9)).await;
     assert_eq!(
-        store.refusals(1).await.expect("they can be read"),
+        store.refusals(None, 1).await.expect("they can be read"),
         [refusal("reg", 30)]
     );
 }
@@ -92,6 +99,16 @@ pub async fn the_least_recent_refusals_go<B: Backend>(backend: B) {
     enrolled.origin = Some(of_group("g"));
     commit(store, note(vec![enrolled, refusal("f", 11)], 4)).await;
     assert_eq!(ids(store, 9).await, "own f A C", "strangers go first");
+    let mut after = None;
+    let mut pages = Vec::new();
+    while let Some(last) = {
+        let page = store.refusals(after.as_ref(), 1).await;
+        page.expect("refusals can be read").pop()
+    } {
+        after = Some(RefusalPosition::of(&last));
+        pages.push(last.id.to_string());
+    }
+    assert_eq!(pages, ["own", "f", "A", "C"], "one after the other");
     commit(store, note(Vec::new(), 3)).await;
     assert_eq!(ids(store, 9).await, "own f A", "a smaller bound");
     commit(store, note(vec![refusal("z", 99)], 0)).await;

@@ -7,7 +7,7 @@ use super::super::text::{
 use super::super::values::{GROUPS, IDS, Values, group_id, registration_id};
 use super::model::Model;
 use crate::Store;
-use crate::store::RegistrationFilter;
+use crate::store::{RefusalPosition, RegistrationFilter};
 
 fn some_filter(generator: &mut Generator) -> RegistrationFilter {
     match generator.below(6) {
@@ -48,10 +48,25 @@ pub(super) async fn check_reads(
     let from = (Some(id.key()), max);
     check_page(model, store, from, some_filter(generator), step).await;
     let there = &model.provisioned;
-    let read = store.refusals(max).await.expect("refusals can be read");
+    let read = store
+        .refusals(None, max)
+        .await
+        .expect("refusals can be read");
     let mut expected = there.refusals();
     expected.truncate(max);
     assert_eq!(read, expected, "step {step}: refusals");
+    if let Some(last) = read.last() {
+        let after = RefusalPosition::of(last);
+        let next = store.refusals(Some(&after), max).await;
+        let mut expected = there.refusals().split_off(read.len());
+        expected.truncate(max);
+        let next = next.expect("refusals can be read");
+        assert_eq!(next, expected, "step {step}: more refusals");
+    }
+    let read = store.refusal(&id).await.expect("a refusal can be read");
+    let all = there.refusals();
+    let expected = all.iter().find(|one| one.id.key() == id.key());
+    assert_eq!(read.as_ref(), expected, "step {step}: the refusal of {id}");
 
     let read = store.provisioning_service().await;
     let read = read.expect("the service can be read");
@@ -137,6 +152,9 @@ pub(super) async fn check_everything(model: &Model, store: &dyn Store, step: usi
     for filter in filters.into_iter().chain(groups) {
         check_page(model, store, (None, 100_000), filter, step).await;
     }
-    let read = store.refusals(100_000).await.expect("refusals can be read");
+    let read = store
+        .refusals(None, 100_000)
+        .await
+        .expect("refusals can be read");
     assert_eq!(read, model.provisioned.refusals(), "step {step}: refusals");
 }

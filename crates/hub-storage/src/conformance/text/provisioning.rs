@@ -50,7 +50,11 @@ pub(super) async fn add(store: &dyn Store, out: &mut String) {
     let statistics = store.registration_statistics().await;
     let statistics = statistics.expect("statistics can be read");
     line(out, &format!("{statistics:?}"));
-    for refusal in store.refusals(ALL).await.expect("refusals can be read") {
+    for refusal in store
+        .refusals(None, ALL)
+        .await
+        .expect("refusals can be read")
+    {
         line(out, &format!("{refusal:?}"));
     }
 }

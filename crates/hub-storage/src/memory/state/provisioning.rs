@@ -1,6 +1,5 @@
 //! Provisioning in memory.
 
-use std::cmp::Reverse;
 use std::ops::Bound;
 
 use hub_domain::provisioning::{
@@ -11,7 +10,7 @@ use hub_domain::{Etag, Revision};
 use super::State;
 use crate::Conflict;
 use crate::memory::table::Table;
-use crate::store::{OpResult, RegistrationFilter, RegistrationStatistics};
+use crate::store::{OpResult, RefusalPosition, RegistrationFilter, RegistrationStatistics};
 
 type Written = Result<OpResult, Conflict>;
 
@@ -222,7 +221,7 @@ impl State {
             table.put(key, refusal);
         }
         let kept_max = usize::try_from(kept_max).unwrap_or(usize::MAX);
-        for gone in self.refusals(usize::MAX).into_iter().skip(kept_max) {
+        for gone in self.refusals(None, usize::MAX).into_iter().skip(kept_max) {
             let key = gone.id.key().to_owned();
             self.provisioning.refusals.remove(&key);
         }
@@ -289,12 +288,22 @@ impl State {
         counts
     }
 
-    pub(in super::super) fn refusals(&self, max: usize) -> Vec<Refusal> {
+    pub(in super::super) fn refusals(
+        &self,
+        after: Option<&RefusalPosition>,
+        max: usize,
+    ) -> Vec<Refusal> {
         let rows = self.provisioning.refusals.rows().values();
-        let mut all: Vec<Refusal> = rows.cloned().collect();
-        // The rows come by key, and the sort keeps that order among those of one moment.
-        all.sort_by_key(|refusal| (refusal.origin.is_none(), Reverse(refusal.last)));
-        all.truncate(max);
-        all
+        let mut all: Vec<(RefusalPosition, &Refusal)> = rows
+            .map(|refusal| (RefusalPosition::of(refusal), refusal))
+            .filter(|(position, _)| after.is_none_or(|after| position > after))
+            .collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let page = all.into_iter().take(max);
+        page.map(|(_, refusal)| refusal.clone()).collect()
+    }
+
+    pub(in super::super) fn refusal(&self, key: &str) -> Option<Refusal> {
+        self.provisioning.refusals.rows().get(key).cloned()
     }
 }

@@ -26,8 +26,6 @@ const REGISTRATION_PAGE: &[Parameter] = &[
     },
 ];
 
-const REFUSALS: &[Parameter] = &[PAGE[1]];
-
 const WITHIN: &[Parameter] = &[Parameter {
     name: "within",
     summary: "in how many days; 30 when absent",
@@ -422,16 +420,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/provisioning/registrations/{registration}",
         "Forget a registration; the device stays in its hub",
     ),
-    Operation {
-        query: REFUSALS,
-        ..read(
-            OperationId::ListRefusals,
-            "/provisioning/refusals",
-            "List devices that were turned away, the newest first",
-            STATUS_READ,
-            "Refusals",
-        )
-    },
+    listing(
+        OperationId::ListRefusals,
+        "/provisioning/refusals",
+        "List devices that were turned away, those with an enrollment first, then the newest",
+        STATUS_READ,
+        "Refusals",
+    ),
+    read(
+        OperationId::GetRefusal,
+        "/provisioning/refusals/{registration}",
+        "Get how a device was turned away since it last registered",
+        STATUS_READ,
+        "Refusal",
+    ),
     call(
         OperationId::PreviewAllocation,
         "/provisioning/allocation/preview",
