@@ -41,7 +41,10 @@ pub(crate) fn routes(app: &AppState) -> Router<AppState> {
         // Whoever proves himself asks what the operation needs, before its body is read.
         let mut handler = handler(operation).route_layer(Extension(operation.needs));
         if !deadline::is_the_callers(operation.id) {
-            handler = handler.route_layer(from_fn_with_state(app.clone(), deadline::keep));
+            handler = {
+                let limit = deadline::Limit::of(operation.id, app);
+                handler.route_layer(from_fn_with_state(limit, deadline::keep))
+            };
         }
         router = router.route(operation.path, handler);
     }

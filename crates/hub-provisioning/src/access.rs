@@ -3,6 +3,7 @@
 use hub_domain::limits::CLOCK_SKEW;
 use hub_domain::sas::SasToken;
 use hub_domain::{HostName, Timestamp};
+use percent_encoding::percent_decode_str;
 
 use crate::parts::Parts;
 use crate::service::Service;
@@ -64,13 +65,14 @@ impl Access {
     }
 }
 
-/// Paths compare without case, as the service's collections and ids do.
+/// Paths compare without case, as the service's collections and ids do, and decoded: clients encode the colon of an id.
 fn is_below(path: &str, beginning: &[String]) -> bool {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     beginning.iter().all(|one| {
-        segments
-            .next()
-            .is_some_and(|segment| segment.eq_ignore_ascii_case(one))
+        segments.next().is_some_and(|segment| {
+            let decoded = percent_decode_str(segment).decode_utf8_lossy();
+            decoded.eq_ignore_ascii_case(one)
+        })
     })
 }
 
@@ -90,5 +92,6 @@ mod tests {
             assert!(!is_below(path, &segments(no)), "{no}");
         }
         assert!(!is_below("/", &segments("enrollments")));
+        assert!(is_below("/enrollments/a%3Ab", &segments("enrollments/a:b")));
     }
 }

@@ -2,6 +2,8 @@
 
 mod enrollments;
 
+use std::time::Duration;
+
 use super::calls::paged;
 use super::{Call, Client, ClientError, PageQuery};
 use crate::native::{
@@ -12,6 +14,9 @@ use crate::native::{
     OperationId, Page, ProvisioningService, ProvisioningServiceChange, Refusal, Refusals,
     RegionName, Registration, ServicePolicies, ServicePolicy, ServicePolicyChange,
 };
+
+/// The server goes through everything that is enrolled and registered.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(330);
 
 impl Client {
     /// The provisioning service.
@@ -517,7 +522,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn expiring(&self, days: Option<u32>) -> Result<ExpiryReport, ClientError> {
-        self.fetch(Call::new(OperationId::ListExpiring, &[]).parameter("within", days))
-            .await
+        let call = Call::new(OperationId::ListExpiring, &[]).parameter("within", days);
+        self.fetch(call.timeout(Some(REPORT_TIMEOUT))).await
     }
 }

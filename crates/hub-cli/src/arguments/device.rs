@@ -114,6 +114,9 @@ pub struct DeviceRenewKey {
     /// All devices with keys
     #[arg(long, conflicts_with = "device_id")]
     pub(crate) all: bool,
+    /// Goes on with --all behind this device
+    #[arg(long, value_name = "ID", requires = "all")]
+    pub(crate) after: Option<String>,
     #[command(flatten)]
     pub(crate) roll: RollArgument,
     /// Their modules too

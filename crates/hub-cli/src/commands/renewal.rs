@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use hub_api::client::Client;
+use hub_api::client::{Client, ClientError};
 use hub_api::native::{
     Authentication, AuthenticationKind, IdentityKeyRoll, IdentityKeyRollResult, IdentityName,
-    KeyRoll, KeySlot, Module,
+    KeyRoll, Module,
 };
 use hub_domain::limits::BULK_IDENTITIES_MAX;
 
 use super::device;
-use crate::arguments::{DeviceRenewKey, ModuleRenewKey, OutputFormat};
+use crate::arguments::{DeviceRenewKey, KeyChoice, ModuleRenewKey, OutputFormat};
 use crate::failure::Failure;
 use crate::render;
 
@@ -48,7 +48,8 @@ pub(super) async fn devices(
     hub: &str,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (slot, output) = (renew.roll.key_type.wire(), renew.common.output);
+    let (key, output) = (renew.roll.key_type, renew.common.output);
+    let slot = key.wire();
     let whose = Whose::of(renew.device_id, renew.all)?;
     let named = match whose {
         Whose::One(id) if !renew.include_modules => {
@@ -64,6 +65,9 @@ pub(super) async fn devices(
             let mut names = Vec::new();
             for device in devices {
                 let id = device.device_id;
+                if renew.after.as_ref().is_some_and(|after| id <= *after) {
+                    continue;
+                }
                 if has_keys(&device.authentication) {
                     names.push(of_device(id.clone()));
                 }
@@ -71,7 +75,14 @@ pub(super) async fn devices(
                     names.extend(modules_with_keys(client, hub, &id).await?);
                 }
             }
-            return several(slot, names, (client, hub), output, out).await;
+            let modules = if renew.include_modules {
+                " --include-modules"
+            } else {
+                ""
+            };
+            let again = format!("device renew-key --all{modules}");
+            let key = renew.roll.key_type;
+            return several((key, Some(&again)), names, (client, hub), output, out).await;
         }
     };
     check_etag(renew.etag.as_deref())?;
@@ -85,7 +96,7 @@ pub(super) async fn devices(
             names.push(of_device(id));
         }
     }
-    several(slot, names, (client, hub), output, out).await
+    several((key, None), names, (client, hub), output, out).await
 }
 
 pub(super) async fn modules(
@@ -94,7 +105,8 @@ pub(super) async fn modules(
     hub: &str,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (slot, output) = (renew.roll.key_type.wire(), renew.common.output);
+    let (key, output) = (renew.roll.key_type, renew.common.output);
+    let slot = key.wire();
     let device = renew.device_id;
     let names = match Whose::of(renew.module_id, renew.all)? {
         Whose::One(module) => {
@@ -114,7 +126,7 @@ pub(super) async fn modules(
             modules_with_keys(client, hub, &device).await?
         }
     };
-    several(slot, names, (client, hub), output, out).await
+    several((key, None), names, (client, hub), output, out).await
 }
 
 fn check_etag(etag: Option<&str>) -> Result<(), Failure> {
@@ -156,9 +168,10 @@ async fn modules_with_keys(
         .collect())
 }
 
-/// Renews batch by batch. What was done before a batch that fails as a whole is shown all the same.
+/// Renews batch by batch. What was done before a batch that fails as a whole is shown all the same; `again` is the command
+/// that can go on behind a device.
 async fn several(
-    slot: KeySlot,
+    (key, again): (KeyChoice, Option<&str>),
     names: Vec<IdentityName>,
     (client, hub): (&Client, &str),
     output: OutputFormat,
@@ -171,7 +184,7 @@ async fn several(
     let mut broken = None;
     for identities in names.chunks(BULK_IDENTITIES_MAX) {
         let roll = IdentityKeyRoll {
-            slot,
+            slot: key.wire(),
             identities: identities.to_vec(),
         };
         match client.roll_identity_keys(hub, &roll).await {
@@ -179,18 +192,20 @@ async fn several(
                 result.rolled.extend(batch.rolled);
                 result.failed.extend(batch.failed);
             }
-            Err(error) if result.rolled.is_empty() && result.failed.is_empty() => {
-                return Err(error.into());
-            }
             Err(error) => {
-                broken = Some(Failure::from(error));
+                broken = Some(broken_off(error, key, again, identities));
                 break;
             }
         }
     }
-    render::answer(output, &result, render::renewed, out)?;
-    if let Some(failure) = broken {
-        return Err(failure);
+    let is_shown = !(result.rolled.is_empty() && result.failed.is_empty());
+    match broken {
+        Some(failure) if is_shown => {
+            render::answer(output, &result, render::renewed, out)?;
+            return Err(failure);
+        }
+        Some(failure) => return Err(failure),
+        None => render::answer(output, &result, render::renewed, out)?,
     }
     if result.failed.is_empty() {
         return Ok(());
@@ -199,4 +214,34 @@ async fn several(
     Err(Failure::operation(format!(
         "the keys of {failed} of {all} were not renewed"
     )))
+}
+
+/// A batch without an answer may be done or not. To do it again would swap keys back, and bring forth others that no device
+/// has: it is said whom that is about, and how to go on behind them.
+fn broken_off(
+    error: ClientError,
+    key: KeyChoice,
+    again: Option<&str>,
+    batch: &[IdentityName],
+) -> Failure {
+    if matches!(&error, ClientError::Refused { status, .. } if *status < 500) {
+        return error.into();
+    }
+    let name = |one: &IdentityName| match &one.module_id {
+        None => one.device_id.clone(),
+        Some(module) => format!("{}/{module}", one.device_id),
+    };
+    let unknown: Vec<String> = batch.iter().map(name).collect();
+    let behind = match (again, batch.last()) {
+        (Some(again), Some(last)) => format!(
+            "; look at them, and go on behind them with `thingstead {again} --key-type {} --after {}`",
+            key.as_str(),
+            last.device_id
+        ),
+        (None, _) | (_, None) => "; look at them before they are renewed again".to_owned(),
+    };
+    Failure::from(error).meaning(format!(
+        "nobody knows whether these have new keys: {}{behind}",
+        unknown.join(" ")
+    ))
 }

@@ -478,7 +478,10 @@ pub(crate) fn credential_policies(policies: &[CredentialPolicy]) -> String {
 }
 
 pub(crate) fn expiring(report: &ExpiryReport) -> String {
-    let items = expiring_items(report);
+    let mut items = expiring_items(report);
+    if report.is_cut {
+        items.push_str("\nand more, which expire later");
+    }
     if report.left_out.is_empty() {
         return items;
     }

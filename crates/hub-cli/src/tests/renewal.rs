@@ -159,8 +159,24 @@ async fn many_are_renewed_in_batches_and_a_broken_one_leaves_what_was_done() {
     let Outcome::Failed(1, text) = outcome else {
         panic!("the second batch failed");
     };
-    assert!(text.contains("d99 ") && !text.contains("d100 "), "{text}");
     assert!(text.contains("it is refused"), "{text}");
+    let unknown: Vec<String> = (100..150).map(|number| format!("d{number}")).collect();
+    let said = format!("whether these have new keys: {};", unknown.join(" "));
+    assert!(text.contains("d99 ") && text.contains(&said), "{text}");
+    let go_on = "thingstead device renew-key --all --key-type secondary --after d149`";
+    assert!(text.contains(go_on), "{text}");
+    // Those before it are left alone.
+    let line = "device renew-key --all --key-type swap --after d2";
+    let line: Vec<&str> = line.split(' ').collect();
+    let all = json!({ "items": [device("d1", "sas"), device("d2", "sas"), device("d3", "sas")] });
+    let exchanges = vec![
+        Exchange::json(200, &all),
+        rolled(&json!([{ "deviceId": "d3" }])),
+    ];
+    let (_, asked) = run(&line, exchanges).await;
+    let wanted =
+        format!(r#"POST {HUB}/rollKeys {{"slot":"swap","identities":[{{"deviceId":"d3"}}]}}"#);
+    assert_eq!(asked[1], wanted);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ impl Enrollments {
         listed: Enrollment,
         pass: Pass,
     ) -> Result<Passed, Error> {
+        self.parts.check_room()?;
         let mut attempt = 0;
         let mut former = listed;
         loop {

@@ -17,6 +17,7 @@ impl Groups {
         listed: Arc<EnrollmentGroup>,
         pass: Pass,
     ) -> Result<Passed, Error> {
+        self.parts.check_room()?;
         let id = &listed.id;
         let turn = self.turns.take().await;
         let mut attempt = 0;

@@ -16,8 +16,8 @@ pub struct HubLink {
     pub weight: Option<u32>,
     /// False when the policies leave it out.
     pub allocatable: Option<bool>,
-    /// Where it is.
-    pub region: Option<Region>,
+    /// Where it is; `Some(None)` when that is not known any more.
+    pub region: Option<Option<Region>>,
 }
 
 impl Service {
@@ -112,7 +112,9 @@ impl Service {
         check_weight(hub.weight)?;
         if !is_remote(&hub) || self.own_hub(&hub.host).is_some() {
             let host = &hub.host;
-            let text = format!("{host} is a hub of this installation and linked by itself");
+            let text = format!(
+                "{host} is a hub of this installation and linked by itself; one of another installation needs another host name"
+            );
             return Err(Error::new(ErrorKind::AlreadyExists, text));
         }
         let decide = |service: &ProvisioningService| {
@@ -180,7 +182,7 @@ impl Service {
             hub.weight = settings.weight.unwrap_or(hub.weight);
             hub.allocatable = settings.allocatable.unwrap_or(hub.allocatable);
             if let Some(region) = &settings.region {
-                hub.region = Some(region.clone());
+                hub.region = region.clone();
             }
             Ok(next)
         };

@@ -16,6 +16,9 @@ pub struct ExpiryReport {
     /// What the caller may not see; nothing for the administrator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<ExpiryWhat>,
+    /// True when there are more; those that expire next are shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
 }
 
 /// A certificate that expires.
@@ -55,6 +58,8 @@ pub enum ExpiryWhat {
     Enrollment,
     /// It signs those of a group's devices.
     EnrollmentGroup,
+    /// A device registered with it, for which an authority vouches.
+    Registration,
     /// It issues certificates to devices.
     Issuer,
 }
@@ -68,6 +73,7 @@ impl ExpiryWhat {
             Self::ProvisioningCertificate => "provisioningCertificate",
             Self::Enrollment => "enrollment",
             Self::EnrollmentGroup => "enrollmentGroup",
+            Self::Registration => "registration",
             Self::Issuer => "issuer",
         }
     }

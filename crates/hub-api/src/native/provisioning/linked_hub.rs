@@ -78,7 +78,7 @@ pub struct LinkedHubChange {
     /// Whether policies may choose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apply_allocation_policy: Option<bool>,
-    /// Where it is.
+    /// Where it is; empty when that shall not count any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }

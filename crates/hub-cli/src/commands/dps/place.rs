@@ -78,7 +78,11 @@ pub(super) async fn linked_hub(
         }
         LinkedHubCommand::Delete(name) => {
             client.delete_linked_hub(&name.linked_hub).await?;
-            return render::deleted(output, &name.linked_hub, out);
+            // Those of the installation stay linked, as they were before anything was set.
+            match client.linked_hub(&name.linked_hub).await {
+                Ok(hub) if hub.is_own => hub,
+                Ok(_) | Err(_) => return render::deleted(output, &name.linked_hub, out),
+            }
         }
     };
     let table = |hub: &LinkedHub| render::dps::linked_hubs(std::slice::from_ref(hub));

@@ -119,6 +119,14 @@ async fn list(list: RegistrationList, client: &Client, out: &mut dyn Write) -> R
             None => break,
         }
     }
+    if let (true, Some(group)) = (items.is_empty(), &list.enrollment_id)
+        && let Err(error) = client.enrollment_group(group).await
+        && is_missing(&error)
+    {
+        // Registrations may outlive their group, but none of this one are left.
+        return Err(Failure::from(error)
+            .with_hint("`thingstead dps enrollment-group list` shows what there is"));
+    }
     let table = |items: &Vec<Registration>| render::dps::registrations(items);
     render::answer(output, &items, table, out)
 }

@@ -86,7 +86,11 @@ impl Proof {
                 ..EnrollmentAttestation::default()
             }
         };
+        let removes = self.remove_certificate || self.remove_secondary_certificate;
         match kind {
+            AttestationType::SymmetricKey | AttestationType::Tpm if removes => {
+                return Err(Failure::usage("it has no certificates to remove"));
+            }
             AttestationType::SymmetricKey => {
                 if self.primary_key.is_some() || self.secondary_key.is_some() {
                     next.symmetric_key = Some(SymmetricKeys {

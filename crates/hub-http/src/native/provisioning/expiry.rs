@@ -5,10 +5,11 @@ use std::time::Duration;
 use axum::Json;
 use hub_api::native::{Expiry, ExpiryReport, ExpiryWhat, Moment};
 use hub_domain::Timestamp;
+use hub_domain::certificate::CertificateInfo;
 use hub_domain::limits::PAGE_MAX;
 use hub_domain::provisioning::{Attestation, CertificateSlot, ServicePermission, Slots};
 use hub_engine::x509::Certificate;
-use hub_provisioning::certificate_info;
+use hub_provisioning::{RegistrationFilter, certificate_info};
 
 use super::super::{Failure, Query, Scope};
 use super::Administration;
@@ -41,6 +42,7 @@ pub(in super::super) async fn list(
         until: now.plus(ahead),
         items: Vec::new(),
         left_out: Vec::new(),
+        is_cut: false,
     };
     let shown = scope.app.config().shown_certificate.as_ref();
     if let Some(leaf) = shown.and_then(ShownCertificate::der) {
@@ -55,11 +57,17 @@ pub(in super::super) async fn list(
         let left_out = [ExpiryWhat::EnrollmentGroup, ExpiryWhat::Enrollment];
         report.left_out.extend(left_out);
     }
+    if administration.may(ServicePermission::RegistrationStatusRead) {
+        registrations(&administration, &mut report).await?;
+    } else {
+        report.left_out.push(ExpiryWhat::Registration);
+    }
     report.sort_and_cut();
     Ok(Json(ExpiryReport {
         until: Moment(report.until),
         items: report.items,
         left_out: report.left_out,
+        is_cut: report.is_cut,
     }))
 }
 
@@ -146,11 +154,38 @@ async fn enrollments(
     }
 }
 
+/// Devices that an authority vouches for: their own certificates are known since they registered.
+async fn registrations(
+    Administration { service, ctx }: &Administration<'_>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let mut after: Option<String> = None;
+    loop {
+        let room = &service.registrations;
+        let page = room.list(ctx, RegistrationFilter::All, after.as_deref(), PAGE_MAX);
+        let page = page.await?;
+        for registration in &page {
+            if let Some(shown) = &registration.certificates
+                && shown.signing.is_some()
+            {
+                let name = registration.id.as_str();
+                report.add_info(ExpiryWhat::Registration, name, None, shown.device.clone());
+            }
+        }
+        report.sort_and_cut();
+        match page.last() {
+            Some(last) if page.len() == PAGE_MAX => after = Some(last.id.key().to_owned()),
+            Some(_) | None => return Ok(()),
+        }
+    }
+}
+
 struct Report {
     now: Timestamp,
     until: Timestamp,
     items: Vec<Expiry>,
     left_out: Vec<ExpiryWhat>,
+    is_cut: bool,
 }
 
 impl Report {
@@ -160,9 +195,21 @@ impl Report {
         if !is_soon {
             return;
         }
-        let Ok(info) = certificate_info(der) else {
+        if let Ok(info) = certificate_info(der) {
+            self.add_info(what, name, slot, info);
+        }
+    }
+
+    fn add_info(
+        &mut self,
+        what: ExpiryWhat,
+        name: &str,
+        slot: Option<&str>,
+        info: CertificateInfo,
+    ) {
+        if info.not_after > self.until {
             return;
-        };
+        }
         self.items.push(Expiry {
             what,
             name: name.to_owned(),
@@ -196,6 +243,7 @@ impl Report {
 
     fn sort_and_cut(&mut self) {
         self.items.sort_by_key(|item| item.expiry);
+        self.is_cut |= self.items.len() > ITEMS_MAX;
         self.items.truncate(ITEMS_MAX);
     }
 }

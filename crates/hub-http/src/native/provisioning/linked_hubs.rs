@@ -50,7 +50,7 @@ pub(in super::super) async fn patch(
     let settings = HubLink {
         weight: change.allocation_weight,
         allocatable: change.apply_allocation_policy,
-        region: region(change.region.as_deref())?,
+        region: change.region.map(|text| region(Some(&text))).transpose()?,
     };
     let service = &service.service;
     let hub = service.set_link(&ctx, &host, settings, reach).await?;
@@ -78,7 +78,9 @@ fn host(scope: &Scope) -> Result<HostName, Failure> {
     HostName::parse(scope.parameter("host")).map_err(|error| Failure::invalid(error.to_string()))
 }
 
+/// An empty text is none.
 fn region(text: Option<&str>) -> Result<Option<Region>, Failure> {
+    let text = text.filter(|text| !text.is_empty());
     let region = text.map(Region::parse).transpose();
     region.map_err(|error| Failure::invalid(error.to_string()))
 }

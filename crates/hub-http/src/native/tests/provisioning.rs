@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::access::token_of_service;
 use super::{Ask, ask, refused};
+use crate::Client;
+use crate::request::Peer;
 use crate::testing::Installation;
 
 const P: &str = "/provisioning";
@@ -101,6 +103,17 @@ async fn hubs_are_linked_and_their_keys_are_never_shown() {
     .await
     .ok();
     assert_eq!(changed["allocationWeight"], 7);
+    assert_eq!(changed["region"], "eu");
+    let off = ask(
+        &installation,
+        "PATCH",
+        &format!("{P}/linkedHubs/hub.test"),
+        json!({ "region": "" }),
+    )
+    .await
+    .ok();
+    assert_eq!(off.get("region"), None);
+    assert_eq!(off["allocationWeight"], 7);
     let other = json!({ "connectionString": string });
     let wrong = ask(
         &installation,
@@ -333,12 +346,22 @@ async fn a_policy_of_the_service_sees_what_expires_in_its_part() {
         (
             ServicePermission::ServiceConfig,
             1,
-            json!(["hubCertificate", "enrollmentGroup", "enrollment"]),
+            json!([
+                "hubCertificate",
+                "enrollmentGroup",
+                "enrollment",
+                "registration"
+            ]),
         ),
         (
             ServicePermission::EnrollmentRead,
             0,
-            json!(["hubCertificate", "provisioningCertificate", "issuer"]),
+            json!([
+                "hubCertificate",
+                "provisioningCertificate",
+                "issuer",
+                "registration"
+            ]),
         ),
     ] {
         let installation = Installation::new().await;
@@ -354,7 +377,7 @@ async fn a_policy_of_the_service_sees_what_expires_in_its_part() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn refusals_are_listed_page_by_page_and_found_by_id() {
     let installation = Installation::new().await;
     let settings = json!({ "registrationId": "own", "attestation": { "type": "symmetricKey" } });
@@ -403,4 +426,51 @@ async fn refusals_are_listed_page_by_page_and_found_by_id() {
         let answer = ask(&installation, "GET", &format!("{P}{path}"), Value::Null).await;
         assert_eq!(refused(&answer), refusal, "{path}");
     }
+}
+
+/// Parameters of a certificate that is good until a day of 2026.
+fn certificate_until(name: &str, (month, day): (u8, u8)) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(2025, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2026, month, day);
+    params
+}
+
+#[tokio::test]
+async fn what_devices_of_groups_registered_with_expires_too() {
+    let installation = Installation::new().await;
+    let mut line = certificate_until("line-7", (12, 1));
+    line.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let line = rcgen::CertifiedIssuer::self_signed(line, rcgen::KeyPair::generate().unwrap());
+    let line = line.unwrap();
+    let group = json!({ "enrollmentGroupId": "line-7", "attestation": {
+        "type": "x509", "signingCertificates": { "primary": { "certificate": line.pem() } } } });
+    post(&installation, "/enrollmentGroups", group).await;
+    let scope = installation.provisioning.service.id_scope().to_string();
+    for (id, ends) in [("sn-1", (2, 10)), ("sn-2", (11, 1))] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = certificate_until(id, ends).signed_by(&key, &line).unwrap();
+        let client = Client {
+            certificates: vec![leaf.der().clone()],
+            ..Client::new("127.0.0.1:1".parse().unwrap())
+        };
+        let path = format!("/{scope}/registrations/{id}/register?api-version=2021-06-01");
+        let request = installation.request("PUT", &path);
+        let request = request.extension(Peer::new(client));
+        let answer = installation.send(request, "{}").await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+    }
+    let report = ask(&installation, "GET", "/keys/expiring", Value::Null)
+        .await
+        .ok();
+    let items = report["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{report}");
+    assert_eq!(
+        (&items[0]["what"], &items[0]["name"]),
+        (&json!("registration"), &json!("sn-1"))
+    );
 }

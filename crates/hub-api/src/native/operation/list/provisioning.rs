@@ -9,7 +9,8 @@ const READ: Needs = Needs::Service("EnrollmentRead");
 const WRITE: Needs = Needs::Service("EnrollmentWrite");
 const STATUS_READ: Needs = Needs::Service("RegistrationStatusRead");
 const STATUS_WRITE: Needs = Needs::Service("RegistrationStatusWrite");
-const CONFIG_OR_READ: Needs = Needs::AnyOfService(&["ServiceConfig", "EnrollmentRead"]);
+const ANY_READ: Needs =
+    Needs::AnyOfService(&["ServiceConfig", "EnrollmentRead", "RegistrationStatusRead"]);
 
 const REGISTRATION_PAGE: &[Parameter] = &[
     PAGE[0],
@@ -512,7 +513,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             OperationId::ListExpiring,
             "/keys/expiring",
             "List the certificates of hubs, enrollments, issuers and the server that expire soon",
-            CONFIG_OR_READ,
+            ANY_READ,
             "ExpiryReport",
         )
     },
