@@ -112,7 +112,10 @@ async fn a_new_device_finds_no_room_and_a_known_one_does() {
         "403002 the service has its 1 registrations, delete some before there can be more"
     );
     let registrations = &world.service.registrations;
-    let noted = registrations.refusals(&world.admin()).await.unwrap();
+    let noted = registrations
+        .refusals(&world.admin(), None, 1_000)
+        .await
+        .unwrap();
     let noted: Vec<_> = noted
         .iter()
         .map(|one| (one.id.as_str(), one.code))

@@ -82,7 +82,10 @@ impl World {
 
     async fn refused(&self) -> Vec<String> {
         let registrations = &self.service.registrations;
-        let refusals = registrations.refusals(&self.admin()).await.unwrap();
+        let refusals = registrations
+            .refusals(&self.admin(), None, 1_000)
+            .await
+            .unwrap();
         let line = |one: &Refusal| format!("{} {}", one.code, one.message);
         refusals.iter().map(line).collect()
     }
