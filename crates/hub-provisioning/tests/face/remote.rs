@@ -47,7 +47,7 @@ enum Gate {
     Open,
     /// They wait.
     Held,
-    /// Those to this method and path wait.
+    /// Those to this method and path are done, and their answers wait.
     HeldAt(String),
     /// Nothing is done, and there is too much at once.
     Throttled,
@@ -192,7 +192,7 @@ impl RemoteHub {
         self.gate.send_replace(Gate::Held);
     }
 
-    /// Calls of this method and path wait from now on.
+    /// Calls of this method and path are done from now on, and their answers wait.
     pub(crate) fn hold_at(&self, call: &str) {
         self.state.lock().unwrap().calls.clear();
         self.gate.send_replace(Gate::HeldAt(call.to_owned()));
@@ -344,11 +344,7 @@ async fn serve<S>(
     while let Some((method, path, guard, body)) = read(&mut stream).await {
         let call = format!("{method} {path}");
         state.lock().unwrap().calls.push(call.clone());
-        let opened = gate.wait_for(|gate| match gate {
-            Gate::Open | Gate::Throttled | Gate::Cut => true,
-            Gate::Held => false,
-            Gate::HeldAt(held) => *held != call,
-        });
+        let opened = gate.wait_for(|gate| *gate != Gate::Held);
         let now = opened.await.map_or(Gate::Open, |gate| gate.clone());
         if now == Gate::Cut {
             return;
@@ -377,6 +373,9 @@ async fn serve<S>(
             },
             (None, None) => return,
         };
+        if now == Gate::HeldAt(call) {
+            let _ = gate.wait_for(|gate| *gate == Gate::Open).await;
+        }
         let text = if status == 204 { String::new() } else { text };
         let head = format!(
             "HTTP/1.1 {status} X\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n",
