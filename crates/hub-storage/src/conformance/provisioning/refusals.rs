@@ -59,7 +59,7 @@ pub async fn refusals_of_one_id_are_one<B: Backend>(backend: B) {
     let (_backend, store) = reopen(backend, store).await;
     assert_eq!(
         store.refusals(None, 1).await.expect("they can be read"),
-        [expected.clone()]
+        std::slice::from_ref(&expected)
     );
     let alone = store.refusal(&registration_id("rEg")).await;
     assert_eq!(alone.expect("it can be read"), Some(expected));
