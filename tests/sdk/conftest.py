@@ -15,7 +15,7 @@ from harness.events import Events  # noqa: E402
 from harness.feedback import Feedback, collect, file_of  # noqa: E402
 from harness.hub import Hub  # noqa: E402
 
-# No behaviour takes this long; a hanging one must not hold up the run. A module whose behaviours do more has a `WITHIN` of its own.
+# No behaviour takes this long; a hanging one must not hold up the run. A module may have a longer one, by this name.
 BEHAVIOUR_WITHIN = 120
 
 
@@ -63,7 +63,7 @@ def feedback(shared_hub):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item, nextitem):
-    within = getattr(item.module, "WITHIN", BEHAVIOUR_WITHIN)
+    within = getattr(item.module, "BEHAVIOUR_WITHIN", BEHAVIOUR_WITHIN)
 
     def too_long(_signal, _frame):
         raise TimeoutError(f"the behaviour took more than {within} s")

@@ -10,7 +10,7 @@ from load import Desired, Messages, Receiver, Reported, Telemetry
 
 KILLS = int(os.environ.get("BEHAVIOURS_KILLS", "30"))
 # Seconds a behaviour may take: on a core that others use too, a start alone takes five.
-WITHIN = max(120, 10 * KILLS)
+BEHAVIOUR_WITHIN = max(120, 10 * KILLS)
 # Which acknowledgement each kill waits for. Another seed is another run; a failing one is kept by writing it here.
 SEED = 20
 

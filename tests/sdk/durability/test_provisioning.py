@@ -9,7 +9,7 @@ from enrollments import Provisioning, new_id
 from harness.wait import until
 from harness.webhook import HANG, Webhook
 from load import Load
-from test_kills import KILLS, WITHIN, kill_under_load  # noqa: F401
+from test_kills import BEHAVIOUR_WITHIN, KILLS, kill_under_load  # noqa: F401
 
 # Each registration is a handshake of its own.
 LIVES = max(1, KILLS // 3)
