@@ -103,7 +103,7 @@ impl Room {
         let assignment = existing.and_then(|existing| existing.assignment);
         let waits_for = assignment
             .as_ref()
-            .filter(|former| !stays && self.brings_twin(&terms, former))
+            .filter(|former| !stays && !former.taken_over && self.brings_twin(&terms, former))
             .map(|former| former.hub.clone());
         Ok(Preview {
             origin,
