@@ -419,7 +419,7 @@ impl Room {
     }
 
     /// A device that shows its TPM with a token which is not good any more is challenged as one without a token: clients
-    /// keep the token of their last registration (Node, `http.ts`), and challenges do not outlive a restart.
+    /// keep the token of their last attempt (Node, `http.ts`), and challenges do not outlive a restart.
     async fn challenge_anew(
         &self,
         call: &DeviceCall<'_>,
