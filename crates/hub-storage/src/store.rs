@@ -103,8 +103,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many individual enrollments there are. Dear where there are many.
     fn enrollment_count(&self) -> Reading<'_, u64>;
 
-    /// Enrollment groups in the byte order of their keys ([`EnrollmentGroupId::key`]), after the key `after`, at most
-    /// `max`.
+    /// Enrollment groups in the byte order of their keys ([`hub_domain::provisioning::EnrollmentGroupId::key`]), after the key
+    /// `after`, at most `max`.
     fn enrollment_groups(
         &self,
         after: Option<&str>,
