@@ -38,7 +38,9 @@ impl Room {
             match self.leave_hub(&registration, (&stray, reach), now).await {
                 Ok(next) => registration = next,
                 // Somebody else changed the registration: a job looks at it again.
-                Err(Failed::Changed | Failed::Later) => break,
+                Err(Failed::Changed) => break,
+                // It is busy there; that keeps no other hub waiting.
+                Err(Failed::Later) => {}
                 Err(Failed::Elsewhere(error) | Failed::Finally(error)) => tracing::warn!(
                     registration = %registration.id,
                     hub = %stray.hub,

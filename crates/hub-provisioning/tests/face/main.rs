@@ -19,6 +19,7 @@ mod renewals;
 mod rolling;
 mod settings;
 mod support;
+mod take_overs;
 mod tpm;
 mod waits;
 mod webhooks;

@@ -61,21 +61,12 @@ impl Refusal {
         if let Some(allowed) = self.allowed.as_deref().and_then(super::header) {
             headers.insert(ALLOW, allowed);
         }
-        let wait = self.error.retry_after().or(match self.error.kind() {
-            ErrorKind::Unavailable | ErrorKind::TimedOut => Some(PROVISIONING_RETRY_AFTER),
-            ErrorKind::NotFound
-            | ErrorKind::AlreadyExists
-            | ErrorKind::PreconditionFailed
-            | ErrorKind::Invalid
-            | ErrorKind::TooLarge
-            | ErrorKind::NotAuthenticated
-            | ErrorKind::NotAllowed
-            | ErrorKind::Throttled
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::DeviceOffline
-            | ErrorKind::BadDeviceAnswer
-            | ErrorKind::Internal => None,
-        });
+        let is_for_now = matches!(
+            self.error.kind(),
+            ErrorKind::Unavailable | ErrorKind::TimedOut
+        );
+        let usual = is_for_now.then_some(PROVISIONING_RETRY_AFTER);
+        let wait = self.error.retry_after().or(usual);
         if let Some(wait) = wait {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
